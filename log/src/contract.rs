@@ -1,0 +1,65 @@
+//! What every log promises.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use flagmeter_model::Timestamp;
+
+use crate::Result;
+
+/// The number of a partition, from 0.
+pub type Partition = u32;
+
+/// Per partition the offset of the next record that is wanted.
+pub type Positions = BTreeMap<Partition, u64>;
+
+/// A record to append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Where to.
+    pub partition: Partition,
+    /// What.
+    pub payload: Bytes,
+}
+
+/// A record that was appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Where it lies.
+    pub partition: Partition,
+    /// Its place there: growing, not always by one.
+    pub offset: u64,
+    /// When it was appended, by the log's clock.
+    pub appended_at: Timestamp,
+    /// The bytes, as they were given.
+    pub payload: Bytes,
+}
+
+/// The writing end. One of them per edge node.
+#[async_trait]
+pub trait Producer: Send + Sync + 'static {
+    /// How many partitions there are: a number that does not change while the producer lives, at least 1.
+    fn partitions(&self) -> u32;
+
+    /// Appends all records, in order, together: readers see all or none. Returns when they are durable.
+    async fn append(&self, records: Vec<NewRecord>) -> Result<()>;
+}
+
+/// The reading end. It owns its partitions while it lives.
+#[async_trait]
+pub trait Consumer: Send + 'static {
+    /// The next records, in order within each partition: as many as are there, up to about `bytes_max` of
+    /// payload (at least one record if there is any). Waits up to `wait` for the first; none after that.
+    async fn read(&mut self, bytes_max: usize, wait: Duration) -> Result<Vec<Record>>;
+
+    /// Goes on from these positions instead of the committed ones. Partitions not named stay where they are.
+    /// Where the store keeps the positions with the data, they win over the log's own.
+    async fn seek(&mut self, positions: &Positions) -> Result<()>;
+
+    /// Everything before these positions is in the store. Never moves a position backwards.
+    async fn commit(&mut self, positions: &Positions) -> Result<()>;
+
+    /// How many records lie at or after the committed positions, over this consumer's partitions.
+    async fn lag(&mut self) -> Result<u64>;
+}

@@ -1,0 +1,75 @@
+//! Until when is everything in?
+
+use std::collections::BTreeMap;
+
+use crate::{NodeId, Timestamp};
+
+/// How far one node has got in one partition of the log, as ingest has seen it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeProgress {
+    /// The partition.
+    pub partition: u32,
+    /// The node.
+    pub node: NodeId,
+    /// The node has handed on, in this partition, all that it received before this time.
+    pub watermark: Timestamp,
+    /// When its newest record was appended, by the log's time.
+    pub heard_at: Timestamp,
+    /// Whether its newest record said that it stops in good order: it is neither live nor missing.
+    pub farewell: bool,
+}
+
+/// A node that has fallen silent without a farewell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MissingNode {
+    /// The node.
+    pub node: NodeId,
+    /// What it received from here on is not known.
+    pub since: Timestamp,
+}
+
+/// Until when everything is in, and who was not asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LowWatermark {
+    /// Every live node has handed on all that it received before this time. `None` before the first seal.
+    pub at: Option<Timestamp>,
+    /// Nodes left out because they are silent, in the order of their numbers.
+    pub missing: Vec<MissingNode>,
+}
+
+/// The low watermark of all nodes.
+///
+/// Silence is measured in the log's own time: a node is silent in a partition when its newest record there is
+/// more than `node_timeout_ms` older than the newest record of anyone. So an ingester that was down for an
+/// hour does not make every node look missing, and the last node standing holds the windows open instead of
+/// letting an outage look like zero. When no node is live, the farthest farewell counts: nodes that stopped in
+/// good order have handed on everything.
+pub fn low_watermark(progress: &[NodeProgress], node_timeout_ms: i64) -> LowWatermark {
+    let mut newest: BTreeMap<u32, Timestamp> = BTreeMap::new();
+    for at in progress {
+        let seen = newest.entry(at.partition).or_insert(at.heard_at);
+        *seen = at.heard_at.max(*seen);
+    }
+    let silent = |at: &NodeProgress| {
+        newest.get(&at.partition).is_some_and(|newest| newest.millis_since(at.heard_at) > node_timeout_ms)
+    };
+    let mut live: Option<Timestamp> = None;
+    let mut stopped: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
+    let mut missing: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
+    for at in progress {
+        let into = if at.farewell {
+            &mut stopped
+        } else if silent(at) {
+            &mut missing
+        } else {
+            live = Some(live.map_or(at.watermark, |low| low.min(at.watermark)));
+            continue;
+        };
+        let since = into.entry(at.node).or_insert(at.watermark);
+        *since = at.watermark.min(*since);
+    }
+    LowWatermark {
+        at: live.or_else(|| stopped.values().max().copied()),
+        missing: missing.into_iter().map(|(node, since)| MissingNode { node, since }).collect(),
+    }
+}

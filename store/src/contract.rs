@@ -1,0 +1,72 @@
+//! What every store promises.
+
+use async_trait::async_trait;
+use flagmeter_model::{Environment, Meter, Tier, Timestamp};
+
+use crate::{
+    Answer, DeadLetter, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
+    ScanRow, SeriesSeen, State, Write, Written,
+};
+
+/// A store. Every call is safe to repeat, and safe to be cut off: what it did stays, the rest is done by the
+/// next one.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // Ingest.
+
+    /// Stores raw points, nodes' progress, dead letters and log positions.
+    ///
+    /// Points overwrite themselves by their identity. Per (partition, node), progress is stored after the
+    /// points, and never moves back: a repeat of an older record changes nothing. A point whose minute ends at
+    /// or before the announced minute frontier marks (environment, minute) dirty: either the roll-up that was
+    /// announced sees the point, or the point sees the announcement. When this returns, it is durable.
+    async fn write(&self, write: Write) -> Result<Written>;
+
+    /// The positions of the last [`write`](Self::write), if this store keeps them with the data; `None` if the
+    /// log has to.
+    async fn positions(&self) -> Result<Option<std::collections::BTreeMap<u32, u64>>>;
+
+    // The downsampler.
+
+    /// What is known of nodes, frontiers and floors.
+    async fn state(&self) -> Result<State>;
+
+    /// The first marks of a tier whose windows end at or before `until`, in the order of time.
+    async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>>;
+
+    /// Moves the announced minute frontier; never back. It comes before the roll-up of what it announces.
+    async fn announce(&self, until: Timestamp) -> Result<()>;
+
+    /// Makes windows from the finer tier, series and totals, and replaces what was there. A window whose finer
+    /// windows hold nothing is removed. Where the finer tier is past its retention the window is left as it is.
+    async fn roll(&self, rolling: &Rolling) -> Result<Rolled>;
+
+    /// All windows of `tier` that end at or before `until` are rolled up; never moves back.
+    async fn advance(&self, tier: Tier, until: Timestamp) -> Result<()>;
+
+    /// Marks windows to be rolled up again.
+    async fn mark(&self, marks: &[NewMark]) -> Result<()>;
+
+    /// Takes marks away, but not those that have been set again since they were read.
+    async fn clear(&self, marks: &[Mark]) -> Result<()>;
+
+    /// Moves the floors (never back) and then deletes what lies behind them, a bounded piece at a time.
+    async fn retain(&self, floors: Floors) -> Result<Retained>;
+
+    // Queries.
+
+    /// Answers a question from one snapshot.
+    async fn read(&self, read: &Read) -> Result<Answer>;
+
+    /// Every window of a tier as it is kept: for audits.
+    async fn scan(&self, scan: &Scan) -> Result<Vec<ScanRow>>;
+
+    /// The environments that were ever counted for, in order.
+    async fn environments(&self) -> Result<Vec<Environment>>;
+
+    /// The series that were ever counted, of one meter, in order.
+    async fn catalogue(&self, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>>;
+
+    /// Dead letters in the order of (partition, offset), after the given one.
+    async fn dead_letters(&self, after: Option<(u32, u64)>, limit: usize) -> Result<Vec<DeadLetter>>;
+}

@@ -1,0 +1,199 @@
+//! What is asked of a store, and what it answers.
+
+use flagmeter_model::{Environment, Meter, MissingNode, Name, Series, SeriesKey, Tier, TimeRange, Timestamp};
+
+/// What a series can be filtered and grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dimension {
+    /// The customer.
+    Customer,
+    /// The project.
+    Project,
+    /// The environment.
+    Environment,
+    /// The flag, the resource, or the word of a fate.
+    Name,
+    /// The variant.
+    Variant,
+    /// The SDK.
+    Sdk,
+}
+
+impl Dimension {
+    /// Whether the totals tell it, so that no series need be opened.
+    pub const fn is_in_totals(self) -> bool {
+        matches!(self, Self::Customer | Self::Project | Self::Environment)
+    }
+}
+
+/// Which series are meant. An empty list means all; several values of one dimension mean any of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Customers.
+    pub customers: Vec<Name>,
+    /// Projects.
+    pub projects: Vec<Name>,
+    /// Environments.
+    pub environments: Vec<Name>,
+    /// Flags or resources.
+    pub names: Vec<Name>,
+    /// Variants; `None` is the series without one.
+    pub variants: Vec<Option<Name>>,
+    /// SDKs; `None` is the series without one.
+    pub sdks: Vec<Option<Name>>,
+}
+
+impl Filter {
+    /// Whether an environment is meant.
+    pub fn takes_environment(&self, environment: &Environment) -> bool {
+        let meant = |list: &[Name], name: &Name| list.is_empty() || list.contains(name);
+        meant(&self.customers, &environment.customer)
+            && meant(&self.projects, &environment.project)
+            && meant(&self.environments, &environment.environment)
+    }
+
+    /// Whether a series of a meant environment is meant.
+    pub fn takes_key(&self, key: &SeriesKey) -> bool {
+        (self.names.is_empty() || self.names.contains(&key.name))
+            && (self.variants.is_empty() || self.variants.contains(&key.variant))
+            && (self.sdks.is_empty() || self.sdks.contains(&key.sdk))
+    }
+
+    /// Whether every series of a meant environment is meant.
+    pub const fn takes_all_keys(&self) -> bool {
+        self.names.is_empty() && self.variants.is_empty() && self.sdks.is_empty()
+    }
+}
+
+/// Which tiers may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TierChoice {
+    /// For each part the coarsest that is whole there and fits the buckets.
+    #[default]
+    Cover,
+    /// This one alone, whatever it holds: for audits.
+    Only(Tier),
+}
+
+/// Which of the two axes may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Axis {
+    /// The totals where they tell all that is asked, else the series.
+    #[default]
+    Any,
+    /// The series, whatever is asked: for audits.
+    Series,
+    /// The totals alone: for audits. Asking by flag, variant or SDK is then unanswerable.
+    Totals,
+}
+
+/// A question: sums per bucket and group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// What is counted.
+    pub meter: Meter,
+    /// The edges of the buckets: bucket `i` is `[edges[i], edges[i + 1])`. Strictly growing, at least two, all
+    /// on the 10 s grid. The grain needed follows from them: days of a zone that is 30 minutes off are read
+    /// from quarters, not from hours.
+    pub edges: Vec<Timestamp>,
+    /// Which series.
+    pub filter: Filter,
+    /// What to tell apart. Empty: one row a bucket.
+    pub group_by: Vec<Dimension>,
+    /// Which tiers may answer.
+    pub tiers: TierChoice,
+    /// Which axis may answer.
+    pub axis: Axis,
+    /// Groups at most; a read that would answer with more is [`Unanswerable`](crate::Error::Unanswerable),
+    /// before it grows beyond it.
+    pub groups_max: usize,
+}
+
+/// The value of one dimension of a group; `None` where the series has none.
+pub type Cell = Option<Name>;
+
+/// The values of [`Read::group_by`], in its order.
+pub type GroupKey = Vec<Cell>;
+
+/// One group's counts, a number per bucket. A bucket in which it was not counted holds 0; whether that is
+/// knowledge is told by [`Answer::states`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Which group.
+    pub group: GroupKey,
+    /// One per bucket.
+    pub counts: Vec<u64>,
+}
+
+/// What is known of a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RowState {
+    /// All is in: every node that was there has handed on all it received.
+    Complete,
+    /// Still filling: the bucket reaches past the low watermark.
+    Open,
+    /// Counts are known, but not whether they are all: a node is missing, or at some instant none was there.
+    Partial,
+    /// Nothing is known: no node was there, or what was kept is gone. Never to be shown as zero.
+    Unknown,
+}
+
+/// A part of the range and the tier that answered for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoveredPart {
+    /// The tier.
+    pub tier: Tier,
+    /// The part.
+    pub range: TimeRange,
+}
+
+/// The answer to a [`Read`], from one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The groups, in the order of their keys.
+    pub rows: Vec<Row>,
+    /// What is known of each bucket.
+    pub states: Vec<RowState>,
+    /// Everything before this is in. `None` before the first seal.
+    pub complete_until: Option<Timestamp>,
+    /// Nodes that are silent, and since when.
+    pub missing: Vec<MissingNode>,
+    /// Which tiers answered, in the order of time (for the environments without dirty windows).
+    pub parts: Vec<CoveredPart>,
+    /// Start of the first bucket that could not be answered at its grain because what was kept that fine is
+    /// gone. Such buckets are [`RowState::Unknown`].
+    pub beyond_retention: Option<Timestamp>,
+}
+
+/// A question of an audit: every window of one tier, one axis, one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// Whose.
+    pub environment: Environment,
+    /// From which tier. Raw points come added up by minute.
+    pub tier: Tier,
+    /// Which windows, by their start.
+    pub range: TimeRange,
+}
+
+/// One window as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanRow {
+    /// Start of the window; of its minute for raw points.
+    pub start: Timestamp,
+    /// The series in it, in order, with their counts.
+    pub series: Vec<(SeriesKey, u64)>,
+    /// The totals beside them, in the order of [`Meter::ALL`].
+    pub totals: [u64; Meter::ALL.len()],
+}
+
+/// A series of the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesSeen {
+    /// The series.
+    pub series: Series,
+    /// Start of the first minute in which it was counted.
+    pub first_seen: Timestamp,
+    /// Start of the last minute in which it was counted.
+    pub last_seen: Timestamp,
+}

@@ -1,0 +1,188 @@
+//! What goes into a store, and what its keepers need to know of it.
+
+use std::collections::BTreeMap;
+
+use flagmeter_model::{Batch, Environment, NodeProgress, Spans, Tier, TimeRange, Timestamp, Window};
+
+/// A decoded batch with its place in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Positioned {
+    /// Partition of the log.
+    pub partition: u32,
+    /// Offset in the partition.
+    pub offset: u64,
+    /// When it was appended, by the log's clock.
+    pub appended_at: Timestamp,
+    /// The batch.
+    pub batch: Batch,
+}
+
+/// A record, or a part of one, that could not be stored; kept with its bytes. Its identity is (partition,
+/// offset): written again it replaces itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Partition of the log.
+    pub partition: u32,
+    /// Offset in the partition.
+    pub offset: u64,
+    /// When it was found.
+    pub at: Timestamp,
+    /// Why, as a short stable word.
+    pub reason: String,
+    /// Why, in full.
+    pub detail: String,
+    /// Counts in it that are not in the store: known where it could be decoded.
+    pub count: Option<u64>,
+    /// The record, as it was read.
+    pub payload: Vec<u8>,
+}
+
+/// One step of ingest: applied whole or not at all where the backend can, else in the order of the fields.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Write {
+    /// The batches, in the order of the log within each partition.
+    pub batches: Vec<Positioned>,
+    /// What could not be decoded.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Per partition of the log, the offset of the next record that is wanted after this step.
+    pub positions: BTreeMap<u32, u64>,
+}
+
+/// What became of a [`Write`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// Points written or written again.
+    pub points: u64,
+    /// Marks set because points lay behind the minute frontier.
+    pub dirty: u64,
+    /// Points older than the raw floor. Their counts cannot be stored any more; the store has put their
+    /// records among the dead letters (reason `past_retention`), unless they are repeats of records that were
+    /// stored in time.
+    pub past_retention: u64,
+}
+
+/// How far a tier is rolled up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Frontier {
+    /// Windows that end at or before this may have been rolled up: a point behind it marks its minute dirty.
+    /// For minutes only it can be ahead of `whole`. `None` before the first.
+    pub announced: Option<Timestamp>,
+    /// All windows that end at or before this are rolled up, but for the dirty ones. `None` before the first.
+    pub whole: Option<Timestamp>,
+}
+
+/// The frontiers of the rolled tiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Frontiers {
+    /// Of minutes.
+    pub minute: Frontier,
+    /// Of quarters.
+    pub quarter: Frontier,
+    /// Of hours.
+    pub hour: Frontier,
+}
+
+impl Frontiers {
+    /// The frontier of a rolled tier; raw points are whole as they come.
+    pub const fn whole(&self, tier: Tier) -> Option<Timestamp> {
+        match tier {
+            Tier::Raw => Some(Timestamp::MAX),
+            Tier::Minute => self.minute.whole,
+            Tier::Quarter => self.quarter.whole,
+            Tier::Hour => self.hour.whole,
+        }
+    }
+}
+
+/// Before these times the tiers hold nothing any more. `None`: nothing was ever deleted. Hours stay for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Floors {
+    /// Of raw points.
+    pub raw: Option<Timestamp>,
+    /// Of minutes.
+    pub minute: Option<Timestamp>,
+    /// Of quarters.
+    pub quarter: Option<Timestamp>,
+}
+
+impl Floors {
+    /// The floor of a tier.
+    pub const fn of(&self, tier: Tier) -> Option<Timestamp> {
+        match tier {
+            Tier::Raw => self.raw,
+            Tier::Minute => self.minute,
+            Tier::Quarter => self.quarter,
+            Tier::Hour => None,
+        }
+    }
+}
+
+/// A window of an environment to mark.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NewMark {
+    /// The window; never one of raw points.
+    pub window: Window,
+    /// Whose.
+    pub environment: Environment,
+}
+
+/// A window of an environment that must be rolled up again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The window.
+    pub window: Window,
+    /// Whose.
+    pub environment: Environment,
+    /// Grows when the same window is marked again, so that a mark set while it is being rolled up survives.
+    pub token: u64,
+}
+
+/// What to roll up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rolling {
+    /// All windows of the tier that begin in the range, of all environments. The range is aligned to the tier.
+    Range(Tier, TimeRange),
+    /// These windows, all of one tier.
+    Windows(Vec<NewMark>),
+}
+
+/// What rolling up wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rolled {
+    /// Windows of environments that were written (those without data are not).
+    pub windows: u64,
+    /// Series-windows in them.
+    pub points: u64,
+}
+
+/// What retention deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Retained {
+    /// Rows deleted.
+    pub rows: u64,
+    /// Whether more is left to delete: call again.
+    pub more: bool,
+}
+
+/// What the downsampler and the views of nodes need to know, from one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct State {
+    /// How far each node has got in each partition.
+    pub progress: Vec<NodeProgress>,
+    /// When at least one node was there to receive.
+    pub covered: Spans,
+    /// How far the tiers are rolled up.
+    pub frontiers: Frontiers,
+    /// What retention has taken.
+    pub floors: Floors,
+    /// Start of the earliest minute that holds a raw point.
+    pub raw_first: Option<Timestamp>,
+    /// How many marks wait.
+    pub dirty: u64,
+    /// Start of the earliest window that is marked, per tier, in the order of [`Tier::ROLLED`].
+    pub dirty_first: [Option<Timestamp>; 3],
+    /// Records among the dead letters.
+    pub dead_letters: u64,
+    /// Counts known to be in them.
+    pub dead_letter_counts: u64,
+}
