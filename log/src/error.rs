@@ -22,6 +22,19 @@ pub enum Error {
         /// How many there are.
         partitions: u32,
     },
+    /// No room: what is not stored yet fills it. The same append may succeed once the reader has gone on.
+    #[error(
+        "the log is full: {bytes} of {bytes_max} bytes wait to be stored; see why ingest does not go on, or give it more room"
+    )]
+    Full {
+        /// Bytes of payload kept.
+        bytes: u64,
+        /// Most bytes of payload that may be kept.
+        bytes_max: u64,
+    },
+    /// A second reader while the first one lives.
+    #[error("the log has a reader already: drop it before opening another")]
+    Taken,
     /// The backend failed; the same call may succeed later.
     #[error("the log did not answer: {0}")]
     Unavailable(String),
@@ -33,7 +46,7 @@ pub enum Error {
 impl Error {
     /// Whether the same call may succeed later.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Full { .. })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What every store promises.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use async_trait::async_trait;
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 
@@ -20,11 +22,12 @@ pub trait Store: Send + Sync + 'static {
     /// points, and never moves back: a repeat of an older record changes nothing. A point whose minute ends at
     /// or before the announced minute frontier marks (environment, minute) dirty: either the roll-up that was
     /// announced sees the point, or the point sees the announcement. When this returns, it is durable.
-    async fn write(&self, write: Write) -> Result<Written>;
+    /// Shared, not taken: whoever repeats a write repeats the very same one.
+    async fn write(&self, write: Arc<Write>) -> Result<Written>;
 
     /// The positions of the last [`write`](Self::write), if this store keeps them with the data; `None` if the
     /// log has to.
-    async fn positions(&self) -> Result<Option<std::collections::BTreeMap<u32, u64>>>;
+    async fn positions(&self) -> Result<Option<BTreeMap<u32, u64>>>;
 
     // The downsampler.
 
