@@ -42,18 +42,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Makes windows from the finer tier, series and totals, and replaces what was there. A window whose finer
     /// windows hold nothing is removed. Where the finer tier is past its retention the window is left as it is.
+    ///
+    /// For each window, reading the finer tier and replacing what was there is *one* step against every other
+    /// write to either: two downsamplers may roll the same window up at once, and the one that finishes last
+    /// must not have read first. A store that cannot promise this lets one downsampler in at a time.
     async fn roll(&self, rolling: &Rolling) -> Result<Rolled>;
 
     /// All windows of `tier` that end at or before `until` are rolled up; never moves back.
     async fn advance(&self, tier: Tier, until: Timestamp) -> Result<()>;
 
-    /// Marks windows to be rolled up again.
+    /// Marks windows to be rolled up again, those that are marked already once more.
     async fn mark(&self, marks: &[NewMark]) -> Result<()>;
 
     /// Takes marks away, but not those that have been set again since they were read.
     async fn clear(&self, marks: &[Mark]) -> Result<()>;
 
-    /// Moves the floors (never back) and then deletes what lies behind them, a bounded piece at a time.
+    /// Moves the floors, never back and never beyond [`State::deletable`], which is asked in the same step as
+    /// the move; then deletes what lies behind them, a bounded piece at a time.
     async fn retain(&self, floors: Floors) -> Result<Retained>;
 
     // Queries.

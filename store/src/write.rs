@@ -133,7 +133,8 @@ pub struct Mark {
     pub window: Window,
     /// Whose.
     pub environment: Environment,
-    /// Grows when the same window is marked again, so that a mark set while it is being rolled up survives.
+    /// New with every marking, never used twice in the life of the store, not even after the mark was cleared:
+    /// so a mark set while its window is being rolled up survives, however long the one who read it slept.
     pub token: u64,
 }
 
@@ -185,4 +186,25 @@ pub struct State {
     pub dead_letters: u64,
     /// Counts known to be in them.
     pub dead_letter_counts: u64,
+}
+
+impl State {
+    /// The farthest floors that lose nothing: hours that every coarser tier has whole, before the first window
+    /// whose roll-up, or that of the windows above it, still reads there. `None`: nothing may be deleted yet.
+    pub fn deletable(&self) -> Floors {
+        let [minute, quarter, hour] = self.dirty_first;
+        // While a coarser tier lags, the finer ones below it stay: the first raw point then tells where any of
+        // them begins.
+        let tiers = Tier::ROLLED.map(|tier| self.frontiers.whole(tier));
+        let whole = tiers.into_iter().min().flatten();
+        let before = |marks: &[Option<Timestamp>]| {
+            let first = marks.iter().flatten().min().copied();
+            whole.map(|whole| first.map_or(whole, |first| first.min(whole)).floor_to(Tier::Hour.seconds()))
+        };
+        Floors {
+            raw: before(&[minute]),
+            minute: before(&[minute, quarter]),
+            quarter: before(&[minute, quarter, hour]),
+        }
+    }
 }

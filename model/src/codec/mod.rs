@@ -58,8 +58,7 @@ fn why_unread(json: &[u8], error: Option<serde_json::Error>) -> Error {
         (Ok(Version { version }), _) if version != VERSION => {
             Error::VersionUnknown { found: version, known: VERSION }
         }
-        (_, Some(error)) => Error::Malformed(error.to_string()),
-        (Err(error), None) => Error::Malformed(error.to_string()),
+        (_, Some(error)) | (Err(error), None) => Error::Malformed(error.to_string()),
         (Ok(_), None) => Error::Malformed("no batch".into()),
     }
 }
