@@ -1,0 +1,190 @@
+//! Environments and series as numbers: given once, kept in tables, looked up in memory.
+
+use flagmeter_model::{Environment, Meter, Name, SeriesKey};
+use hashbrown::HashMap;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    block::damaged,
+    seen::{self, CHUNK, Seen},
+};
+use crate::Result;
+
+type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
+/// The numbers that the writer has looked up or given.
+#[derive(Debug, Default)]
+pub(super) struct Interner {
+    positions: Map<Environment, usize>,
+    environments: Vec<Interned>,
+}
+
+/// An environment with its series.
+#[derive(Debug)]
+pub(super) struct Interned {
+    /// Its number.
+    pub(super) id: i64,
+    numbers: Map<SeriesKey, u32>,
+    seen: Vec<Seen>,
+    /// Chunks of `seen` that differ from the file.
+    changed: Vec<u32>,
+}
+
+impl Interner {
+    /// How many series are in memory.
+    pub(super) fn series(&self) -> usize {
+        self.environments.iter().map(|environment| environment.numbers.len()).sum()
+    }
+
+    /// The environment, with a number given to it if it has none.
+    pub(super) fn environment(
+        &mut self,
+        connection: &Connection,
+        environment: &Environment,
+    ) -> Result<&mut Interned> {
+        let position = if let Some(&position) = self.positions.get(environment) {
+            position
+        } else {
+            let id = match environment_id(connection, environment)? {
+                Some(id) => id,
+                None => insert_environment(connection, environment)?,
+            };
+            self.environments.push(Interned::load(connection, id)?);
+            self.positions.insert(environment.clone(), self.environments.len() - 1);
+            self.environments.len() - 1
+        };
+        self.environments.get_mut(position).ok_or_else(|| damaged("an environment without its series"))
+    }
+
+    /// Writes the times of first and last seen that have changed.
+    pub(super) fn store_seen(&mut self, connection: &Connection) -> Result<()> {
+        self.environments.iter_mut().try_for_each(|environment| environment.store_seen(connection))
+    }
+}
+
+impl Interned {
+    fn load(connection: &Connection, id: i64) -> Result<Self> {
+        let mut numbers = Map::default();
+        for (number, key) in series(connection, id)? {
+            numbers.insert(key, number);
+        }
+        let mut seen = seen::of_environment(connection, id)?;
+        if seen.len() > numbers.len() {
+            return Err(damaged("first and last seen of a series that is not there"));
+        }
+        seen.resize(numbers.len(), Seen::NEVER);
+        Ok(Self { id, numbers, seen, changed: Vec::new() })
+    }
+
+    /// The number of a series, given to it if it has none. Numbers go from 0 without gaps.
+    pub(super) fn number(&mut self, connection: &Connection, key: &SeriesKey) -> Result<u32> {
+        if let Some(&number) = self.numbers.get(key) {
+            return Ok(number);
+        }
+        let number = u32::try_from(self.numbers.len()).map_err(|_| damaged("too many series"))?;
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO series (environment, number, meter, name, variant, sdk)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        let or_empty = |name: &Option<Name>| name.as_ref().map_or_else(String::new, ToString::to_string);
+        insert.execute(params![
+            self.id,
+            number,
+            key.meter.number(),
+            key.name.as_str(),
+            or_empty(&key.variant),
+            or_empty(&key.sdk)
+        ])?;
+        self.numbers.insert(key.clone(), number);
+        self.seen.push(Seen::NEVER);
+        Ok(number)
+    }
+
+    /// Notes that a series was counted in a minute (since the epoch).
+    pub(super) fn saw(&mut self, number: u32, minute: u32) {
+        let Some(at) = self.seen.get_mut(number as usize) else { return };
+        if minute < at.first || minute > at.last {
+            *at = Seen { first: at.first.min(minute), last: at.last.max(minute) };
+            let chunk = number / CHUNK;
+            // Series come in order, mostly: the chunk is the last one, or not there yet.
+            if self.changed.last() != Some(&chunk) && !self.changed.contains(&chunk) {
+                self.changed.push(chunk);
+            }
+        }
+    }
+
+    fn store_seen(&mut self, connection: &Connection) -> Result<()> {
+        if self.changed.is_empty() {
+            return Ok(());
+        }
+        let mut insert = connection
+            .prepare_cached("INSERT OR REPLACE INTO seen (environment, chunk, block) VALUES (?1, ?2, ?3)")?;
+        for (chunk, times) in (0_u32..).zip(self.seen.chunks(CHUNK as usize)) {
+            if self.changed.contains(&chunk) {
+                insert.execute(params![self.id, chunk, seen::encode(times)])?;
+            }
+        }
+        self.changed.clear();
+        Ok(())
+    }
+}
+
+/// The number of an environment, if it was ever counted for.
+pub(super) fn environment_id(connection: &Connection, environment: &Environment) -> Result<Option<i64>> {
+    let mut find = connection.prepare_cached(
+        "SELECT id FROM environments WHERE customer = ?1 AND project = ?2 AND environment = ?3",
+    )?;
+    let Environment { customer, project, environment } = environment;
+    let names = [customer.as_str(), project.as_str(), environment.as_str()];
+    Ok(find.query_row(names, |row| row.get(0)).optional()?)
+}
+
+fn insert_environment(connection: &Connection, environment: &Environment) -> Result<i64> {
+    let mut insert = connection
+        .prepare_cached("INSERT INTO environments (customer, project, environment) VALUES (?1, ?2, ?3)")?;
+    let Environment { customer, project, environment } = environment;
+    Ok(insert.insert([customer.as_str(), project.as_str(), environment.as_str()])?)
+}
+
+/// All environments with their numbers, in the order of the numbers.
+pub(super) fn environments(connection: &Connection) -> Result<Vec<(i64, Environment)>> {
+    let mut select = connection
+        .prepare_cached("SELECT id, customer, project, environment FROM environments ORDER BY id")?;
+    let mut rows = select.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name = |column| -> Result<Name> {
+            Ok(Name::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)?)
+        };
+        let environment = Environment { customer: name(1)?, project: name(2)?, environment: name(3)? };
+        found.push((row.get(0)?, environment));
+    }
+    Ok(found)
+}
+
+/// All series of an environment with their numbers, in the order of the numbers: 0, 1, 2 …
+pub(super) fn series(connection: &Connection, environment: i64) -> Result<Vec<(u32, SeriesKey)>> {
+    let mut select = connection.prepare_cached(
+        "SELECT number, meter, name, variant, sdk FROM series WHERE environment = ?1 ORDER BY number",
+    )?;
+    let mut rows = select.query([environment])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text =
+            |column| -> Result<&str> { Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?) };
+        let named = |column| -> Result<Option<Name>> {
+            match text(column)? {
+                "" => Ok(None),
+                text => Ok(Some(Name::new(text)?)),
+            }
+        };
+        let meter = Meter::from_number(row.get(1)?).ok_or_else(|| damaged("a series of an unknown meter"))?;
+        let key = SeriesKey { meter, name: Name::new(text(2)?)?, variant: named(3)?, sdk: named(4)? };
+        let number: u32 = row.get(0)?;
+        if number as usize != found.len() {
+            return Err(damaged("the numbers of an environment's series have a gap"));
+        }
+        found.push((number, key));
+    }
+    Ok(found)
+}

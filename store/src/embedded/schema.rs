@@ -1,0 +1,295 @@
+//! The tables, and what is checked before they are used.
+//!
+//! Starts of windows are in seconds since the epoch, all other times in milliseconds. Raw rows lie in the order
+//! of time, because they are written, rolled up and deleted in that order, all environments together; rows of
+//! the tiers lie by environment, because charts and bills read an environment over a long time.
+
+use std::{path::Path, time::Duration};
+
+use flagmeter_model::Tier;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::{Error, Result};
+
+/// Tells our files from others: `flms`.
+const APPLICATION_ID: i32 = 0x666c_6d73;
+/// The version of the tables below.
+const VERSION: i32 = 1;
+/// How long a connection waits for another one of this process: only the checkpointer ever makes it.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The write-ahead log is cut back to this after a checkpoint, in bytes.
+const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
+/// Pages in the write-ahead log before it is checkpointed.
+const WAL_PAGES: i64 = 4_000;
+/// Page cache of the writer, and of each reader, in KiB.
+const CACHE_KIB: i64 = 32 * 1024;
+/// Distinct statements that a connection keeps prepared.
+const STATEMENTS_MAX: usize = 64;
+
+/// The totals' columns, in the order of [`flagmeter_model::Meter::ALL`].
+pub(super) const TOTALS: &str = "evaluations, requests, received, duplicate, rejected";
+
+const TABLES: &str = "
+    CREATE TABLE environments (
+        id INTEGER PRIMARY KEY,
+        customer TEXT NOT NULL,
+        project TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        UNIQUE (customer, project, environment)
+    ) STRICT;
+    -- Numbered within the environment from 0, without gaps. No variant, no SDK: the empty text.
+    CREATE TABLE series (
+        environment INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        meter INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        variant TEXT NOT NULL,
+        sdk TEXT NOT NULL,
+        PRIMARY KEY (environment, number),
+        UNIQUE (environment, meter, name, variant, sdk)
+    ) STRICT, WITHOUT ROWID;
+    -- First and last minute of 256 series each, see seen.rs.
+    CREATE TABLE seen (
+        environment INTEGER NOT NULL,
+        chunk INTEGER NOT NULL,
+        block BLOB NOT NULL,
+        PRIMARY KEY (environment, chunk)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE raw (
+        minute INTEGER NOT NULL,
+        environment INTEGER NOT NULL,
+        node INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        evaluations INTEGER NOT NULL,
+        requests INTEGER NOT NULL,
+        received INTEGER NOT NULL,
+        duplicate INTEGER NOT NULL,
+        rejected INTEGER NOT NULL,
+        block BLOB NOT NULL,
+        PRIMARY KEY (minute, environment, node, seq, part)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE dirty (
+        tier INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        environment INTEGER NOT NULL,
+        token INTEGER NOT NULL,
+        PRIMARY KEY (tier, start, environment)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE progress (
+        partition INTEGER NOT NULL,
+        node INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        watermark INTEGER NOT NULL,
+        heard_at INTEGER NOT NULL,
+        farewell INTEGER NOT NULL,
+        PRIMARY KEY (partition, node)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE covered (
+        since INTEGER PRIMARY KEY,
+        until INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE positions (
+        partition INTEGER PRIMARY KEY,
+        next INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE dead_letters (
+        partition INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        found_at INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        count INTEGER,
+        payload BLOB NOT NULL,
+        PRIMARY KEY (partition, offset)
+    ) STRICT;
+    -- Adding the counts up must not read the payloads.
+    CREATE INDEX dead_letter_counts ON dead_letters (count);
+    -- One row: the frontiers and floors, and the last token given to a mark.
+    CREATE TABLE standing (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        minute_announced INTEGER,
+        minute_whole INTEGER,
+        quarter_whole INTEGER,
+        hour_whole INTEGER,
+        raw_floor INTEGER,
+        minute_floor INTEGER,
+        quarter_floor INTEGER,
+        token INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO standing (id, token) VALUES (1, 0);
+";
+
+/// The table of a tier. Raw rows are keyed by `minute`, the others by `start`.
+pub(super) const fn table(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Raw => "raw",
+        Tier::Minute => "minute",
+        Tier::Quarter => "quarter",
+        Tier::Hour => "hour",
+    }
+}
+
+/// The number of a tier in `dirty`: never renumber.
+pub(super) const fn tier_number(tier: Tier) -> i64 {
+    match tier {
+        Tier::Raw => 0,
+        Tier::Minute => 1,
+        Tier::Quarter => 2,
+        Tier::Hour => 3,
+    }
+}
+
+/// Opens the writer's connection, and makes the tables in a new file.
+pub(super) fn open_writer(path: &Path) -> Result<Connection> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(path, flags).map_err(|error| refused(path, &error))?;
+    let mut connection = opened;
+    check(path, &connection)?;
+    prepare(&mut connection).map_err(|error| refused(path, &error))?;
+    Ok(connection)
+}
+
+/// Opens a reader's connection to a file that a writer has open.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        Ok(connection)
+    };
+    open().map_err(|error| refused(path, &error))
+}
+
+fn check(path: &Path, connection: &Connection) -> Result<()> {
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let found = || -> rusqlite::Result<_> {
+        let tables =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+        Ok((number("application_id")?, number("user_version")?, tables, connection.is_readonly("main")?))
+    };
+    let unusable = |reason: String| Err(Error::Open { path: path.to_owned(), reason });
+    match found().map_err(|error| refused(path, &error))? {
+        (_, _, _, true) => unusable("it is read-only: make the file and its folder writable".into()),
+        (0, 0, 0, false) | (APPLICATION_ID, VERSION, _, false) => Ok(()),
+        (APPLICATION_ID, version, _, false) if version > VERSION => unusable(format!(
+            "it was written by a newer flagmeter (version {version} of the file, this program knows \
+             {VERSION}): start that one, or upgrade this one"
+        )),
+        _ => unusable("it is a SQLite file, but not a store of flagmeter: choose another path".into()),
+    }
+}
+
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // Before the first table, or never.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == VERSION {
+        return Ok(());
+    }
+    let tx = connection.transaction()?;
+    tx.execute_batch(TABLES)?;
+    for tier in Tier::ROLLED {
+        tx.execute_batch(&format!(
+            "CREATE TABLE {} (
+                environment INTEGER NOT NULL,
+                start INTEGER NOT NULL,
+                evaluations INTEGER NOT NULL,
+                requests INTEGER NOT NULL,
+                received INTEGER NOT NULL,
+                duplicate INTEGER NOT NULL,
+                rejected INTEGER NOT NULL,
+                block BLOB NOT NULL,
+                PRIMARY KEY (environment, start)
+            ) STRICT, WITHOUT ROWID",
+            table(tier)
+        ))?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()
+}
+
+fn refused(path: &Path, error: &rusqlite::Error) -> Error {
+    let reason = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => "it is not a SQLite file: choose another path".into(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program has it locked: stop that program first".into()
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            format!("{error}: its folder must exist and be writable")
+        }
+        Some(ErrorCode::DatabaseCorrupt) => format!("{error}: restore it from a backup"),
+        Some(ErrorCode::DiskFull) => "the disk is full: make room first".into(),
+        _ => error.to_string(),
+    };
+    Error::Open { path: path.to_owned(), reason }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Unavailable("the disk is full: make room".into()),
+            // Without a code: a column of an unexpected type, or no row where there must be one.
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) | None => {
+                Self::Damaged(error.to_string())
+            }
+            Some(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flagmeter_model::Meter;
+
+    use super::*;
+
+    fn reason(path: &Path) -> String {
+        match open_writer(path).unwrap_err() {
+            Error::Open { reason, .. } => reason,
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn the_totals_stand_in_the_order_of_the_meters() {
+        assert_eq!(TOTALS, Meter::ALL.map(Meter::name).join(", "));
+    }
+
+    #[test]
+    fn a_file_of_a_newer_version_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        open_writer(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
+        assert!(reason(&path).contains("newer flagmeter (version 2"), "{}", reason(&path));
+    }
+
+    #[test]
+    fn a_file_of_another_program_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+        assert!(reason(&path).contains("not a store of flagmeter"));
+        std::fs::write(&path, "not a database, but more than a hundred bytes of text. ".repeat(9)).unwrap();
+        assert!(reason(&path).contains("not a SQLite file"));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = open_writer(&folder.path().join("gone/store.sqlite")).unwrap_err();
+        assert!(error.to_string().contains("gone/store.sqlite"), "{error}");
+        assert!(error.to_string().contains("must exist and be writable"), "{error}");
+    }
+}

@@ -1,0 +1,311 @@
+//! Raw points, and all that goes into the same transaction.
+
+use flagmeter_model::{
+    Batch, ContentEncoding, EnvironmentCounts, Meter, Slot, SlotCounts, Tier, Timestamp, Window, encode,
+};
+use rusqlite::{CachedStatement, Connection, params};
+
+use super::{
+    block::RawBlock,
+    interning::Interned,
+    marks,
+    schema::TOTALS,
+    writer::{Memory, Writer},
+};
+use crate::{DeadLetter, Positioned, Result, Write, Written};
+
+/// Slots in a minute.
+const SLOTS: u32 = 6;
+
+/// Largest total of one meter in one raw row.
+///
+/// More than 280,000 entries of the largest count accepted, for one environment in one second: no edge seals
+/// that. It leaves room for 32,768 such rows in one window before a sum could pass i64, so that what a stranger
+/// writes can be refused here, record by record, instead of stopping a roll-up for ever.
+const ROW_TOTAL_MAX: u64 = 1 << 48;
+
+/// Writes points, marks, progress, dead letters and positions in one transaction.
+pub(super) fn write(writer: &mut Writer, write: &Write) -> Result<Written> {
+    let now = writer.clock.now();
+    writer.transact(|tx, memory| {
+        let mut points = Points::new(tx)?;
+        let mut written = Written::default();
+        for record in &write.batches {
+            let refused = points.write(tx, memory, record, &mut written)?;
+            if let Some(letter) = refused.into_dead_letter(record, memory, now)? {
+                put_dead_letter(tx, &letter)?;
+            }
+            memory.progress.apply(record);
+        }
+        for letter in &write.dead_letters {
+            put_dead_letter(tx, letter)?;
+        }
+        points.mark(tx, memory, &mut written)?;
+        memory.interner.store_seen(tx)?;
+        memory.progress.store(tx, &write.positions)?;
+        Ok(written)
+    })
+}
+
+/// What writes the points of a transaction.
+struct Points<'c> {
+    insert: CachedStatement<'c>,
+    /// Minutes behind the frontier: (environment, start).
+    late: Vec<(i64, Timestamp)>,
+    block: Vec<u8>,
+    /// The number of each series of the environment at hand, once it is known.
+    numbers: Vec<Option<u32>>,
+    columns: Columns,
+}
+
+/// The two columns of a slot, in the order of the numbers.
+#[derive(Default)]
+struct Columns {
+    numbers: Vec<u32>,
+    counts: Vec<u64>,
+    unsorted: Vec<(u32, u64)>,
+}
+
+impl<'c> Points<'c> {
+    fn new(connection: &'c Connection) -> Result<Self> {
+        Ok(Self {
+            insert: connection.prepare_cached(&format!(
+                "INSERT OR REPLACE INTO raw (minute, environment, node, seq, part, {TOTALS}, block)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+            ))?,
+            late: Vec::new(),
+            block: Vec::new(),
+            numbers: Vec::new(),
+            columns: Columns::default(),
+        })
+    }
+
+    /// Writes the points of a record, a row per environment and minute, and tells what could not be written.
+    fn write(
+        &mut self,
+        connection: &Connection,
+        memory: &mut Memory,
+        record: &Positioned,
+        written: &mut Written,
+    ) -> Result<Refused> {
+        let mut refused = Refused::default();
+        let announced = memory.standing.frontiers.minute.announced;
+        let floor = memory.standing.floors.raw;
+        for counts in &record.batch.environments {
+            self.numbers.clear();
+            self.numbers.resize(counts.series.len(), None);
+            for slots in counts.slots.chunk_by(|a, b| minute_of(a.slot) == minute_of(b.slot)) {
+                let Some(window) =
+                    slots.first().map(|slot| Window::containing(Tier::Minute, slot.slot.start()))
+                else {
+                    continue;
+                };
+                if floor.is_some_and(|floor| window.start() < floor) {
+                    if !memory.progress.is_repeat(record) {
+                        written.past_retention += points_in(slots);
+                        refused.add(counts, slots, Reason::PastRetention);
+                    }
+                    continue;
+                }
+                let Some(totals) = totals(counts, slots) else {
+                    refused.add(counts, slots, Reason::Overflow);
+                    continue;
+                };
+                let environment = memory.interner.environment(connection, &counts.environment)?;
+                self.lay_out(connection, environment, counts, slots)?;
+                self.insert_row(window, environment.id, &record.batch, totals)?;
+                written.points += points_in(slots);
+                if announced.is_some_and(|announced| window.end() <= announced) {
+                    self.late.push((environment.id, window.start()));
+                }
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Builds the block of one minute.
+    fn lay_out(
+        &mut self,
+        connection: &Connection,
+        environment: &mut Interned,
+        counts: &EnvironmentCounts,
+        slots: &[SlotCounts],
+    ) -> Result<()> {
+        let mut block = RawBlock::begin(&mut self.block);
+        for slot in slots {
+            let columns = &mut self.columns;
+            columns.numbers.clear();
+            let minute = minute_of(slot.slot);
+            for &position in &slot.series {
+                let known = self.numbers.get_mut(position as usize);
+                let number = match (known, counts.series.get(position as usize)) {
+                    (Some(Some(number)), _) => *number,
+                    (Some(known), Some(key)) => *known.insert(environment.number(connection, key)?),
+                    // Refused by the decoder: a count that names no series.
+                    _ => continue,
+                };
+                environment.saw(number, minute);
+                columns.numbers.push(number);
+            }
+            let index = u8::try_from(slot.slot.number() % SLOTS).unwrap_or_default();
+            columns.sort(&slot.counts);
+            block.slot(index, &columns.numbers, &columns.counts);
+        }
+        Ok(())
+    }
+
+    fn insert_row(&mut self, window: Window, environment: i64, batch: &Batch, totals: Totals) -> Result<()> {
+        let [evaluations, requests, received, duplicate, rejected] = totals.map(u64::cast_signed);
+        self.insert.execute(params![
+            window.start().as_seconds(),
+            environment,
+            batch.node.get(),
+            batch.seq.get().cast_signed(),
+            batch.part,
+            evaluations,
+            requests,
+            received,
+            duplicate,
+            rejected,
+            self.block
+        ])?;
+        Ok(())
+    }
+
+    /// Marks the minutes that were behind the frontier.
+    fn mark(mut self, connection: &Connection, memory: &mut Memory, written: &mut Written) -> Result<()> {
+        if self.late.is_empty() {
+            return Ok(());
+        }
+        let token = marks::next_token(memory);
+        self.late.sort_unstable();
+        self.late.dedup();
+        for &(environment, start) in &self.late {
+            marks::set(connection, Window::containing(Tier::Minute, start), environment, token)?;
+        }
+        written.dirty = self.late.len() as u64;
+        memory.standing.store(connection)
+    }
+}
+
+impl Columns {
+    /// Fills in the counts, and puts both columns into the order of the numbers.
+    fn sort(&mut self, counts: &[u64]) {
+        self.counts.clear();
+        self.counts.extend_from_slice(counts);
+        if self.numbers.is_sorted() {
+            return;
+        }
+        self.unsorted.clear();
+        self.unsorted.extend(self.numbers.iter().copied().zip(counts.iter().copied()));
+        self.unsorted.sort_unstable();
+        for ((number, count), &(to_number, to_count)) in
+            self.numbers.iter_mut().zip(&mut self.counts).zip(&self.unsorted)
+        {
+            (*number, *count) = (to_number, to_count);
+        }
+    }
+}
+
+fn minute_of(slot: Slot) -> u32 {
+    slot.number() / SLOTS
+}
+
+fn points_in(slots: &[SlotCounts]) -> u64 {
+    slots.iter().map(|slot| slot.counts.len() as u64).sum()
+}
+
+type Totals = [u64; Meter::ALL.len()];
+
+/// The totals of a row per meter; `None` if one is too large to be kept.
+fn totals(counts: &EnvironmentCounts, slots: &[SlotCounts]) -> Option<Totals> {
+    let mut totals = Totals::default();
+    for slot in slots {
+        for (&position, &count) in slot.series.iter().zip(&slot.counts) {
+            let meter = counts.series.get(position as usize)?.meter;
+            let total = totals.get_mut(usize::from(meter.number()))?;
+            *total = total.checked_add(count).filter(|&sum| sum <= ROW_TOTAL_MAX)?;
+        }
+    }
+    Some(totals)
+}
+
+/// What of a record could not be stored.
+#[derive(Default)]
+struct Refused {
+    environments: Vec<EnvironmentCounts>,
+    reason: Option<Reason>,
+}
+
+#[derive(Clone, Copy)]
+enum Reason {
+    PastRetention,
+    Overflow,
+}
+
+impl Refused {
+    fn add(&mut self, counts: &EnvironmentCounts, slots: &[SlotCounts], reason: Reason) {
+        self.reason.get_or_insert(reason);
+        match self.environments.last_mut() {
+            Some(last) if last.environment == counts.environment => last.slots.extend_from_slice(slots),
+            _ => self.environments.push(EnvironmentCounts { slots: slots.to_vec(), ..counts.clone() }),
+        }
+    }
+
+    /// A dead letter with exactly the counts that are not in the store.
+    fn into_dead_letter(
+        self,
+        record: &Positioned,
+        memory: &Memory,
+        now: Timestamp,
+    ) -> Result<Option<DeadLetter>> {
+        let Some(reason) = self.reason else { return Ok(None) };
+        let batch = Batch { environments: self.environments, ..record.batch.clone() };
+        let sum = batch
+            .environments
+            .iter()
+            .flat_map(EnvironmentCounts::points)
+            .try_fold(0_u64, |sum, (_, _, count)| {
+                sum.checked_add(count).filter(|&sum| i64::try_from(sum).is_ok())
+            });
+        let (reason, detail, count) = match reason {
+            // The record may have been appended twice, and the counts be among what retention has taken.
+            Reason::PastRetention if memory.progress.may_be_repeat(record) => (
+                "past_retention",
+                "older than the raw floor; a newer seal of the node is stored, so it may be a repeat",
+                None,
+            ),
+            Reason::PastRetention => ("past_retention", "older than the raw floor", sum),
+            Reason::Overflow => {
+                ("overflow", "the counts of one minute add up beyond what a row can keep", sum)
+            }
+        };
+        Ok(Some(DeadLetter {
+            partition: record.partition,
+            offset: record.offset,
+            at: now,
+            reason: reason.to_owned(),
+            detail: detail.to_owned(),
+            count,
+            payload: encode(&batch, ContentEncoding::Zstd)?,
+        }))
+    }
+}
+
+fn put_dead_letter(connection: &Connection, letter: &DeadLetter) -> Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT OR REPLACE INTO dead_letters (partition, offset, found_at, reason, detail, count, payload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    insert.execute(params![
+        letter.partition,
+        letter.offset.cast_signed(),
+        letter.at.as_millis(),
+        letter.reason,
+        letter.detail,
+        // A count beyond SQLite's integers is as good as unknown.
+        letter.count.and_then(|count| i64::try_from(count).ok()),
+        letter.payload
+    ])?;
+    Ok(())
+}
