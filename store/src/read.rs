@@ -71,7 +71,8 @@ pub enum TierChoice {
     /// For each part the coarsest that is whole there and fits the buckets.
     #[default]
     Cover,
-    /// This one alone, whatever it holds: for audits.
+    /// This one alone, whatever it holds: for audits. The edges must be on its grid, and the answer is complete
+    /// only as far as the tier is rolled up.
     Only(Tier),
 }
 
@@ -98,7 +99,7 @@ pub struct Read {
     pub edges: Vec<Timestamp>,
     /// Which series.
     pub filter: Filter,
-    /// What to tell apart. Empty: one row a bucket.
+    /// What to tell apart. Empty: one row of everything, there even when nothing was counted.
     pub group_by: Vec<Dimension>,
     /// Which tiers may answer.
     pub tiers: TierChoice,
@@ -115,7 +116,7 @@ pub type Cell = Option<Name>;
 /// The values of [`Read::group_by`], in its order.
 pub type GroupKey = Vec<Cell>;
 
-/// One group's counts, a number per bucket. A bucket in which it was not counted holds 0; whether that is
+/// One group's counts, a number per bucket. Groups that were not counted in any have no row. A bucket in which it was not counted holds 0; whether that is
 /// knowledge is told by [`Answer::states`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {

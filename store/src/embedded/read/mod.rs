@@ -1,0 +1,165 @@
+//! Answers from one snapshot.
+//!
+//! # The way of a question through here
+//!
+//! The frontiers and floors and the dirty windows give a [`cover`]: which tier answers for which part. Per
+//! environment that the filter means, the numbers of its series are mapped to groups (`groups`), and the rows
+//! of each part are added up (`rows`) into the buckets of those groups (`sums`). A question that the totals
+//! answer opens no block, but where an edge parts a minute.
+
+mod catalogue;
+mod groups;
+mod letters;
+mod rows;
+mod scan;
+mod sums;
+
+pub(super) use catalogue::{catalogue, environments};
+pub(super) use letters::dead_letters;
+pub(super) use scan::scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flagmeter_model::{Environment, LowWatermark, Spans, Tier, TimeRange, Timestamp, Window, low_watermark};
+use rusqlite::Connection;
+
+use self::{groups::Groups, rows::Rows, sums::Sums};
+use super::{block::damaged, interning, progress, schema, standing::Standing};
+use crate::{
+    Answer, Axis, Dimension, Error, Filter, Read, Result, Row, RowState, TierChoice,
+    cover::{Cover, Dirty, Kept, Knowledge, bucket, cover},
+};
+
+/// Answers a question.
+pub(super) fn read(connection: &Connection, read: &Read, node_timeout_ms: i64) -> Result<Answer> {
+    let by_totals = by_totals(read)?;
+    let Standing { frontiers, floors, .. } = Standing::load(connection)?;
+    let kept = Kept { frontiers, floors };
+    let shared = cover(&read.edges, kept, &Dirty::default(), read.tiers)?;
+    let environments = taken(connection, &read.filter)?;
+    let own: BTreeMap<i64, Cover> = dirty(connection, read, &environments)?
+        .into_iter()
+        .map(|(id, dirty)| Ok((id, cover(&read.edges, kept, &dirty, read.tiers)?)))
+        .collect::<Result<_>>()?;
+
+    let mut sums = Sums::new(read.edges.len() - 1, read.groups_max);
+    let mut rows = Rows::new(connection, read, by_totals);
+    rows.find_raw_minutes(own.values().chain([&shared]).flat_map(|cover| &cover.parts))?;
+    let opens_blocks = !by_totals || !on_minutes(&read.edges);
+    for (id, environment) in &environments {
+        let mut groups = if opens_blocks {
+            let series = interning::series(connection, *id)?;
+            Groups::of_series(read, environment, series.iter().map(|(_, key)| key))
+        } else {
+            Groups::of_totals(read, environment)
+        };
+        if groups.is_empty() {
+            continue;
+        }
+        for &part in &own.get(id).unwrap_or(&shared).parts {
+            rows.add(*id, part, &mut groups, &mut sums)?;
+        }
+    }
+
+    let mut low = low_watermark(&progress::node_progress(connection)?, node_timeout_ms);
+    if let TierChoice::Only(tier) = read.tiers {
+        low.at = low.at.min(kept.frontiers.whole(tier));
+    }
+    let beyond = own.values().chain([&shared]).flat_map(|cover| cover.beyond.iter().copied()).collect();
+    Ok(answer(read, sums, low, &progress::covered(connection)?, shared, &beyond))
+}
+
+/// Puts the answer together.
+fn answer(
+    read: &Read,
+    sums: Sums,
+    low: LowWatermark,
+    covered: &Spans,
+    shared: Cover,
+    beyond: &BTreeSet<usize>,
+) -> Answer {
+    let known = Knowledge::new(&low, covered);
+    let state = |(position, counted)| {
+        if beyond.contains(&position) {
+            RowState::Unknown
+        } else {
+            known.state(bucket(&read.edges, position), counted)
+        }
+    };
+    let states = sums.counted().into_iter().enumerate().map(state).collect();
+    let complete_until = known.complete_until;
+    let mut rows = sums.into_rows();
+    if rows.is_empty() && read.group_by.is_empty() {
+        rows.push(Row { group: Vec::new(), counts: vec![0; read.edges.len() - 1] });
+    }
+    Answer {
+        rows,
+        states,
+        complete_until,
+        missing: low.missing,
+        parts: shared.parts,
+        beyond_retention: beyond.first().map(|&position| bucket(&read.edges, position).from),
+    }
+}
+
+/// Whether the totals answer the question.
+fn by_totals(read: &Read) -> Result<bool> {
+    let told = read.filter.takes_all_keys() && read.group_by.iter().copied().all(Dimension::is_in_totals);
+    match read.axis {
+        Axis::Any => Ok(told),
+        Axis::Series => Ok(false),
+        Axis::Totals if !told => Err(Error::Unanswerable(
+            "the totals do not tell flags, variants and SDKs apart: filter and group by customer, project and \
+             environment, or ask the series"
+                .into(),
+        )),
+        Axis::Totals if !on_minutes(&read.edges) => Err(Error::Unanswerable(
+            "the totals are kept by minute: move the edges to whole minutes, or ask the series".into(),
+        )),
+        Axis::Totals => Ok(true),
+    }
+}
+
+fn on_minutes(edges: &[Timestamp]) -> bool {
+    edges.iter().all(|edge| edge.floor_to(Tier::Minute.seconds()) == *edge)
+}
+
+/// The environments that the filter means, in their order, with their numbers.
+fn taken(connection: &Connection, filter: &Filter) -> Result<Vec<(i64, Environment)>> {
+    let mut environments = interning::environments(connection)?;
+    environments.retain(|(_, environment)| filter.takes_environment(environment));
+    environments.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
+    Ok(environments)
+}
+
+/// The dirty windows of those environments that have any in the range, as far as they matter to the question.
+fn dirty(
+    connection: &Connection,
+    read: &Read,
+    environments: &[(i64, Environment)],
+) -> Result<BTreeMap<i64, Dirty>> {
+    let (Some(from), Some(to), TierChoice::Cover) = (read.edges.first(), read.edges.last(), read.tiers)
+    else {
+        return Ok(BTreeMap::new());
+    };
+    let wanted: BTreeSet<i64> = environments.iter().map(|(id, _)| *id).collect();
+    let range = TimeRange::new(from.floor_to(Tier::Hour.seconds()), *to);
+    let mut windows: BTreeMap<i64, Vec<Window>> = BTreeMap::new();
+    for tier in Tier::ROLLED {
+        let mut statement = connection.prepare_cached(
+            "SELECT start, environment FROM dirty WHERE tier = ?1 AND start >= ?2 AND start < ?3",
+        )?;
+        let bounds = [schema::tier_number(tier), range.from.as_seconds(), range.to.as_seconds()];
+        let mut rows = statement.query(bounds)?;
+        while let Some(row) = rows.next()? {
+            let (start, environment) = (row.get::<_, i64>(0)?, row.get(1)?);
+            if wanted.contains(&environment) {
+                let start =
+                    start.checked_mul(1_000).ok_or_else(|| damaged("a mark of an impossible time"))?;
+                let window = Window::starting(tier, Timestamp::from_millis(start)?)?;
+                windows.entry(environment).or_default().push(window);
+            }
+        }
+    }
+    Ok(windows.into_iter().map(|(id, windows)| (id, windows.into_iter().collect())).collect())
+}
