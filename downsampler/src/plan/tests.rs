@@ -1,1 +1,0 @@
-//! Each rule of the design by example.

@@ -1,0 +1,46 @@
+//! **commit**: the log hears that everything before these positions is stored.
+
+use std::time::Duration;
+
+use flagmeter_log::Positions;
+use tokio::time::Instant;
+
+use crate::{Result, pipeline::Pipeline};
+
+/// How often the log is asked how much is left.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+
+/// The end of the pipeline.
+#[derive(Default)]
+pub(crate) struct Commit {
+    lag_told_at: Option<Instant>,
+}
+
+impl Commit {
+    /// Commits; the store has taken all before these positions.
+    pub(crate) async fn commit(&mut self, pipeline: &mut Pipeline<'_>, positions: &Positions) -> Result<()> {
+        let mut patience = pipeline.patience("commit");
+        loop {
+            match pipeline.consumer.commit(positions).await {
+                Ok(()) => break,
+                Err(error) if error.is_retryable() => patience.wait(&error).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.tell_lag(pipeline).await;
+        Ok(())
+    }
+
+    /// Asks the log how much is left, now and then.
+    pub(crate) async fn tell_lag(&mut self, pipeline: &mut Pipeline<'_>) {
+        if self.lag_told_at.is_some_and(|at| at.elapsed() < LAG_EVERY) {
+            return;
+        }
+        self.lag_told_at = Some(Instant::now());
+        match pipeline.consumer.lag().await {
+            Ok(lag) => pipeline.metrics.lag_records.set(i64::try_from(lag).unwrap_or(i64::MAX)),
+            // It is a figure for people: the reads that follow will say what is wrong.
+            Err(error) => tracing::debug!(%error, "the log did not tell its lag"),
+        }
+    }
+}

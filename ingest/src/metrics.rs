@@ -1,0 +1,85 @@
+//! What ingest tells about itself.
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+};
+
+use crate::Result;
+
+/// From a millisecond, a small step on a quick disk, to ten seconds.
+const SECONDS: [f64; 12] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    pub(crate) records: IntCounter,
+    pub(crate) points: IntCounter,
+    pub(crate) dead_letters: IntCounterVec,
+    pub(crate) late_marks: IntCounter,
+    pub(crate) past_retention: IntCounter,
+    pub(crate) decode_seconds: Histogram,
+    pub(crate) write_seconds: Histogram,
+    pub(crate) retries: IntCounterVec,
+    pub(crate) lag_records: IntGauge,
+    pub(crate) lag_seconds: Gauge,
+    pub(crate) stalled: IntGauge,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self> {
+        let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help)?);
+        let counters = |name: &str, help: &str, label: &str| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+        };
+        let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help)?);
+        let seconds = |name: &str, help: &str| {
+            register(
+                registry,
+                Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?,
+            )
+        };
+        Ok(Self {
+            records: counter(
+                "flagmeter_ingest_records_total",
+                "Log records that were stored, dead letters included",
+            )?,
+            points: counter("flagmeter_ingest_points_total", "Points that the store took, repeats included")?,
+            dead_letters: counters(
+                "flagmeter_ingest_dead_letters_total",
+                "Log records that could not be stored and went to the dead letters, by reason",
+                "reason",
+            )?,
+            late_marks: counter(
+                "flagmeter_ingest_late_marks_total",
+                "Minutes of environments marked to be rolled up again because points came after their roll-up",
+            )?,
+            past_retention: counter(
+                "flagmeter_ingest_past_retention_points_total",
+                "Points older than the retention of raw points, which could not be stored any more",
+            )?,
+            decode_seconds: seconds("flagmeter_ingest_decode_seconds", "Time to decode a step")?,
+            write_seconds: seconds(
+                "flagmeter_ingest_write_seconds",
+                "Time the store took to answer a write, failed ones included",
+            )?,
+            retries: counters(
+                "flagmeter_ingest_retries_total",
+                "Calls that failed and were made again, by call",
+                "call",
+            )?,
+            lag_records: gauge("flagmeter_ingest_lag_records", "Records in the log that are not stored yet")?,
+            lag_seconds: register(
+                registry,
+                Gauge::new(
+                    "flagmeter_ingest_lag_seconds",
+                    "Age of the oldest record that was read and is not stored yet",
+                )?,
+            )?,
+            stalled: gauge("flagmeter_ingest_stalled", "1 while records wait and nothing is stored")?,
+        })
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

@@ -1,0 +1,74 @@
+//! The verbs in their order.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use flagmeter_log::{Consumer, Record};
+use flagmeter_model::Clock;
+use flagmeter_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Config, Result,
+    aggregate::{Step, aggregate},
+    commit::Commit,
+    decode::decode,
+    metrics::Metrics,
+    patience::Patience,
+    read,
+    stall::Progress,
+    write::write,
+};
+
+/// What the verbs work with.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) config: Config,
+    pub(crate) consumer: Box<dyn Consumer>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: &'a Metrics,
+    pub(crate) progress: &'a Progress,
+}
+
+impl<'a> Pipeline<'a> {
+    /// Runs until `stop` and then until nothing is left.
+    pub(crate) async fn run(mut self, stop: &CancellationToken) -> Result<()> {
+        read::resume(&mut self).await?;
+        let mut commit = Commit::default();
+        let mut records = VecDeque::new();
+        let mut pending: Option<Step> = None;
+        loop {
+            let stopping = stop.is_cancelled();
+            if records.is_empty() {
+                let wait = !stopping && pending.is_none();
+                records = read::read(&mut self, wait).await?;
+            }
+            if records.is_empty() && pending.is_none() {
+                commit.tell_lag(&mut self).await;
+                if stopping {
+                    return Ok(());
+                }
+                continue;
+            }
+            // The store takes one step while the next one is decoded.
+            let positions = pending.as_ref().map(|step| step.write.positions.clone());
+            let (written, decoded) = tokio::join!(write(&self, pending), decode(&self, records));
+            written?;
+            let (decoded, rest) = decoded?;
+            pending = aggregate(decoded, self.clock.now());
+            records = rest;
+            if let Some(positions) = positions {
+                commit.commit(&mut self, &positions).await?;
+                self.progress.moved(waiting_since(pending.as_ref(), &records));
+            }
+        }
+    }
+
+    pub(crate) fn patience(&self, call: &'static str) -> Patience<'a> {
+        Patience::new(call, &self.config, self.metrics)
+    }
+}
+
+/// When the oldest record was appended that is not stored yet.
+fn waiting_since(step: Option<&Step>, records: &VecDeque<Record>) -> Option<flagmeter_model::Timestamp> {
+    step.map(|step| step.oldest).or_else(|| records.iter().map(|record| record.appended_at).min())
+}

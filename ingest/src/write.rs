@@ -1,0 +1,67 @@
+//! **write**: the store takes the step, whole, or is asked again.
+
+use std::sync::Arc;
+
+use flagmeter_store::{Error as StoreError, Write, Written};
+
+use crate::{
+    Result,
+    aggregate::{Step, split},
+    pipeline::Pipeline,
+};
+
+/// Writes a step until the store has all of it. A value that the store refuses is searched for by halves, so that
+/// one record cannot hold up all others: it goes to the dead letters.
+pub(crate) async fn write(pipeline: &Pipeline<'_>, step: Option<Step>) -> Result<()> {
+    let mut steps: Vec<Step> = step.into_iter().collect();
+    while let Some(step) = steps.pop() {
+        match write_one(pipeline, &step.write).await {
+            Ok(written) => tell(pipeline, &step.write, &written),
+            Err(StoreError::Model(error)) => {
+                let Some((first, second)) = split(step, &error, pipeline.clock.now()) else {
+                    return Err(StoreError::Model(error).into());
+                };
+                tracing::warn!(%error, "the store refuses a value: its record goes to the dead letters");
+                steps.extend(second);
+                steps.push(first);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn write_one(pipeline: &Pipeline<'_>, write: &Arc<Write>) -> Result<Written, StoreError> {
+    let mut patience = pipeline.patience("write");
+    loop {
+        let timer = pipeline.metrics.write_seconds.start_timer();
+        let answer = pipeline.store.write(Arc::clone(write)).await;
+        timer.observe_duration();
+        match answer {
+            Err(error) if error.is_retryable() => patience.wait(&error).await,
+            answer => return answer,
+        }
+    }
+}
+
+fn tell(pipeline: &Pipeline<'_>, write: &Write, written: &Written) {
+    let metrics = pipeline.metrics;
+    let records = write.batches.len().saturating_add(write.dead_letters.len());
+    metrics.records.inc_by(u64::try_from(records).unwrap_or(u64::MAX));
+    metrics.points.inc_by(written.points);
+    metrics.late_marks.inc_by(written.dirty);
+    metrics.past_retention.inc_by(written.past_retention);
+    for letter in &write.dead_letters {
+        metrics.dead_letters.with_label_values(&[&letter.reason]).inc();
+        tracing::warn!(
+            partition = letter.partition,
+            offset = letter.offset,
+            reason = letter.reason,
+            detail = letter.detail,
+            "a record of the log went to the dead letters"
+        );
+    }
+    if written.past_retention > 0 {
+        tracing::warn!(points = written.past_retention, "points are older than the retention of raw points");
+    }
+}
