@@ -37,6 +37,19 @@ impl Spans {
         self.0.get(next).is_some_and(|span| span.overlaps(range))
     }
 
+    /// The same set with every gap closed that is at most `gap_ms_max` long.
+    #[must_use]
+    pub fn bridged(&self, gap_ms_max: i64) -> Self {
+        let mut bridged: Vec<TimeRange> = Vec::with_capacity(self.0.len());
+        for &span in &self.0 {
+            match bridged.last_mut() {
+                Some(last) if span.from.millis_since(last.to) <= gap_ms_max => last.to = span.to,
+                _ => bridged.push(span),
+            }
+        }
+        Self(bridged)
+    }
+
     /// The spans, in order.
     pub fn iter(&self) -> impl Iterator<Item = TimeRange> + '_ {
         self.0.iter().copied()
@@ -53,5 +66,24 @@ impl FromIterator<TimeRange> for Spans {
         let mut spans = Self::new();
         ranges.into_iter().for_each(|range| spans.insert(range));
         spans
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(ranges: &[(i64, i64)]) -> Spans {
+        let at = Timestamp::from_seconds_clamped;
+        ranges.iter().map(|&(from, to)| TimeRange::new(at(from), at(to))).collect()
+    }
+
+    #[test]
+    fn bridging_closes_gaps_up_to_the_given_length_and_no_longer_ones() {
+        let set = spans(&[(0, 10), (12, 20), (23, 30)]);
+        assert_eq!(set.bridged(2_000), spans(&[(0, 20), (23, 30)]));
+        assert_eq!(set.bridged(3_000), spans(&[(0, 30)]));
+        assert_eq!(set.bridged(1_999), set);
+        assert_eq!(Spans::new().bridged(1_000), Spans::new());
     }
 }

@@ -5,21 +5,24 @@ use flagmeter_model::{LowWatermark, MissingNode, Slot, Spans, TimeRange, Timesta
 use crate::RowState;
 
 /// What is known of the nodes, and so of every bucket.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Knowledge<'a> {
     /// Everything before this is in.
     pub complete_until: Option<Timestamp>,
     /// Nodes that are silent, and since when.
     pub missing: &'a [MissingNode],
-    /// When at least one node was there to receive.
-    pub covered: &'a Spans,
+    /// When at least one node was there to receive, breaks that SDKs bear included.
+    pub covered: Spans,
 }
 
 impl<'a> Knowledge<'a> {
-    /// From the low watermark, which counts in whole slots.
-    pub fn new(low: &'a LowWatermark, covered: &'a Spans) -> Self {
+    /// From the low watermark, which counts in whole slots, and the times in which a node was there.
+    ///
+    /// A break of up to `node_timeout_ms`, such as a restart, is no outage: SDKs flush every 10 to 60 s and keep
+    /// what they could not send, so their counts arrive, if a little late.
+    pub fn new(low: &'a LowWatermark, covered: &Spans, node_timeout_ms: i64) -> Self {
         let complete_until = low.at.map(|at| at.floor_to(Slot::SECONDS));
-        Self { complete_until, missing: &low.missing, covered }
+        Self { complete_until, missing: &low.missing, covered: covered.bridged(node_timeout_ms) }
     }
 
     /// The state of a bucket that can be answered at its grain; `counted` tells whether anything was counted
@@ -51,6 +54,8 @@ mod tests {
 
     use super::*;
 
+    const BREAK_MS: i64 = 5_000;
+
     fn at(second: i64) -> Timestamp {
         Timestamp::from_seconds_clamped(second)
     }
@@ -75,7 +80,7 @@ mod tests {
         without_counts: RowState,
         with_counts: RowState,
     ) {
-        let known = Knowledge::new(low, covered);
+        let known = Knowledge::new(low, covered, BREAK_MS);
         let bucket = range(bucket.0, bucket.1);
         assert_eq!(known.state(bucket, false), without_counts, "without counts");
         assert_eq!(known.state(bucket, true), with_counts, "with counts");
@@ -93,7 +98,7 @@ mod tests {
     #[test]
     fn the_low_watermark_counts_in_whole_slots() {
         let (low, covered) = known(Some(605), &[], &[(0, 700)]);
-        assert_eq!(Knowledge::new(&low, &covered).complete_until, Some(at(600)));
+        assert_eq!(Knowledge::new(&low, &covered, BREAK_MS).complete_until, Some(at(600)));
     }
 
     #[test]
@@ -121,6 +126,13 @@ mod tests {
         assert_states(&known, (50, 150), Partial, Partial);
         assert_states(&known, (490, 510), Partial, Partial);
         assert_states(&known, (0, 900), Partial, Partial);
+    }
+
+    #[test]
+    fn a_restart_is_no_outage() {
+        let known = known(Some(900), &[], &[(0, 100), (105, 900)]);
+        assert_states(&known, (60, 120), Complete, Complete);
+        assert_states(&known, (100, 105), Complete, Complete);
     }
 
     #[test]

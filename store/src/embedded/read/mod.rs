@@ -20,7 +20,7 @@ pub(super) use scan::scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flagmeter_model::{Environment, LowWatermark, Spans, Tier, TimeRange, Timestamp, Window, low_watermark};
+use flagmeter_model::{Environment, Tier, TimeRange, Timestamp, Window, low_watermark};
 use rusqlite::Connection;
 
 use self::{groups::Groups, rows::Rows, sums::Sums};
@@ -66,19 +66,12 @@ pub(super) fn read(connection: &Connection, read: &Read, node_timeout_ms: i64) -
         low.at = low.at.min(kept.frontiers.whole(tier));
     }
     let beyond = own.values().chain([&shared]).flat_map(|cover| cover.beyond.iter().copied()).collect();
-    Ok(answer(read, sums, low, &progress::covered(connection)?, shared, &beyond))
+    let known = Knowledge::new(&low, &progress::covered(connection)?, node_timeout_ms);
+    Ok(answer(read, sums, &known, shared, &beyond))
 }
 
 /// Puts the answer together.
-fn answer(
-    read: &Read,
-    sums: Sums,
-    low: LowWatermark,
-    covered: &Spans,
-    shared: Cover,
-    beyond: &BTreeSet<usize>,
-) -> Answer {
-    let known = Knowledge::new(&low, covered);
+fn answer(read: &Read, sums: Sums, known: &Knowledge<'_>, shared: Cover, beyond: &BTreeSet<usize>) -> Answer {
     let state = |(position, counted)| {
         if beyond.contains(&position) {
             RowState::Unknown
@@ -96,7 +89,7 @@ fn answer(
         rows,
         states,
         complete_until,
-        missing: low.missing,
+        missing: known.missing.to_vec(),
         parts: shared.parts,
         beyond_retention: beyond.first().map(|&position| bucket(&read.edges, position).from),
     }
