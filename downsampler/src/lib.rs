@@ -1,1 +1,48 @@
-//! stub
+//! Rolls raw points up into minutes, minutes into quarters of an hour, quarters into hours; and deletes what is
+//! past its retention.
+//!
+//! # The way of a count through this crate
+//!
+//! A count lies in the store as a raw point. Once the low watermark has passed the end of its minute, the minute
+//! is *announced*, [rolled](flagmeter_store::Store::roll) up and called whole; so are the quarter and the hour
+//! above it once all that they are made of is whole. A count that comes later finds its minute announced, and the
+//! store marks the minute dirty in the same step. The dirty minute is rolled up again, then the quarter above it,
+//! then the hour: normally all three within one [cycle](Downsampler::cycle), about a second after the count came.
+//!
+//! [`plan`] decides, and is pure: it takes what is known ([`State`](flagmeter_store::State), marks, the time) and
+//! says which calls to the store come next. A [`Downsampler`] makes those calls, reading the state again between
+//! phases, and [`run`] repeats it every second. Every roll-up is bounded, so a long catch-up goes forward in
+//! visible pieces.
+//!
+//! What goes in: what ingest has written to the store. What comes out: windows of each tier, frontiers that say
+//! until when they are whole, and no marks.
+//!
+//! # Invariants
+//!
+//! - Nothing is kept in memory that matters: a cycle may be cut off after any call, and any other cycle, also one
+//!   that runs at the same time elsewhere, does the rest.
+//! - **Announce, read the state, roll up, advance.** Where rolling up begins is read after the announcement, so
+//!   a point is either seen or marked, the very first one included.
+//! - **Roll up, mark the parent, clear.** A window is rolled up again before its parent is marked, and its own
+//!   mark is cleared last, by its token. The parent is marked whether or not anything changed: another
+//!   downsampler may have made the change and died before it marked.
+//! - A window is only rolled up once the finer tier is whole for all of it; marks on windows that are not yet
+//!   whole wait.
+//! - Nothing is deleted that a coarser tier has yet to read (see
+//!   [`State::deletable`](flagmeter_store::State::deletable)), and no clock alone makes anything old: retention
+//!   counts back from what is rolled up, or from now if that is earlier.
+
+mod config;
+mod cycle;
+mod error;
+mod metrics;
+mod plan;
+mod run;
+#[cfg(test)]
+mod simulation;
+
+pub use config::{Bounds, Config, Retention};
+pub use cycle::CycleReport;
+pub use error::{Error, Result};
+pub use plan::{Phase, Plan, Step, plan};
+pub use run::{Downsampler, run};

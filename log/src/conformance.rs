@@ -39,7 +39,7 @@ pub trait Harness: Sized + Send + Sync {
     async fn crash(&mut self) -> Result<()>;
 }
 
-/// Makes a `#[tokio::test]` of each check, for a type that implements [`Harness`](crate::conformance::Harness).
+/// Makes a `#[tokio::test]` of each check, for a type that implements [`Harness`].
 #[macro_export]
 macro_rules! log_conformance {
     ($harness:ty) => {

@@ -1,0 +1,144 @@
+//! One pass over the phases, one call to the store at a time.
+
+use std::{collections::VecDeque, slice};
+
+use flagmeter_model::{LowWatermark, Tier, Timestamp, low_watermark};
+use flagmeter_store::{Mark, Rolling, State, Store};
+
+use crate::{
+    Config, Phase, Plan, Result, Step,
+    metrics::{Kind, Metrics},
+    plan::{marks_due, plan},
+};
+
+/// What a cycle did, and what it left.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CycleReport {
+    /// Windows of environments rolled up for the first time.
+    pub on_time: u64,
+    /// Windows of environments rolled up again because data came late.
+    pub dirty: u64,
+    /// Rows that retention deleted.
+    pub deleted: u64,
+    /// More is due already: the cycle ended to keep its calls bounded.
+    pub more: bool,
+    /// Until when everything is in, and who is missing.
+    pub low_watermark: LowWatermark,
+    /// The store's state at the end.
+    pub state: State,
+}
+
+/// A cycle on its way. It can be dropped between any two calls.
+#[derive(Debug)]
+pub(crate) struct Cycle {
+    phases: slice::Iter<'static, Phase>,
+    phase: Option<Phase>,
+    state: Option<State>,
+    marks: Option<Vec<Mark>>,
+    steps: VecDeque<Step>,
+    /// Retention had more to delete than one call does, in this cycle or an earlier one.
+    leftovers: bool,
+    report: CycleReport,
+}
+
+impl Cycle {
+    /// A cycle that has done nothing yet.
+    pub(crate) fn new(leftovers: bool) -> Self {
+        Self {
+            phases: Phase::ALL.iter(),
+            phase: None,
+            state: None,
+            marks: None,
+            steps: VecDeque::new(),
+            leftovers,
+            report: CycleReport::default(),
+        }
+    }
+
+    /// Whether retention left rows behind its floors.
+    pub(crate) fn leftovers(&self) -> bool {
+        self.leftovers
+    }
+
+    /// Makes one call to the store. The report, once the last one is made.
+    pub(crate) async fn turn(
+        &mut self,
+        store: &dyn Store,
+        config: &Config,
+        now: Timestamp,
+        metrics: &Metrics,
+    ) -> Result<Option<CycleReport>> {
+        loop {
+            if let Some(step) = self.steps.pop_front() {
+                // What was known before is not true any more.
+                self.state = None;
+                self.apply(store, step, metrics).await?;
+                return Ok(None);
+            }
+            let Some(state) = &self.state else {
+                self.state = Some(store.state().await?);
+                return Ok(None);
+            };
+            let Some(phase) = self.phase.or_else(|| self.phases.next().copied()) else {
+                return Ok(Some(self.finish(config)));
+            };
+            if let (Phase::Reroll(tier), None) = (phase, &self.marks)
+                && let Some(until) = marks_due(tier, state)
+            {
+                self.phase = Some(phase);
+                self.marks = Some(store.marks(tier, until, config.bounds.dirty).await?);
+                return Ok(None);
+            }
+            self.phase = None;
+            let marks = self.marks.take().unwrap_or_default();
+            let Plan { steps, more } = plan(phase, state, &marks, config, now);
+            self.steps = steps.into();
+            self.report.more |= more;
+            if phase == Phase::Retain && self.steps.is_empty() && self.leftovers {
+                self.steps.push_back(Step::Retain(state.floors));
+            }
+        }
+    }
+
+    fn finish(&mut self, config: &Config) -> CycleReport {
+        let state = self.state.take().unwrap_or_default();
+        let low_watermark = low_watermark(&state.progress, config.node_timeout_ms);
+        CycleReport { low_watermark, state, ..std::mem::take(&mut self.report) }
+    }
+
+    async fn apply(&mut self, store: &dyn Store, step: Step, metrics: &Metrics) -> Result<()> {
+        match step {
+            Step::Announce { until } => store.announce(until).await?,
+            Step::Roll(rolling) => {
+                let (tier, kind) = kind_of(&rolling);
+                let windows = store.roll(&rolling).await?.windows;
+                metrics.rolled(tier, kind, windows);
+                let sum = match kind {
+                    Kind::OnTime => &mut self.report.on_time,
+                    Kind::Dirty => &mut self.report.dirty,
+                };
+                *sum = sum.saturating_add(windows);
+            }
+            Step::Advance { tier, until } => store.advance(tier, until).await?,
+            Step::Mark(marks) => store.mark(&marks).await?,
+            Step::Clear(marks) => store.clear(&marks).await?,
+            Step::Retain(floors) => {
+                let retained = store.retain(floors).await?;
+                metrics.deleted(retained.rows);
+                self.report.deleted = self.report.deleted.saturating_add(retained.rows);
+                self.report.more |= retained.more;
+                self.leftovers = retained.more;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind_of(rolling: &Rolling) -> (Tier, Kind) {
+    match rolling {
+        Rolling::Range(tier, _) => (*tier, Kind::OnTime),
+        Rolling::Windows(windows) => {
+            (windows.first().map_or(Tier::Minute, |window| window.window.tier()), Kind::Dirty)
+        }
+    }
+}

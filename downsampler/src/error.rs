@@ -1,0 +1,29 @@
+//! What can stop the downsampler.
+
+/// Why the downsampler cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting that contradicts another: the sentence names both and the fix.
+    #[error("{0}")]
+    Config(String),
+    /// The store did not do what it was asked.
+    #[error(transparent)]
+    Store(#[from] flagmeter_store::Error),
+    /// Another stage has registered a metric of the same name.
+    #[error("the downsampler's metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Config(_) | Self::Metrics(_) => false,
+        }
+    }
+}
+
+/// The downsampler's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,137 @@
+//! What the downsampler tells of itself.
+
+use flagmeter_model::{Tier, Timestamp};
+use flagmeter_store::{Frontiers, State};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    core::Collector,
+};
+
+/// Whether windows were rolled up for the first time or because data came late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    OnTime,
+    Dirty,
+}
+
+/// The downsampler's metrics.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    frontier_lag: IntGaugeVec,
+    windows: IntCounterVec,
+    dirty: IntGauge,
+    missing: IntGauge,
+    cycle: Histogram,
+    deleted: IntCounter,
+    errors: IntCounterVec,
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let metrics = Self {
+            frontier_lag: registered(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "flagmeter_downsampler_frontier_lag_seconds",
+                        "Time from the end of the last whole window of a tier until now.",
+                    ),
+                    &["tier"],
+                )?,
+            )?,
+            windows: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "flagmeter_downsampler_windows_total",
+                        "Windows of environments rolled up: on_time for the first time, dirty because data came late.",
+                    ),
+                    &["tier", "kind"],
+                )?,
+            )?,
+            dirty: registered(
+                registry,
+                IntGauge::new(
+                    "flagmeter_downsampler_dirty_windows",
+                    "Windows that wait to be rolled up again.",
+                )?,
+            )?,
+            missing: registered(
+                registry,
+                IntGauge::new(
+                    "flagmeter_downsampler_missing_nodes",
+                    "Edge nodes that fell silent without a farewell; windows are closed without them.",
+                )?,
+            )?,
+            cycle: registered(
+                registry,
+                Histogram::with_opts(
+                    HistogramOpts::new("flagmeter_downsampler_cycle_seconds", "Time that one cycle took.")
+                        .buckets(vec![0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0]),
+                )?,
+            )?,
+            deleted: registered(
+                registry,
+                IntCounter::new("flagmeter_downsampler_deleted_rows_total", "Rows deleted by retention.")?,
+            )?,
+            errors: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "flagmeter_downsampler_errors_total",
+                        "Cycles that failed: retried ones will be tried again, fatal ones stop the downsampler.",
+                    ),
+                    &["outcome"],
+                )?,
+            )?,
+        };
+        // So that rates begin at 0, not at the first event.
+        for tier in Tier::ROLLED {
+            metrics.rolled(tier, Kind::OnTime, 0);
+            metrics.rolled(tier, Kind::Dirty, 0);
+        }
+        for outcome in ["retried", "fatal"] {
+            metrics.errors.with_label_values(&[outcome]).inc_by(0);
+        }
+        Ok(metrics)
+    }
+
+    pub(crate) fn rolled(&self, tier: Tier, kind: Kind, windows: u64) {
+        let kind = match kind {
+            Kind::OnTime => "on_time",
+            Kind::Dirty => "dirty",
+        };
+        self.windows.with_label_values(&[tier.name(), kind]).inc_by(windows);
+    }
+
+    pub(crate) fn deleted(&self, rows: u64) {
+        self.deleted.inc_by(rows);
+    }
+
+    pub(crate) fn failed(&self, retried: bool) {
+        self.errors.with_label_values(&[if retried { "retried" } else { "fatal" }]).inc();
+    }
+
+    pub(crate) fn cycle(&self, began: Timestamp, ended: Timestamp, state: &State, missing: usize) {
+        // Milliseconds of a cycle are far below 2^52; a clock that jumped back says nothing.
+        #[expect(clippy::cast_precision_loss, reason = "a histogram takes f64, and a cycle takes seconds")]
+        self.cycle.observe(ended.millis_since(began).max(0) as f64 / 1_000.0);
+        for tier in Tier::ROLLED {
+            if let Some(lag) = lag_seconds(&state.frontiers, tier, ended) {
+                self.frontier_lag.with_label_values(&[tier.name()]).set(lag);
+            }
+        }
+        self.dirty.set(i64::try_from(state.dirty).unwrap_or(i64::MAX));
+        self.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
+    }
+}
+
+/// How far the whole windows of a tier lie behind; `None` before the first.
+pub(crate) fn lag_seconds(frontiers: &Frontiers, tier: Tier, now: Timestamp) -> Option<i64> {
+    frontiers.whole(tier).map(|whole| now.millis_since(whole).max(0) / 1_000)
+}

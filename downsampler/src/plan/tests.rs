@@ -1,0 +1,1 @@
+//! Each rule of the design by example.

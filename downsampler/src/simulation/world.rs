@@ -1,0 +1,516 @@
+//! A fleet of nodes, a log, an ingester and three downsamplers over one store, moved one action at a time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use flagmeter_model::{
+    Batch, Environment, EnvironmentCounts, Meter, Name, NodeId, Seq, SeriesKey, Slot, SlotCounts, Tier,
+    TimeRange, Timestamp, Window,
+};
+use flagmeter_store::{Mark, Positioned, Scan, State, Store, Write};
+use prometheus::Registry;
+use proptest::prelude::*;
+
+use super::model_store::PointKey;
+use crate::{Bounds, Config, Phase, Retention, cycle::Cycle, metrics::Metrics, plan};
+
+pub(super) const NODES: u16 = 3;
+pub(super) const PARTITIONS: u32 = 2;
+pub(super) const DOWNSAMPLERS: usize = 3;
+const ENVIRONMENTS: usize = 3;
+/// 2026-11-20T00:00:00Z.
+const BEGINNING: i64 = 1_795_132_800;
+
+/// What can happen.
+#[derive(Debug, Clone)]
+pub(super) enum Action {
+    /// Time passes everywhere.
+    Pass { seconds: i64 },
+    /// A node takes a count. Negative ages lie ahead of the node's clock.
+    Count { node: u16, environment: usize, series: usize, age_seconds: i64, count: u64 },
+    /// A node seals what it has, and keeps it until it is delivered.
+    Seal { node: u16 },
+    /// The next records of a node get through to a partition, and ingest writes them.
+    Deliver { node: u16, partition: u32, records: usize },
+    /// Ingest reads records once more, from `back` before the end of what was delivered.
+    Repeat { back: usize, records: usize },
+    /// A second of good order: all running nodes seal and deliver, and every downsampler runs one cycle.
+    Flow,
+    /// A node stops in good order.
+    Farewell { node: u16 },
+    /// A node falls silent; what it holds stays on its disk.
+    Silence { node: u16 },
+    /// A node starts, for the first time or again.
+    Start { node: u16 },
+    /// A node's clock is set off by so much.
+    SkewNode { node: u16, seconds: i64 },
+    /// A downsampler's clock is set off by so much.
+    SkewDownsampler { downsampler: usize, seconds: i64 },
+    /// Everyone's clock jumps.
+    Jump { seconds: i64 },
+    /// A downsampler makes some calls to the store, beginning a cycle where none is on its way.
+    Turn { downsampler: usize, turns: usize },
+    /// A downsampler dies wherever it is, and another takes its place.
+    Crash { downsampler: usize },
+}
+
+impl Action {
+    pub(super) fn any() -> impl Strategy<Value = Self> {
+        let node = 0..NODES;
+        let downsampler = 0..DOWNSAMPLERS;
+        let age = prop_oneof![6 => 0..30_i64, 2 => 30..1_200_i64, 2 => 1_200..14_000_i64, 1 => -120..0_i64];
+        let skew = prop_oneof![2 => Just(0_i64), 1 => -60..60_i64, 1 => -7_200..7_200_i64];
+        prop_oneof![
+            8 => prop_oneof![6 => 1..70_i64, 1 => 300..3_000_i64].prop_map(|seconds| Self::Pass { seconds }),
+            12 => (node.clone(), 0..ENVIRONMENTS, 0..3_usize, age, 1..100_u64).prop_map(
+                |(node, environment, series, age_seconds, count)| {
+                    Self::Count { node, environment, series, age_seconds, count }
+                }
+            ),
+            4 => node.clone().prop_map(|node| Self::Seal { node }),
+            6 => (node.clone(), 0..PARTITIONS, 1..4_usize)
+                .prop_map(|(node, partition, records)| Self::Deliver { node, partition, records }),
+            2 => (0..20_usize, 1..6_usize).prop_map(|(back, records)| Self::Repeat { back, records }),
+            5 => Just(Self::Flow),
+            1 => node.clone().prop_map(|node| Self::Farewell { node }),
+            1 => node.clone().prop_map(|node| Self::Silence { node }),
+            2 => node.clone().prop_map(|node| Self::Start { node }),
+            1 => (node, skew.clone()).prop_map(|(node, seconds)| Self::SkewNode { node, seconds }),
+            1 => (downsampler.clone(), skew)
+                .prop_map(|(downsampler, seconds)| Self::SkewDownsampler { downsampler, seconds }),
+            1 => (-10_000..10_000_i64).prop_map(|seconds| Self::Jump { seconds }),
+            14 => (downsampler.clone(), 1..9_usize)
+                .prop_map(|(downsampler, turns)| Self::Turn { downsampler, turns }),
+            2 => downsampler.prop_map(|downsampler| Self::Crash { downsampler }),
+        ]
+    }
+}
+
+impl Action {
+    /// What matters when several downsamplers race: little time, late data in a few windows, and many single
+    /// calls.
+    pub(super) fn race() -> impl Strategy<Value = Vec<Self>> {
+        let downsampler = 0..DOWNSAMPLERS;
+        let late = (prop::sample::select(vec![1_i64, 2, 16, 70, 130]), 0..2_usize).prop_map(
+            |(minutes, environment)| {
+                let count =
+                    Self::Count { node: 0, environment, series: 0, age_seconds: minutes * 60, count: 1 };
+                let deliver = |partition| Self::Deliver { node: 0, partition, records: usize::MAX };
+                vec![count, Self::Seal { node: 0 }, deliver(0), deliver(1)]
+            },
+        );
+        prop_oneof![
+            4 => late,
+            1 => prop::sample::select(vec![10_i64, 60, 900, 3_600]).prop_map(|seconds| vec![Self::Pass { seconds }]),
+            8 => (downsampler.clone(), 1..4_usize)
+                .prop_map(|(downsampler, turns)| vec![Self::Turn { downsampler, turns }]),
+            1 => downsampler.prop_map(|downsampler| vec![Self::Crash { downsampler }]),
+        ]
+    }
+}
+
+/// Retention so short that only what is not yet needed any more keeps data from being deleted.
+pub(super) fn hasty() -> Config {
+    let minutes = |minutes: u64| Some(Duration::from_mins(minutes));
+    let retention = Retention { raw: minutes(1), minute: minutes(2), quarter: minutes(3) };
+    Config { retention, ..config() }
+}
+
+/// Small pieces and short retention, so that every bound is met.
+pub(super) fn config() -> Config {
+    let hours = |hours: u64| Some(Duration::from_hours(hours));
+    Config {
+        retention: Retention { raw: hours(3), minute: hours(5), quarter: hours(8) },
+        bounds: Bounds { minutes: 7, quarters: 3, hours: 2, dirty: 2 },
+        ..Config::default()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Node {
+    running: bool,
+    skew_seconds: i64,
+    seq: Option<Seq>,
+    watermark: Timestamp,
+    counts: BTreeMap<(Environment, Slot, SeriesKey), u64>,
+    sealed: BTreeMap<u32, VecDeque<Batch>>,
+}
+
+#[derive(Debug, Default)]
+struct Seat {
+    skew_seconds: i64,
+    cycle: Option<Cycle>,
+}
+
+type Series = BTreeMap<SeriesKey, u64>;
+
+pub(super) struct World {
+    store: Arc<dyn Store>,
+    config: Config,
+    metrics: Metrics,
+    now: Timestamp,
+    log_now: Timestamp,
+    nodes: Vec<Node>,
+    delivered: Vec<Positioned>,
+    seats: Vec<Seat>,
+    /// The points that the store has taken.
+    taken: BTreeSet<PointKey>,
+    /// What they add up to. For raw points: by minute.
+    expected: BTreeMap<(Tier, Environment, Timestamp), Series>,
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+fn environment(number: usize) -> Environment {
+    let names = [("acme", "web", "live"), ("acme", "web", "test"), ("zeta", "app", "live")];
+    let (customer, project, environment) = names[number];
+    Environment { customer: name(customer), project: name(project), environment: name(environment) }
+}
+
+fn partition_of(of: &Environment) -> u32 {
+    u32::from(of.customer.as_str() != "acme")
+}
+
+fn series(number: usize) -> SeriesKey {
+    match number {
+        0 => SeriesKey::flag(name("checkout")),
+        1 => SeriesKey { variant: Some(name("on")), ..SeriesKey::flag(name("checkout")) },
+        _ => SeriesKey { meter: Meter::Requests, ..SeriesKey::flag(name("flags")) },
+    }
+}
+
+impl World {
+    pub(super) fn over(store: Arc<dyn Store>, config: Config) -> Self {
+        let now = Timestamp::from_seconds_clamped(BEGINNING + 3_600 * 10);
+        let mut world = Self {
+            store,
+            config,
+            metrics: Metrics::register(&Registry::new()).expect("metrics"),
+            now,
+            log_now: now,
+            nodes: (0..NODES).map(|_| Node::default()).collect(),
+            delivered: Vec::new(),
+            seats: (0..DOWNSAMPLERS).map(|_| Seat::default()).collect(),
+            taken: BTreeSet::new(),
+            expected: BTreeMap::new(),
+        };
+        // The others are started by actions, late and as strangers.
+        world.start(0);
+        world.start(1);
+        world
+    }
+
+    pub(super) async fn act(&mut self, action: &Action) {
+        match *action {
+            Action::Pass { seconds } | Action::Jump { seconds } => self.pass(seconds),
+            Action::Count { node, environment: of, series: which, age_seconds, count } => {
+                let at = self.node_now(node).plus_seconds(-age_seconds);
+                let node = &mut self.nodes[usize::from(node)];
+                if node.running {
+                    let key = (environment(of), Slot::containing(at), series(which));
+                    *node.counts.entry(key).or_default() += count;
+                }
+            }
+            Action::Seal { node } => self.seal(node, false),
+            Action::Deliver { node, partition, records } => self.deliver(node, partition, records).await,
+            Action::Repeat { back, records } => {
+                let from = self.delivered.len().saturating_sub(back);
+                let again: Vec<_> = self.delivered.iter().skip(from).take(records).cloned().collect();
+                for record in again {
+                    self.write(record).await;
+                }
+            }
+            Action::Flow => {
+                self.pass(1);
+                for node in 0..NODES {
+                    self.seal(node, false);
+                    self.deliver_all(node).await;
+                }
+                for downsampler in 0..DOWNSAMPLERS {
+                    while !self.turn(downsampler).await {}
+                }
+            }
+            Action::Farewell { node } => {
+                self.seal(node, true);
+                self.nodes[usize::from(node)].running = false;
+            }
+            Action::Silence { node } => self.nodes[usize::from(node)].running = false,
+            Action::Start { node } => self.start(node),
+            Action::SkewNode { node, seconds } => self.nodes[usize::from(node)].skew_seconds = seconds,
+            Action::SkewDownsampler { downsampler, seconds } => {
+                self.seats[downsampler].skew_seconds = seconds;
+            }
+            Action::Turn { downsampler, turns } => {
+                for _ in 0..turns {
+                    self.turn(downsampler).await;
+                }
+            }
+            Action::Crash { downsampler } => self.seats[downsampler].cycle = None,
+        }
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.now = self.now.plus_seconds(seconds);
+        // The log's time does not go back.
+        self.log_now = self.log_now.max(self.now);
+    }
+
+    fn node_now(&self, node: u16) -> Timestamp {
+        self.now.plus_seconds(self.nodes[usize::from(node)].skew_seconds)
+    }
+
+    fn start(&mut self, node: u16) {
+        let now = self.node_now(node);
+        let node = &mut self.nodes[usize::from(node)];
+        if !node.running {
+            node.running = true;
+            node.watermark = node.watermark.max(now);
+        }
+    }
+
+    fn seal(&mut self, number: u16, farewell: bool) {
+        let now = self.node_now(number);
+        let node = &mut self.nodes[usize::from(number)];
+        if !node.running {
+            return;
+        }
+        let seq = Seq::next(node.seq, now);
+        node.seq = Some(seq);
+        let covers_from = node.watermark;
+        node.watermark = node.watermark.max(now);
+        let counts = std::mem::take(&mut node.counts);
+        let mut part = 0;
+        for partition in 0..PARTITIONS {
+            let (first, second): (Vec<_>, Vec<_>) = counts
+                .iter()
+                .filter(|((of, ..), _)| partition_of(of) == partition)
+                .partition(|((_, slot, _), _)| slot.number() % 2 == 0);
+            // By size a seal is split into several records, and the last of them carries the watermark.
+            for (counts, last) in [(first, false), (second, true)] {
+                if counts.is_empty() && !last {
+                    continue;
+                }
+                let batch = Batch {
+                    node: NodeId::new(number).expect("a node"),
+                    seq,
+                    part,
+                    sealed_at: now,
+                    covers_from,
+                    watermark: last.then_some(node.watermark),
+                    farewell,
+                    environments: grouped(&counts),
+                };
+                batch.validate().expect("a valid batch");
+                part += 1;
+                node.sealed.entry(partition).or_default().push_back(batch);
+            }
+        }
+    }
+
+    async fn deliver(&mut self, node: u16, partition: u32, records: usize) {
+        for _ in 0..records {
+            let queue = self.nodes[usize::from(node)].sealed.entry(partition).or_default();
+            let Some(batch) = queue.pop_front() else { return };
+            let offset = self.delivered.len() as u64;
+            let record = Positioned { partition, offset, appended_at: self.log_now, batch };
+            self.delivered.push(record.clone());
+            self.write(record).await;
+        }
+    }
+
+    async fn deliver_all(&mut self, node: u16) {
+        for partition in 0..PARTITIONS {
+            self.deliver(node, partition, usize::MAX).await;
+        }
+    }
+
+    async fn write(&mut self, record: Positioned) {
+        let floor = self.state().await.floors.raw;
+        for counts in &record.batch.environments {
+            for (key, slot, count) in counts.points() {
+                let minute = slot.start().floor_to(60);
+                let gone = floor.is_some_and(|floor| minute < floor);
+                let identity =
+                    (counts.environment.clone(), key.clone(), slot, record.batch.node, record.batch.seq);
+                if gone || !self.taken.insert(identity) {
+                    continue;
+                }
+                for tier in Tier::ALL {
+                    let start = minute.floor_to(tier.seconds().max(60));
+                    let window = self.expected.entry((tier, counts.environment.clone(), start)).or_default();
+                    *window.entry(key.clone()).or_default() += count;
+                }
+            }
+        }
+        let positions = BTreeMap::from([(record.partition, record.offset + 1)]);
+        let write = Write { batches: vec![record], dead_letters: Vec::new(), positions };
+        self.store.write(Arc::new(write)).await.expect("the write");
+    }
+
+    /// One call of a downsampler. True when its cycle has ended.
+    async fn turn(&mut self, downsampler: usize) -> bool {
+        let seat = &mut self.seats[downsampler];
+        let now = self.now.plus_seconds(seat.skew_seconds);
+        let cycle = seat.cycle.get_or_insert_with(|| Cycle::new(true));
+        let report =
+            cycle.turn(self.store.as_ref(), &self.config, now, &self.metrics).await.expect("the call");
+        if report.is_some() {
+            seat.cycle = None;
+        }
+        report.is_some()
+    }
+
+    async fn state(&self) -> State {
+        self.store.state().await.expect("the state")
+    }
+
+    async fn marks(&self) -> Vec<Mark> {
+        let mut marks = Vec::new();
+        for tier in Tier::ROLLED {
+            marks.extend(self.store.marks(tier, Timestamp::MAX, usize::MAX >> 1).await.expect("the marks"));
+        }
+        marks
+    }
+
+    /// At every moment: what is called whole and is not dirty equals the points that were taken.
+    pub(super) async fn check_moment(&self) {
+        let state = self.state().await;
+        let marks = self.marks().await;
+        let clean = |window: Window, of: &Environment| {
+            let dirties = |mark: &Mark| {
+                mark.environment == *of
+                    && mark.window.tier() <= window.tier()
+                    && window.range().contains(mark.window.start())
+            };
+            state.frontiers.whole(window.tier()) >= Some(window.end()) && !marks.iter().any(dirties)
+        };
+        self.compare(&state, clean).await;
+    }
+
+    /// Compares all raw points, and the windows for which `clean` holds, with what was taken.
+    async fn compare(&self, state: &State, clean: impl Fn(Window, &Environment) -> bool) {
+        for number in 0..ENVIRONMENTS {
+            let environment = environment(number);
+            for tier in Tier::ALL {
+                let scan = Scan {
+                    environment: environment.clone(),
+                    tier,
+                    range: TimeRange::new(Timestamp::EPOCH, Timestamp::MAX),
+                };
+                let rows = self.store.scan(&scan).await.expect("the scan");
+                let rows: BTreeMap<_, _> = rows.into_iter().map(|row| (row.start, row)).collect();
+                let (from, to) = (
+                    (tier, environment.clone(), Timestamp::EPOCH),
+                    (tier, environment.clone(), Timestamp::MAX),
+                );
+                let starts: BTreeSet<Timestamp> = self
+                    .expected
+                    .range(from..to)
+                    .map(|((.., start), _)| *start)
+                    .chain(rows.keys().copied())
+                    .collect();
+                for start in starts {
+                    let kept = state.floors.of(tier).is_none_or(|floor| start >= floor);
+                    let window = Window::containing(tier, start);
+                    if !kept || (tier != Tier::Raw && !clean(window, &environment)) {
+                        continue;
+                    }
+                    let found: Series =
+                        rows.get(&start).into_iter().flat_map(|row| row.series.clone()).collect();
+                    let taken = self.expected.get(&(tier, environment.clone(), start));
+                    assert_eq!(
+                        found,
+                        taken.cloned().unwrap_or_default(),
+                        "{tier} of {environment} at {start} is not what was taken; frontiers {:?}",
+                        state.frontiers
+                    );
+                    let mut totals = [0; Meter::ALL.len()];
+                    for (key, count) in &found {
+                        totals[usize::from(key.meter.number())] += count;
+                    }
+                    let stored = rows.get(&start).map(|row| row.totals).unwrap_or_default();
+                    assert_eq!(
+                        stored, totals,
+                        "the totals of {tier} at {start} are not the sum of its series"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Everything gets through, time passes, and the downsamplers run until nothing is due: then all tiers
+    /// agree with what was taken, to the last count, and no mark is left.
+    pub(super) async fn settle(&mut self) {
+        for seat in &mut self.seats {
+            seat.skew_seconds = 0;
+        }
+        let ahead = self.nodes.iter().map(|node| node.skew_seconds).max().unwrap_or(0).max(0);
+        self.now = self.log_now.max(self.now).plus_seconds(ahead);
+        for node in 0..NODES {
+            self.nodes[usize::from(node)].skew_seconds = 0;
+            self.deliver_all(node).await;
+        }
+        self.start(0);
+        let watermarks = self.nodes.iter().map(|node| node.watermark).max();
+        self.now = self.now.max(watermarks.unwrap_or(self.now));
+        // The counts that lie ahead are in after two more hours, and the silent are missing by then.
+        for _ in 0..2 {
+            self.pass(2 * 3_600);
+            for node in 0..NODES {
+                self.seal(node, false);
+                self.deliver_all(node).await;
+            }
+        }
+        let mut quiet = 0;
+        for _ in 0..10_000 {
+            for downsampler in 0..DOWNSAMPLERS {
+                while !self.turn(downsampler).await {}
+            }
+            quiet = if self.is_quiet().await { quiet + 1 } else { 0 };
+            if quiet == 2 {
+                break;
+            }
+        }
+        assert_eq!(quiet, 2, "the cycles never came to an end");
+        assert_eq!(self.marks().await, [], "marks are left although nothing is due");
+        let state = self.state().await;
+        let last = self.expected.keys().map(|(.., start)| *start).max();
+        let hour = state.frontiers.hour.whole.expect("hours are whole");
+        assert!(last.is_none_or(|last| last.plus_seconds(60) <= hour), "{last:?} is not whole");
+        self.compare(&state, |_, _| true).await;
+    }
+
+    async fn is_quiet(&self) -> bool {
+        let state = self.state().await;
+        Phase::ALL.into_iter().all(|phase| plan(phase, &state, &[], &self.config, self.now).steps.is_empty())
+            && state.dirty == 0
+    }
+}
+
+fn grouped(counts: &[(&(Environment, Slot, SeriesKey), &u64)]) -> Vec<EnvironmentCounts> {
+    let mut environments: BTreeMap<&Environment, BTreeMap<Slot, Series>> = BTreeMap::new();
+    for ((environment, slot, key), count) in counts {
+        environments.entry(environment).or_default().entry(*slot).or_default().insert(key.clone(), **count);
+    }
+    let counts_of = |(environment, slots): (&Environment, BTreeMap<Slot, Series>)| {
+        let series: Vec<SeriesKey> =
+            slots.values().flat_map(BTreeMap::keys).cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        let position =
+            |key: &SeriesKey| u32::try_from(series.binary_search(key).expect("is there")).expect("few");
+        let slots = slots
+            .into_iter()
+            .map(|(slot, counts)| SlotCounts {
+                slot,
+                series: counts.keys().map(position).collect(),
+                counts: counts.into_values().collect(),
+            })
+            .collect();
+        EnvironmentCounts { environment: environment.clone(), series, slots }
+    };
+    environments.into_iter().map(counts_of).collect()
+}
