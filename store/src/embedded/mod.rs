@@ -26,6 +26,8 @@ mod schema;
 mod seen;
 mod standing;
 mod state;
+#[cfg(test)]
+mod tests;
 mod write;
 mod writer;
 

@@ -1,0 +1,170 @@
+//! The embedded store against the contract, and what only it can show.
+
+use std::{fs, sync::Arc};
+
+use async_trait::async_trait;
+use flagmeter_model::{ManualClock, Tier};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{Config, EmbeddedStore};
+use crate::{
+    Error, Result, Rolling, Store,
+    conformance::{
+        Harness, NODE_TIMEOUT_MS,
+        fixture::{HOUR, Held, Seal, at, environment, flag, range, roll_up, series, window, write},
+    },
+};
+
+struct Embedded {
+    folder: TempDir,
+    clock: ManualClock,
+    store: Arc<dyn Store>,
+}
+
+impl Embedded {
+    fn open(folder: TempDir, clock: ManualClock) -> Result<Self> {
+        let config = Config {
+            node_timeout_ms: NODE_TIMEOUT_MS,
+            // Small enough that some checks begin with an empty cache.
+            series_cached_max: 10,
+            ..Config::new(folder.path().join("store.sqlite"))
+        };
+        let store = Arc::new(EmbeddedStore::open(config, Arc::new(clock.clone()))?);
+        Ok(Self { folder, clock, store })
+    }
+}
+
+#[async_trait]
+impl Harness for Embedded {
+    async fn new() -> Result<Self> {
+        Self::open(tempfile::tempdir().unwrap(), ManualClock::at(at(0)))
+    }
+
+    fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// The file and its log of writes as they lie there, while the store is open: nothing gets a chance to be
+    /// tidied up.
+    async fn crash(&mut self) -> Result<()> {
+        let left = tempfile::tempdir().unwrap();
+        for name in ["store.sqlite", "store.sqlite-wal"] {
+            fs::copy(self.folder.path().join(name), left.path().join(name)).unwrap();
+        }
+        *self = Self::open(left, self.clock.clone())?;
+        Ok(())
+    }
+}
+
+crate::store_conformance!(Embedded);
+
+fn sql(harness: &Embedded, statement: &str) {
+    Connection::open(harness.folder.path().join("store.sqlite")).unwrap().execute_batch(statement).unwrap();
+}
+
+/// An embedded store can be made to hold nothing where there was something only by hand.
+#[tokio::test]
+async fn a_window_whose_finer_windows_hold_nothing_is_removed() {
+    let one = environment("one").unwrap();
+    for by_name in [false, true] {
+        let harness = Embedded::new().await.unwrap();
+        let seal = Seal::new(1, 1).unwrap().count(&one, &flag("a").unwrap(), 0, 1);
+        write(&*harness.store, &[seal]).await.unwrap();
+        roll_up(&*harness.store, 0, HOUR).await.unwrap();
+        sql(&harness, "DELETE FROM raw");
+        for tier in Tier::ROLLED {
+            assert_eq!(series(&*harness.store, &one, tier).await.unwrap().len(), 1);
+            let rolling = if by_name {
+                Rolling::Windows(vec![window(tier, 0, &one)])
+            } else {
+                Rolling::Range(tier, range(0, HOUR))
+            };
+            harness.store.roll(&rolling).await.unwrap();
+            assert_eq!(series(&*harness.store, &one, tier).await.unwrap(), Held::new(), "{tier}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_block_is_said_and_stops_only_what_reads_it() {
+    let harness = Embedded::new().await.unwrap();
+    let (one, a) = (environment("one").unwrap(), flag("a").unwrap());
+    let seal = |seq, second| Seal::new(1, seq).unwrap().count(&one, &a, second, 1);
+    write(&*harness.store, &[seal(1, 0), seal(2, HOUR)]).await.unwrap();
+    let minutes = |from, to| Rolling::Range(Tier::Minute, range(from, to));
+    // A series number that is far beyond any, then bytes that are no block at all.
+    for block in ["01010103feffffff1f01", "01ff", "", "7a"] {
+        sql(&harness, &format!("UPDATE raw SET block = x'{block}' WHERE seq = 1"));
+        let error = harness.store.roll(&minutes(0, HOUR)).await.unwrap_err();
+        assert!(matches!(error, Error::Damaged(_)), "{error}");
+        assert!(!error.is_retryable());
+    }
+    assert_eq!(harness.store.roll(&minutes(HOUR, 2 * HOUR)).await.unwrap().windows, 1);
+    write(&*harness.store, &[seal(1, 0)]).await.unwrap();
+    assert_eq!(harness.store.roll(&minutes(0, HOUR)).await.unwrap().windows, 1, "written again, it is whole");
+}
+
+#[tokio::test]
+async fn a_failed_write_leaves_nothing_and_the_next_one_is_whole() {
+    let harness = Embedded::new().await.unwrap();
+    let (one, a) = (environment("one").unwrap(), flag("a").unwrap());
+    let seal = Seal::new(1, 1).unwrap().count(&one, &a, 0, 1).covering(0, 10);
+    sql(
+        &harness,
+        "CREATE TRIGGER full BEFORE INSERT ON progress BEGIN SELECT raise(ABORT, 'as if full'); END",
+    );
+    assert!(write(&*harness.store, std::slice::from_ref(&seal)).await.is_err());
+    assert!(harness.store.environments().await.unwrap().is_empty());
+    assert_eq!(harness.store.state().await.unwrap(), crate::State::default());
+    sql(&harness, "DROP TRIGGER full");
+    write(&*harness.store, &[seal]).await.unwrap();
+    assert_eq!(series(&*harness.store, &one, Tier::Raw).await.unwrap(), Held::from([((0, a), 1)]));
+    assert_eq!(harness.store.state().await.unwrap().progress.len(), 1);
+}
+
+#[tokio::test]
+async fn a_second_opening_is_refused_and_the_file_is_free_after_the_first() {
+    let Embedded { folder, clock, store } = Embedded::new().await.unwrap();
+    let config = Config::new(folder.path().join("store.sqlite"));
+    let open = || EmbeddedStore::open(config.clone(), Arc::new(clock.clone()));
+    let error = open().unwrap_err();
+    assert!(error.to_string().contains("another process has it open: stop that one first"), "{error}");
+    drop(store);
+    open().unwrap();
+}
+
+#[tokio::test]
+async fn the_file_shrinks_after_retention_and_stays_the_same_in_a_steady_state() {
+    let harness = Embedded::new().await.unwrap();
+    let one = environment("one").unwrap();
+    let flags: Vec<_> = (0..400).map(|number| flag(&format!("flag-{number}")).unwrap()).collect();
+    let mut sizes = Vec::new();
+    for hour in 0..6 {
+        for minute in 0..60_u64 {
+            let second = hour * HOUR + i64::try_from(minute).unwrap() * 60;
+            let seals: Vec<_> = (0..6)
+                .map(|part| {
+                    let seq = u64::try_from(second).unwrap();
+                    let seal = Seal::new(1, seq).unwrap().part(part);
+                    flags.iter().fold(seal, |seal, flag| {
+                        seal.count(&one, flag, second + i64::from(part) * 10, 1 << 30)
+                    })
+                })
+                .collect();
+            write(&*harness.store, &seals).await.unwrap();
+        }
+        let until = (hour + 1) * HOUR;
+        roll_up(&*harness.store, hour * HOUR, until).await.unwrap();
+        let floors =
+            crate::Floors { raw: Some(at(until)), minute: Some(at(until)), quarter: Some(at(until)) };
+        while harness.store.retain(floors).await.unwrap().more {}
+        sql(&harness, "PRAGMA wal_checkpoint(TRUNCATE)");
+        sizes.push(fs::metadata(harness.folder.path().join("store.sqlite")).unwrap().len());
+    }
+    assert!(sizes.iter().max() < sizes.iter().min().map(|least| least * 2).as_ref(), "{sizes:?}");
+}
