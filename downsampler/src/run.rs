@@ -157,3 +157,6 @@ impl Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,26 +1,43 @@
 //! Promise 3, driven through arbitrary interleavings: raw = 1m = 15m = 1h = totals, once quiet, and at every
 //! moment for what is called whole.
+//!
+//! `PROPTEST_CASES=20000 cargo test -p flagmeter-downsampler` looks longer.
 
 mod model_store;
 mod world;
 
 use std::{future::Future, sync::Arc};
 
+use flagmeter_model::SystemClock;
+use flagmeter_store::embedded::{self, EmbeddedStore};
 use proptest::prelude::*;
 
-use model_store::ModelStore;
-use world::{Action, World};
+use crate::Config;
+pub(crate) use model_store::ModelStore;
+pub(crate) use world::{Action, World};
+
+fn cases(cases: u32) -> ProptestConfig {
+    let mut config = ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() };
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = cases;
+    }
+    config
+}
 
 fn wait<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
+fn model(config: Config) -> World {
+    World::over(Arc::new(ModelStore::default()), config)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn all_tiers_agree_whatever_happens(actions in prop::collection::vec(Action::any(), 1..150)) {
-        let mut world = World::over(Arc::new(ModelStore::default()), world::config());
+        let mut world = model(world::config());
         wait(async {
             for action in &actions {
                 world.act(action).await;
@@ -35,8 +52,7 @@ proptest! {
         actions in prop::collection::vec(Action::race(), 1..100),
         hasty in any::<bool>(),
     ) {
-        let config = if hasty { world::hasty() } else { world::config() };
-        let mut world = World::over(Arc::new(ModelStore::default()), config);
+        let mut world = model(if hasty { world::hasty() } else { world::config() });
         wait(async {
             // So that there are whole hours to be late for.
             world.settle().await;
@@ -45,6 +61,49 @@ proptest! {
                 world.check_moment().await;
             }
             world.settle().await;
+        });
+    }
+}
+
+/// What the model cannot show: that the embedded store keeps the contract that the model spells out.
+fn over_the_embedded_store(config: Config, act: impl AsyncFnOnce(&mut World)) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = embedded::Config::new(folder.path().join("store.sqlite"));
+    let store = EmbeddedStore::open(store, Arc::new(SystemClock)).expect("a store");
+    let mut world = World::over(Arc::new(store), config);
+    wait(async {
+        act(&mut world).await;
+        world.settle().await;
+    });
+}
+
+proptest! {
+    #![proptest_config(cases(12))]
+
+    #[test]
+    fn all_tiers_agree_over_the_embedded_store(actions in prop::collection::vec(Action::any(), 1..150)) {
+        over_the_embedded_store(world::config(), async |world| {
+            for some in actions.chunks(10) {
+                for action in some {
+                    world.act(action).await;
+                }
+                world.check_moment().await;
+            }
+        });
+    }
+
+    #[test]
+    fn several_downsamplers_at_once_lose_nothing_over_the_embedded_store(
+        actions in prop::collection::vec(Action::race(), 1..100),
+    ) {
+        over_the_embedded_store(world::hasty(), async |world| {
+            world.settle().await;
+            for some in actions.chunks(10) {
+                for action in some.iter().flatten() {
+                    world.act(action).await;
+                }
+                world.check_moment().await;
+            }
         });
     }
 }

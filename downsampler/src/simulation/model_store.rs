@@ -26,10 +26,18 @@ struct Kept {
     floors: Floors,
     marks: BTreeMap<(Window, Environment), u64>,
     token: u64,
+    failure: Option<Error>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct ModelStore(Mutex<Kept>);
+pub(crate) struct ModelStore(Mutex<Kept>);
+
+impl ModelStore {
+    /// The next time it is asked for its state it fails.
+    pub(crate) fn fail_next_state(&self, error: Error) {
+        self.0.lock().failure = Some(error);
+    }
+}
 
 impl Kept {
     fn mark(&mut self, window: Window, environment: &Environment) {
@@ -147,7 +155,8 @@ impl Store for ModelStore {
     }
 
     async fn state(&self) -> Result<State> {
-        Ok(self.0.lock().state())
+        let mut kept = self.0.lock();
+        kept.failure.take().map_or_else(|| Ok(kept.state()), Err)
     }
 
     async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {

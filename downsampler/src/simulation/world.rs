@@ -26,7 +26,7 @@ const BEGINNING: i64 = 1_795_132_800;
 
 /// What can happen.
 #[derive(Debug, Clone)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// Time passes everywhere.
     Pass { seconds: i64 },
     /// A node takes a count. Negative ages lie ahead of the node's clock.
@@ -147,7 +147,7 @@ struct Seat {
 
 type Series = BTreeMap<SeriesKey, u64>;
 
-pub(super) struct World {
+pub(crate) struct World {
     store: Arc<dyn Store>,
     config: Config,
     metrics: Metrics,
@@ -185,7 +185,7 @@ fn series(number: usize) -> SeriesKey {
 }
 
 impl World {
-    pub(super) fn over(store: Arc<dyn Store>, config: Config) -> Self {
+    pub(crate) fn over(store: Arc<dyn Store>, config: Config) -> Self {
         let now = Timestamp::from_seconds_clamped(BEGINNING + 3_600 * 10);
         let mut world = Self {
             store,
@@ -205,7 +205,7 @@ impl World {
         world
     }
 
-    pub(super) async fn act(&mut self, action: &Action) {
+    pub(crate) async fn act(&mut self, action: &Action) {
         match *action {
             Action::Pass { seconds } | Action::Jump { seconds } => self.pass(seconds),
             Action::Count { node, environment: of, series: which, age_seconds, count } => {
@@ -377,8 +377,17 @@ impl World {
         marks
     }
 
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Every window equals the points that were taken: for when nothing is due.
+    pub(crate) async fn check_all(&self) {
+        self.compare(&self.state().await, |_, _| true).await;
+    }
+
     /// At every moment: what is called whole and is not dirty equals the points that were taken.
-    pub(super) async fn check_moment(&self) {
+    pub(crate) async fn check_moment(&self) {
         let state = self.state().await;
         let marks = self.marks().await;
         let clean = |window: Window, of: &Environment| {
@@ -445,7 +454,7 @@ impl World {
 
     /// Everything gets through, time passes, and the downsamplers run until nothing is due: then all tiers
     /// agree with what was taken, to the last count, and no mark is left.
-    pub(super) async fn settle(&mut self) {
+    pub(crate) async fn settle(&mut self) {
         for seat in &mut self.seats {
             seat.skew_seconds = 0;
         }
@@ -482,7 +491,7 @@ impl World {
         let last = self.expected.keys().map(|(.., start)| *start).max();
         let hour = state.frontiers.hour.whole.expect("hours are whole");
         assert!(last.is_none_or(|last| last.plus_seconds(60) <= hour), "{last:?} is not whole");
-        self.compare(&state, |_, _| true).await;
+        self.check_all().await;
     }
 
     async fn is_quiet(&self) -> bool {
