@@ -3,6 +3,7 @@
 //!
 //! `PROPTEST_CASES=20000 cargo test -p flagmeter-downsampler` looks longer.
 
+mod action;
 mod model_store;
 mod world;
 
@@ -13,8 +14,9 @@ use flagmeter_store::embedded::{self, EmbeddedStore};
 use proptest::prelude::*;
 
 use crate::Config;
+pub(crate) use action::Action;
 pub(crate) use model_store::ModelStore;
-pub(crate) use world::{Action, World};
+pub(crate) use world::World;
 
 fn cases(cases: u32) -> ProptestConfig {
     let mut config = ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() };
@@ -37,7 +39,7 @@ proptest! {
 
     #[test]
     fn all_tiers_agree_whatever_happens(actions in prop::collection::vec(Action::any(), 1..150)) {
-        let mut world = model(world::config());
+        let mut world = model(action::config());
         wait(async {
             for action in &actions {
                 world.act(action).await;
@@ -52,7 +54,7 @@ proptest! {
         actions in prop::collection::vec(Action::race(), 1..100),
         hasty in any::<bool>(),
     ) {
-        let mut world = model(if hasty { world::hasty() } else { world::config() });
+        let mut world = model(if hasty { action::hasty() } else { action::config() });
         wait(async {
             // So that there are whole hours to be late for.
             world.settle().await;
@@ -82,7 +84,7 @@ proptest! {
 
     #[test]
     fn all_tiers_agree_over_the_embedded_store(actions in prop::collection::vec(Action::any(), 1..150)) {
-        over_the_embedded_store(world::config(), async |world| {
+        over_the_embedded_store(action::config(), async |world| {
             for some in actions.chunks(10) {
                 for action in some {
                     world.act(action).await;
@@ -96,7 +98,7 @@ proptest! {
     fn several_downsamplers_at_once_lose_nothing_over_the_embedded_store(
         actions in prop::collection::vec(Action::race(), 1..100),
     ) {
-        over_the_embedded_store(world::hasty(), async |world| {
+        over_the_embedded_store(action::hasty(), async |world| {
             world.settle().await;
             for some in actions.chunks(10) {
                 for action in some.iter().flatten() {
