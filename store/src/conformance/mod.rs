@@ -38,8 +38,7 @@ pub trait Harness: Sized + Send + Sync {
     async fn crash(&mut self) -> Result<()>;
 }
 
-/// Makes a `#[tokio::test]` of each check, for a type that implements
-/// [`Harness`](crate::conformance::Harness).
+/// Makes a `#[tokio::test]` of each check, for a type that implements [`Harness`].
 #[macro_export]
 macro_rules! store_conformance {
     ($harness:ty) => {
