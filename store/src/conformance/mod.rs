@@ -9,6 +9,7 @@ pub mod crashing;
 pub mod fixture;
 pub mod marking;
 pub mod progressing;
+pub mod reading;
 pub mod retaining;
 pub mod rolling;
 pub mod writing;
@@ -86,6 +87,23 @@ macro_rules! store_conformance {
                 windows_whose_finer_tier_is_gone_are_left_as_they_are,
                 counts_older_than_the_raw_floor_are_set_aside,
                 repeats_of_counts_that_retention_took_are_nothing,
+            }
+            reading {
+                answers_agree_before_between_and_after_every_roll_up,
+                late_counts_are_in_the_next_answer,
+                one_environments_late_counts_leave_the_others_coarse,
+                filters_and_groups_take_apart_what_they_name,
+                days_of_23_and_25_hours_are_whole,
+                zones_off_the_full_hour_are_exact,
+                what_cannot_be_answered_is_refused,
+                no_counts_and_no_knowledge_are_told_apart,
+                missing_nodes_are_shown,
+                what_retention_took_is_not_rounded,
+                audits_see_each_tier_and_axis_by_itself,
+                a_scan_shows_windows_as_they_are_kept,
+                the_catalogue_tells_first_and_last_seen,
+                dead_letters_come_in_pages,
+                any_history_answers_like_a_plain_list,
             }
             crashing {
                 what_was_written_survives,
