@@ -9,9 +9,9 @@
 //! store marks the minute dirty in the same step. The dirty minute is rolled up again, then the quarter above it,
 //! then the hour: normally all three within one [cycle](Downsampler::cycle), about a second after the count came.
 //!
-//! [`plan`] decides, and is pure: it takes what is known ([`State`](flagmeter_store::State), marks, the time) and
+//! [`plan()`] decides, and is pure: it takes what is known ([`State`](flagmeter_store::State), marks, the time) and
 //! says which calls to the store come next. A [`Downsampler`] makes those calls, reading the state again between
-//! phases, and [`run`] repeats it every second. Every roll-up is bounded, so a long catch-up goes forward in
+//! phases, and [`run()`] repeats it every second. Every roll-up is bounded, so a long catch-up goes forward in
 //! visible pieces.
 //!
 //! What goes in: what ingest has written to the store. What comes out: windows of each tier, frontiers that say
