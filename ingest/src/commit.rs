@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagmeter_log::Positions;
+use flagmeter_log::{Consumer, Positions};
 use tokio::time::Instant;
 
 use crate::{Result, pipeline::Pipeline};
@@ -18,26 +18,31 @@ pub(crate) struct Commit {
 
 impl Commit {
     /// Commits; the store has taken all before these positions.
-    pub(crate) async fn commit(&mut self, pipeline: &mut Pipeline<'_>, positions: &Positions) -> Result<()> {
+    pub(crate) async fn commit(
+        &mut self,
+        pipeline: &Pipeline<'_>,
+        consumer: &mut dyn Consumer,
+        positions: &Positions,
+    ) -> Result<()> {
         let mut patience = pipeline.patience("commit");
         loop {
-            match pipeline.consumer.commit(positions).await {
+            match consumer.commit(positions).await {
                 Ok(()) => break,
                 Err(error) if error.is_retryable() => patience.wait(&error).await,
                 Err(error) => return Err(error.into()),
             }
         }
-        self.tell_lag(pipeline).await;
+        self.tell_lag(pipeline, consumer).await;
         Ok(())
     }
 
     /// Asks the log how much is left, now and then.
-    pub(crate) async fn tell_lag(&mut self, pipeline: &mut Pipeline<'_>) {
+    pub(crate) async fn tell_lag(&mut self, pipeline: &Pipeline<'_>, consumer: &mut dyn Consumer) {
         if self.lag_told_at.is_some_and(|at| at.elapsed() < LAG_EVERY) {
             return;
         }
         self.lag_told_at = Some(Instant::now());
-        match pipeline.consumer.lag().await {
+        match consumer.lag().await {
             Ok(lag) => pipeline.metrics.lag_records.set(i64::try_from(lag).unwrap_or(i64::MAX)),
             // It is a figure for people: the reads that follow will say what is wrong.
             Err(error) => tracing::debug!(%error, "the log did not tell its lag"),

@@ -71,17 +71,11 @@ pub async fn run(
         stop.cancelled().await;
         tokio::time::sleep(drain_max).await;
     };
-    let pipeline = Pipeline {
-        config,
-        consumer,
-        store,
-        clock: Arc::clone(&clock),
-        metrics: &metrics,
-        progress: &progress,
-    };
+    let pipeline =
+        Pipeline { config, store, clock: Arc::clone(&clock), metrics: &metrics, progress: &progress };
     tokio::select! {
         biased;
-        done = pipeline.run(&stop) => done,
+        done = pipeline.run(consumer, &stop) => done,
         never = watch => match never {},
         () = time_is_up => Err(Error::Undrained { seconds: drain_max.as_secs() }),
     }

@@ -19,10 +19,9 @@ use crate::{
     write::write,
 };
 
-/// What the verbs work with.
+/// What the verbs work with, beside the consumer.
 pub(crate) struct Pipeline<'a> {
     pub(crate) config: Config,
-    pub(crate) consumer: Box<dyn Consumer>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: &'a Metrics,
@@ -31,8 +30,9 @@ pub(crate) struct Pipeline<'a> {
 
 impl<'a> Pipeline<'a> {
     /// Runs until `stop` and then until nothing is left.
-    pub(crate) async fn run(mut self, stop: &CancellationToken) -> Result<()> {
-        read::resume(&mut self).await?;
+    pub(crate) async fn run(self, mut consumer: Box<dyn Consumer>, stop: &CancellationToken) -> Result<()> {
+        let consumer = consumer.as_mut();
+        read::resume(&self, consumer).await?;
         let mut commit = Commit::default();
         let mut records = VecDeque::new();
         let mut pending: Option<Step> = None;
@@ -40,10 +40,10 @@ impl<'a> Pipeline<'a> {
             let stopping = stop.is_cancelled();
             if records.is_empty() {
                 let wait = !stopping && pending.is_none();
-                records = read::read(&mut self, wait).await?;
+                records = read::read(&self, consumer, wait).await?;
             }
             if records.is_empty() && pending.is_none() {
-                commit.tell_lag(&mut self).await;
+                commit.tell_lag(&self, consumer).await;
                 if stopping {
                     return Ok(());
                 }
@@ -57,7 +57,7 @@ impl<'a> Pipeline<'a> {
             pending = aggregate(decoded, self.clock.now());
             records = rest;
             if let Some(positions) = positions {
-                commit.commit(&mut self, &positions).await?;
+                commit.commit(&self, consumer, &positions).await?;
                 self.progress.moved(waiting_since(pending.as_ref(), &records));
             }
         }

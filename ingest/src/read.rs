@@ -2,12 +2,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use flagmeter_log::Record;
+use flagmeter_log::{Consumer, Record};
 
 use crate::{Result, pipeline::Pipeline};
 
 /// Begins where the store has got to, if it keeps the positions with the data; else where the log was told.
-pub(crate) async fn resume(pipeline: &mut Pipeline<'_>) -> Result<()> {
+pub(crate) async fn resume(pipeline: &Pipeline<'_>, consumer: &mut dyn Consumer) -> Result<()> {
     let mut patience = pipeline.patience("positions");
     let positions = loop {
         match pipeline.store.positions().await {
@@ -19,7 +19,7 @@ pub(crate) async fn resume(pipeline: &mut Pipeline<'_>) -> Result<()> {
     let Some(positions) = positions else { return Ok(()) };
     let mut patience = pipeline.patience("seek");
     loop {
-        match pipeline.consumer.seek(&positions).await {
+        match consumer.seek(&positions).await {
             Ok(()) => return Ok(()),
             Err(error) if error.is_retryable() => patience.wait(&error).await,
             Err(error) => return Err(error.into()),
@@ -28,11 +28,15 @@ pub(crate) async fn resume(pipeline: &mut Pipeline<'_>) -> Result<()> {
 }
 
 /// The next records; `wait` for the first one, or take what is there.
-pub(crate) async fn read(pipeline: &mut Pipeline<'_>, wait: bool) -> Result<VecDeque<Record>> {
+pub(crate) async fn read(
+    pipeline: &Pipeline<'_>,
+    consumer: &mut dyn Consumer,
+    wait: bool,
+) -> Result<VecDeque<Record>> {
     let wait = if wait { pipeline.config.read_wait } else { Duration::ZERO };
     let mut patience = pipeline.patience("read");
     let records = loop {
-        match pipeline.consumer.read(pipeline.config.read_bytes_max, wait).await {
+        match consumer.read(pipeline.config.read_bytes_max, wait).await {
             Ok(records) => break records,
             Err(error) if error.is_retryable() => patience.wait(&error).await,
             Err(error) => return Err(error.into()),
