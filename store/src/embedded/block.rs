@@ -9,7 +9,7 @@
 //!
 //! All of it in LEB128 after the first byte, which tells the format. Series are numbered within their
 //! environment from 0, so that the numbers of a busy environment are a few runs and cost next to nothing; what
-//! is left is the counts, on which a general compressor gains little (see ADR 5). Two columns, so that a
+//! is left is the counts, on which a general compressor gains little (see ADR 6). Two columns, so that a
 //! later format may compress one of them.
 //!
 //! Whatever the bytes, decoding ends with counts or with [`Error::Damaged`], and keeps nothing that grows.
