@@ -20,6 +20,12 @@ pub struct Name(Arc<str>);
 impl Name {
     /// Checks and takes a name as it is: nothing is trimmed, folded or replaced.
     pub fn new(text: &str) -> Result<Self> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Whether [`new`](Self::new) would take this text, without taking it.
+    pub fn check(text: &str) -> Result<()> {
         if text.is_empty() {
             return Err(Error::NameEmpty);
         }
@@ -29,7 +35,7 @@ impl Name {
         if text.chars().any(char::is_control) {
             return Err(Error::NameControl);
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// The name that stands for all that were folded or left out together: `__other__`.

@@ -1,0 +1,294 @@
+//! The one thread that adds up, writes the journal and seals.
+//!
+//! Everything that decides what is counted happens here, one thing after the other: so a watermark cannot
+//! overtake a count, and a key cannot be looked up between its counts and its mark.
+
+mod group;
+mod seal;
+mod series;
+mod tally;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use flagmeter_log::NewRecord;
+use flagmeter_model::{Clock, ContentEncoding, Environment, Meter, Seq, Timestamp, encode};
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
+use parking_lot::Mutex;
+
+pub(crate) use self::{
+    group::Fates,
+    series::{LiveSeries, SeriesRef},
+    tally::{Point, Tally},
+};
+use self::{group::Group, seal::Header, series::EnvironmentId};
+use crate::{
+    Config, Result, Sealed,
+    inbox::{Inbox, Order, Outcome, Submission, Turned},
+    journal::{Journal, SealRows, row},
+    metrics::Metrics,
+};
+
+/// What the committer shares with the rest of the edge.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) inbox: Inbox,
+    /// What every environment has received and that is on disk, over all time.
+    pub(crate) received: Mutex<HashMap<Arc<Environment>, u64, RandomState>>,
+    /// Too much waits: requests need not even be read.
+    pub(crate) full: AtomicBool,
+}
+
+/// The committer.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    journal: Journal,
+    live: LiveSeries,
+    /// What was committed since the last seal.
+    tally: Tally,
+    group: Group,
+    /// Environments that received something since the last seal.
+    touched: HashSet<EnvironmentId, RandomState>,
+    last: Option<(Seq, Timestamp)>,
+    /// Since when this process is there to receive without a break, for the next seal.
+    covers_from: Timestamp,
+    partitions: u32,
+    config: Arc<Config>,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+impl Committer {
+    /// Opens the journal and takes up what no seal covers.
+    pub(crate) fn open(
+        shared: Arc<Shared>,
+        partitions: u32,
+        config: Arc<Config>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self> {
+        let journal = Journal::open(&config.journal_path)?;
+        let last = journal.last_seal()?;
+        let mut live = LiveSeries::new(config.series_per_environment_max);
+        let mut tally = Tally::default();
+        let mut touched = HashSet::default();
+        {
+            let mut received = shared.received.lock();
+            for (environment, total) in journal.received()? {
+                received.insert(Arc::new(environment), total);
+            }
+            let mut points = Vec::new();
+            journal.unsealed(|bytes| row::read(bytes, &mut live, |point| points.push(point)))?;
+            for point in points {
+                tally.add(point);
+                let series = live.series(point.series);
+                if series.meter == Meter::Received {
+                    touched.insert(series.environment);
+                    let environment = live.environment_of(series.environment).clone();
+                    let total = received.entry(environment).or_insert(0);
+                    *total = total.saturating_add(point.count);
+                }
+            }
+        }
+        let started_at = clock.now();
+        let asserted = config.covers_from.filter(|_| last.is_none());
+        let committer = Self {
+            shared,
+            journal,
+            live,
+            tally,
+            group: Group::default(),
+            touched,
+            last,
+            covers_from: asserted.unwrap_or(started_at),
+            partitions,
+            config,
+            clock,
+            metrics,
+        };
+        committer.show();
+        Ok(committer)
+    }
+
+    /// Does what comes in, until it is told to end.
+    pub(crate) fn run(mut self) {
+        let shared = self.shared.clone();
+        let _end = End(&shared);
+        let (mut submissions, mut orders) = (Vec::new(), Vec::new());
+        loop {
+            shared.inbox.take(&mut submissions, &mut orders);
+            if !submissions.is_empty() {
+                self.commit(&submissions);
+                self.answer(&mut submissions);
+            }
+            for order in orders.drain(..) {
+                match order {
+                    Order::Seal { farewell, done } => {
+                        let _ = done.send(self.seal(farewell));
+                    }
+                    Order::Next { after, bytes_max, done } => {
+                        let _ = done.send(self.journal.outbox(after, bytes_max));
+                    }
+                    Order::HandedOn { through } => self.journal.handed_on(through),
+                    Order::Close { done } => {
+                        let closed = self.journal.forget_handed_on();
+                        self.show();
+                        drop(self);
+                        let _ = done.send(closed);
+                        return;
+                    }
+                    Order::Abandon => return,
+                }
+            }
+            self.show();
+        }
+    }
+
+    /// Commits requests as one group; the outcomes are in the group afterwards.
+    fn commit(&mut self, submissions: &[Submission]) {
+        self.group.clear();
+        let turned = if self.is_full() {
+            Some(Turned::Full)
+        } else {
+            self.write(submissions).err().map(|error| {
+                tracing::error!(%error, requests = submissions.len(), "nothing of a group could be written");
+                self.metrics.commit_failures.inc();
+                Turned::DiskFailed
+            })
+        };
+        if let Some(turned) = turned {
+            self.group.outcomes.clear();
+            self.group.outcomes.resize(submissions.len(), Outcome::Turned(turned));
+        }
+    }
+
+    fn write(&mut self, submissions: &[Submission]) -> Result<()> {
+        let started = Instant::now();
+        for submission in submissions {
+            self.group.add(submission, &mut self.live, &self.journal, &*self.clock)?;
+        }
+        let group = &self.group;
+        if !group.tally.is_empty() || !group.marks.is_empty() {
+            let counts = row::write(&group.tally.by_number(&self.live), &self.live);
+            self.journal.commit(&counts, &group.marks, self.clock.now())?;
+        }
+        self.tally.add_all(&group.tally);
+        let mut received = self.shared.received.lock();
+        for (&environment, &count) in &group.received {
+            self.touched.insert(environment);
+            let total = received.entry(self.live.environment_of(environment).clone()).or_insert(0);
+            *total = total.saturating_add(count);
+        }
+        drop(received);
+        self.metrics.committed(submissions.len(), started.elapsed(), &group.fates);
+        for (&(environment, fold), &count) in &group.folds {
+            let environment = self.live.environment_of(environment).to_string();
+            self.metrics.folds.with_label_values(&[&environment, fold]).inc_by(count);
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, submissions: &mut Vec<Submission>) {
+        for (submission, outcome) in submissions.drain(..).zip(self.group.outcomes.drain(..)) {
+            match submission.waiter {
+                // Whoever gave up waiting will ask again.
+                Some(waiter) => drop(waiter.send(outcome)),
+                None if matches!(outcome, Outcome::Turned(_)) => {
+                    let lost: u64 = submission.parts.iter().map(|part| part.taken.received).sum();
+                    self.metrics.memory_lost.inc_by(lost);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.journal.bytes() >= self.config.journal_bytes_max
+            || self.tally.len() >= self.config.points_waiting_max
+    }
+
+    /// Makes a seal of what was committed since the last.
+    fn seal(&mut self, farewell: bool) -> Result<Sealed> {
+        let started = Instant::now();
+        let sealed = self.try_seal(farewell).inspect_err(|_| self.metrics.seal_failures.inc())?;
+        self.metrics.sealed(started.elapsed());
+        Ok(sealed)
+    }
+
+    fn try_seal(&mut self, farewell: bool) -> Result<Sealed> {
+        let now = self.clock.now();
+        let seq = Seq::next(self.last.map(|(seq, _)| seq), now);
+        let watermark = self.last.map_or(now, |(_, watermark)| watermark.max(now));
+        let header = Header {
+            node: self.config.node,
+            seq,
+            sealed_at: now,
+            covers_from: self.covers_from.min(watermark),
+            watermark,
+            farewell,
+        };
+        let points = self.tally.by_name(&self.live);
+        let batches =
+            seal::batches(&points, &self.live, &header, self.partitions, self.config.record_bytes_max)?;
+        let mut records = Vec::with_capacity(batches.len());
+        for (partition, batch) in &batches {
+            let payload = encode(batch, ContentEncoding::Zstd)?.into();
+            records.push(NewRecord { partition: *partition, payload });
+        }
+        let retention = i64::try_from(self.config.idempotency_retention.as_millis()).unwrap_or(i64::MAX);
+        let rows = SealRows {
+            seq,
+            sealed_at: now,
+            watermark,
+            records,
+            received: self.received_by_touched(),
+            marks_from: now.plus_millis(retention.saturating_neg()),
+            marks_max: self.config.idempotency_keys_max,
+        };
+        let forgotten_early = self.journal.seal(&rows)?;
+        self.metrics.marks_forgotten_early.inc_by(forgotten_early);
+        self.last = Some((seq, watermark));
+        self.covers_from = watermark;
+        self.tally.clear();
+        self.touched.clear();
+        let idle = self.config.series_idle.as_secs() / self.config.seal_interval.as_secs().max(1);
+        self.live.sealed(u32::try_from(idle).unwrap_or(u32::MAX));
+        Ok(Sealed { seq, watermark, records: rows.records.len(), points: points.len() })
+    }
+
+    fn received_by_touched(&self) -> Vec<(Arc<Environment>, u64)> {
+        let received = self.shared.received.lock();
+        let environments = self.touched.iter().map(|&id| self.live.environment_of(id));
+        environments.map(|env| (env.clone(), received.get(env).copied().unwrap_or(0))).collect()
+    }
+
+    /// Shows how full the journal is.
+    fn show(&self) {
+        self.shared.full.store(self.is_full(), Ordering::Relaxed);
+        self.metrics.journal_bytes.set(signed(self.journal.bytes()));
+        self.metrics.outbox_records.set(signed(self.journal.outbox_records()));
+        self.metrics.marks.set(signed(self.journal.marks()));
+        self.metrics.series_live.set(signed(self.live.len() as u64));
+        self.metrics.points_waiting.set(signed(self.tally.len() as u64));
+    }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// However the committer ends, nobody waits for it in vain.
+struct End<'s>(&'s Shared);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.inbox.die();
+    }
+}

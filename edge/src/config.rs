@@ -1,0 +1,147 @@
+//! What an operator may choose.
+
+use std::{path::PathBuf, time::Duration};
+
+use flagmeter_model::{Limits, NodeId, Timestamp};
+
+use crate::{Error, Result};
+
+/// What a 2xx promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Ack {
+    /// The counts are on this node's disk.
+    #[default]
+    Disk,
+    /// The counts are in this node's memory. A crash of the process loses what was acknowledged since the last
+    /// commit, some milliseconds of it; a failing disk loses it until the disk recovers, counted as
+    /// `flagmeter_edge_memory_lost_total`. Requests with an idempotency key are answered from disk all the same.
+    Memory,
+}
+
+/// How an edge node runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This node's number. No other node may use it.
+    pub node: NodeId,
+    /// The journal's file.
+    pub journal_path: PathBuf,
+    /// What a 2xx promises.
+    pub ack: Ack,
+    /// Time between seals; at least 1 s, because a seal's number follows the second.
+    pub seal_interval: Duration,
+    /// Oldest event time that is taken. Must be shorter than raw points are kept.
+    pub accepted_lateness: Duration,
+    /// Farthest event time ahead of this node's clock that is taken.
+    pub accepted_ahead: Duration,
+    /// How long an idempotency key is remembered.
+    pub idempotency_retention: Duration,
+    /// How many idempotency keys are remembered; beyond it the oldest are forgotten early, which is counted.
+    pub idempotency_keys_max: u64,
+    /// Largest journal, in bytes of counts and records that wait; above it senders are asked to wait.
+    pub journal_bytes_max: u64,
+    /// Largest body as it is sent, in bytes.
+    pub body_bytes_max: usize,
+    /// Largest body after decompression, in bytes.
+    pub body_decompressed_bytes_max: usize,
+    /// Longest time that a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Most entries that are taken of one request; the rest are rejected one by one.
+    pub entries_max: usize,
+    /// Most live series of an environment; beyond it variants, then names are folded into `__other__`.
+    pub series_per_environment_max: usize,
+    /// A series that was not counted for so long leaves the memory.
+    pub series_idle: Duration,
+    /// Most points (series and slot) that wait for a seal; above it senders are asked to wait.
+    pub points_waiting_max: usize,
+    /// Most requests that wait for a commit; above it senders are asked to wait.
+    pub requests_waiting_max: usize,
+    /// Largest record, in bytes.
+    pub record_bytes_max: usize,
+    /// For the first seal of a fresh journal: since when this node was there, as an operator asserts who
+    /// imports history. `None`: since it started.
+    pub covers_from: Option<Timestamp>,
+    /// Longest time that a stop waits for the log to take what is left. It stays on disk if the log does not.
+    pub drain_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new(node: NodeId, journal_path: impl Into<PathBuf>) -> Self {
+        Self {
+            node,
+            journal_path: journal_path.into(),
+            ack: Ack::Disk,
+            seal_interval: Duration::from_secs(1),
+            accepted_lateness: Duration::from_secs(6 * 86_400),
+            accepted_ahead: Duration::from_secs(600),
+            idempotency_retention: Duration::from_secs(86_400),
+            idempotency_keys_max: 10_000_000,
+            journal_bytes_max: 1 << 30,
+            body_bytes_max: 1 << 20,
+            body_decompressed_bytes_max: 8 << 20,
+            body_timeout: Duration::from_secs(20),
+            entries_max: 10_000,
+            series_per_environment_max: 100_000,
+            series_idle: Duration::from_secs(900),
+            points_waiting_max: 1_000_000,
+            requests_waiting_max: 16_384,
+            record_bytes_max: 1 << 20,
+            covers_from: None,
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+
+    /// Checks the settings against each other and against what the model can bear.
+    pub(crate) fn check(&self) -> Result<()> {
+        let refuse = |setting, reason: String| Err(Error::Config { setting, reason });
+        if self.seal_interval < Duration::from_secs(1) {
+            return refuse(
+                "seal_interval",
+                format!("{:?} is shorter than 1s; set 1s or more", self.seal_interval),
+            );
+        }
+        if !(4_096..=Limits::RECORD_BYTES_MAX / 4).contains(&self.record_bytes_max) {
+            let most = Limits::RECORD_BYTES_MAX / 4;
+            return refuse(
+                "record_bytes_max",
+                format!("{} is out of range; set 4096 to {most}", self.record_bytes_max),
+            );
+        }
+        if self.journal_bytes_max < 1 << 20 {
+            return refuse(
+                "journal_bytes_max",
+                format!("{} is too small to run with; set 1048576 or more", self.journal_bytes_max),
+            );
+        }
+        let positive = [
+            ("body_bytes_max", self.body_bytes_max),
+            ("body_decompressed_bytes_max", self.body_decompressed_bytes_max),
+            ("entries_max", self.entries_max),
+            ("series_per_environment_max", self.series_per_environment_max),
+            ("points_waiting_max", self.points_waiting_max),
+            ("requests_waiting_max", self.requests_waiting_max),
+        ];
+        match positive.into_iter().find(|&(_, value)| value == 0) {
+            Some((setting, _)) => refuse(setting, "0 would take nothing; set 1 or more".into()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_hold_and_a_bad_setting_is_named() {
+        let good = Config::new(NodeId::new(1).unwrap(), "journal.sqlite");
+        good.check().unwrap();
+        let bad = Config { seal_interval: Duration::from_millis(10), ..good.clone() };
+        assert!(bad.check().unwrap_err().to_string().starts_with("edge.seal_interval: 10ms"));
+        let bad = Config { entries_max: 0, ..good.clone() };
+        assert!(bad.check().unwrap_err().to_string().contains("entries_max"));
+        let bad = Config { record_bytes_max: usize::MAX, ..good };
+        assert!(bad.check().unwrap_err().to_string().contains("record_bytes_max"));
+    }
+}

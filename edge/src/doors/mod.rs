@@ -1,0 +1,270 @@
+//! The HTTP addresses: identify, read, parse, submit, answer.
+
+mod headers;
+mod refusal;
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, HttpBody},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header},
+    routing::post,
+};
+use bytes::Bytes;
+use flagmeter_model::{Clock, ContentEncoding, Environment, Registry, decompress};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::{oneshot, watch};
+use tower_http::cors::{Any, CorsLayer};
+
+use self::refusal::Refusal;
+use crate::{
+    Ack, Config,
+    committer::Shared,
+    inbox::{Once, Outcome, Part, Reply, Submission, Turned},
+    metrics::Metrics,
+    wire::{Bounds, Door, Taken, counts_v1, flagsmith_proxy, flagsmith_v1, flagsmith_v2},
+};
+
+/// How long browsers remember a preflight.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(86_400);
+
+/// What all doors need.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) registry: watch::Receiver<Arc<Registry>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The addresses.
+pub(crate) fn router(doors: Arc<Doors>) -> Router {
+    let at = |door: Door| {
+        post(move |State(doors): State<Arc<Doors>>, request: Request| async move {
+            doors.answer(door, request).await
+        })
+    };
+    Router::new()
+        .route("/v1/counts", at(Door::CountsV1))
+        .route("/api/v1/analytics/flags/", at(Door::FlagsmithV1))
+        .route("/api/v1/analytics/flags", at(Door::FlagsmithV1))
+        .route("/api/v2/analytics/flags/", at(Door::FlagsmithV2))
+        .route("/api/v2/analytics/flags", at(Door::FlagsmithV2))
+        .route("/api/proxy/usage/", at(Door::FlagsmithProxy))
+        .route("/api/proxy/usage", at(Door::FlagsmithProxy))
+        .layer(cors())
+        .with_state(doors)
+}
+
+/// SDKs run in browsers, on pages of any origin; the key is in a header, never a cookie.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::CONTENT_ENCODING,
+            headers::X_ENVIRONMENT_KEY,
+            headers::X_PROXY_KEY,
+            headers::IDEMPOTENCY_KEY,
+            headers::X_LAUNCHDARKLY_PAYLOAD_ID,
+            headers::FLAGSMITH_SDK_USER_AGENT,
+            headers::FLAGSMITH_APPLICATION_NAME,
+            headers::FLAGSMITH_APPLICATION_VERSION,
+        ])
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(PREFLIGHT_MAX_AGE)
+}
+
+impl Doors {
+    async fn answer(&self, door: Door, request: Request) -> Response<Body> {
+        let (head, body) = request.into_parts();
+        let answered = match door {
+            Door::FlagsmithProxy => self.proxy(&head.headers, body).await,
+            _ => self.environment(door, &head.headers, body).await,
+        };
+        match answered {
+            Ok(response) => response,
+            Err(refusal) => {
+                self.metrics.request(door, refusal.word());
+                refusal.response()
+            }
+        }
+    }
+
+    /// A request that speaks for one environment.
+    async fn environment(
+        &self,
+        door: Door,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response<Body>, Refusal> {
+        let environment = self.identify(headers::key_of(door, headers)?)?;
+        self.room()?;
+        let taken = match self.read(headers, body).await {
+            Ok(body) => self.parse(door, headers, &body),
+            Err(refusal) => Err(refusal),
+        };
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(refusal) => {
+                // What became of it is kept like a count. If that cannot be, it did not arrive at all.
+                let part = Part { environment, taken: Taken::nothing(refusal.word()) };
+                let _ = self.submit(door, vec![part], None).await;
+                return Err(refusal);
+            }
+        };
+        let reply = reply(door, &taken);
+        let scope = [&environment.customer, &environment.project, &environment.environment];
+        let key = headers::once_key(headers, &scope.map(|name| name.as_str()));
+        let once = key.map(|key| Once { key, reply: reply.clone() });
+        let outcome = self.submit(door, vec![Part { environment, taken }], once).await?;
+        Ok(self.respond(door, reply, outcome))
+    }
+
+    /// Flagsmith's edge proxy speaks for many. Its own key is no key of the registry: it is the scope of its
+    /// idempotency keys, and each row's key lets that row in, as if its SDK had come here itself.
+    async fn proxy(&self, headers: &HeaderMap, body: Body) -> Result<Response<Body>, Refusal> {
+        let door = Door::FlagsmithProxy;
+        let proxy_key = headers::key_of(door, headers)?;
+        self.room()?;
+        let body = self.read(headers, body).await?;
+        let rows = flagsmith_proxy::parse(&body)?;
+        let bounds = self.bounds();
+        let registry = self.registry.borrow().clone();
+        let mut parts: Vec<Part> = Vec::new();
+        for row in &rows {
+            let Some(environment) = row.key.as_deref().and_then(|key| registry.environment_of(key)) else {
+                self.metrics.unknown_key_rows.inc();
+                continue;
+            };
+            let known = parts.iter().position(|part| part.environment == *environment);
+            let at = known.unwrap_or_else(|| {
+                let mut taken = Taken::default();
+                taken.label_sdk(headers::flagsmith_sdk(headers));
+                parts.push(Part { environment: environment.clone(), taken });
+                parts.len() - 1
+            });
+            row.add_to(&mut parts[at].taken, &bounds);
+        }
+        let reply = Reply { status: StatusCode::NO_CONTENT.as_u16(), body: Bytes::new() };
+        let key = headers::once_key(headers, &["proxy", proxy_key]);
+        let once = key.map(|key| Once { key, reply: reply.clone() });
+        let outcome = self.submit(door, parts, once).await?;
+        Ok(self.respond(door, reply, outcome))
+    }
+
+    /// Whose key this is.
+    fn identify(&self, key: &str) -> Result<Arc<Environment>, Refusal> {
+        self.registry.borrow().environment_of(key).cloned().ok_or(Refusal::UnknownKey)
+    }
+
+    /// Whether it is worth reading on.
+    fn room(&self) -> Result<(), Refusal> {
+        if self.shared.full.load(Ordering::Relaxed) { Err(Turned::Full.into()) } else { Ok(()) }
+    }
+
+    fn bounds(&self) -> Bounds {
+        let now = self.clock.now();
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Bounds {
+            entries_max: self.config.entries_max,
+            at_min: now.plus_millis(millis(self.config.accepted_lateness).saturating_neg()),
+            at_max: now.plus_millis(millis(self.config.accepted_ahead)),
+        }
+    }
+
+    /// The body as its format has it: bounded as it comes, bounded when decompressed, and in time.
+    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+        let encoding = match headers.get(header::CONTENT_ENCODING) {
+            None => ContentEncoding::Identity,
+            Some(value) => {
+                value.to_str().ok().and_then(ContentEncoding::from_header).ok_or(Refusal::Encoding)?
+            }
+        };
+        let bytes_max = self.config.body_bytes_max;
+        if body.size_hint().lower() > bytes_max as u64 {
+            return Err(Refusal::TooLarge { bytes_max });
+        }
+        let collected =
+            tokio::time::timeout(self.config.body_timeout, Limited::new(body, bytes_max).collect());
+        let content = match collected.await {
+            Err(_) => return Err(Refusal::Slow),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(Refusal::TooLarge { bytes_max }),
+            Ok(Err(_)) => return Err(Refusal::BrokenOff),
+            Ok(Ok(collected)) => collected.to_bytes(),
+        };
+        if encoding == ContentEncoding::Identity {
+            return Ok(content);
+        }
+        decompress(&content, encoding, self.config.body_decompressed_bytes_max)
+            .map(|body| body.into_owned().into())
+            .map_err(|error| Refusal::of_body(&error))
+    }
+
+    fn parse(&self, door: Door, headers: &HeaderMap, body: &[u8]) -> Result<Taken, Refusal> {
+        let bounds = self.bounds();
+        let mut taken = match door {
+            Door::CountsV1 => return Ok(counts_v1::parse(body, &bounds)?),
+            Door::FlagsmithV2 => flagsmith_v2::parse(body, &bounds)?,
+            Door::FlagsmithV1 | Door::FlagsmithProxy => flagsmith_v1::parse(body, &bounds)?,
+        };
+        taken.label_sdk(headers::flagsmith_sdk(headers));
+        Ok(taken)
+    }
+
+    /// Hands parts to the committer and waits until they are on disk, or as long as the operator wants.
+    async fn submit(&self, door: Door, parts: Vec<Part>, once: Option<Once>) -> Result<Outcome, Turned> {
+        let from_memory = self.config.ack == Ack::Memory && once.is_none();
+        let (waiter, answer) = if from_memory {
+            (None, None)
+        } else {
+            let (waiter, answer) = oneshot::channel();
+            (Some(waiter), Some(answer))
+        };
+        self.shared.inbox.submit(Submission { door, parts, once, waiter })?;
+        let Some(answer) = answer else { return Ok(Outcome::Committed) };
+        match answer.await {
+            Ok(Outcome::Turned(turned)) => Err(turned),
+            Ok(outcome) => Ok(outcome),
+            Err(_) => Err(Turned::Closing),
+        }
+    }
+
+    fn respond(&self, door: Door, reply: Reply, outcome: Outcome) -> Response<Body> {
+        let reply = match outcome {
+            Outcome::Repeated(first) => {
+                self.metrics.request(door, "duplicate");
+                first
+            }
+            _ => {
+                self.metrics.request(door, "accepted");
+                reply
+            }
+        };
+        let mut response = Response::new(Body::from(reply.body));
+        *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::ACCEPTED);
+        if door == Door::CountsV1 {
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+        }
+        response
+    }
+}
+
+/// What each kind of SDK takes for success.
+fn reply(door: Door, taken: &Taken) -> Reply {
+    let (status, body) = match door {
+        Door::CountsV1 => (StatusCode::ACCEPTED, counts_v1::reply(taken).into()),
+        Door::FlagsmithV1 => (StatusCode::OK, Bytes::new()),
+        Door::FlagsmithV2 | Door::FlagsmithProxy => (StatusCode::NO_CONTENT, Bytes::new()),
+    };
+    Reply { status: status.as_u16(), body }
+}

@@ -1,0 +1,147 @@
+//! Why a whole request is refused, and what its sender is told.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+};
+use flagmeter_model::Error as ModelError;
+
+use crate::{inbox::Turned, wire::Unreadable};
+
+/// Why nothing of a request is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// No key.
+    NoKey { wanted: &'static str },
+    /// A key, but in a header that this door does not read.
+    WrongHeader { found: &'static str, wanted: &'static str },
+    /// A key that nobody has.
+    UnknownKey,
+    /// A body larger than the limit as it was sent.
+    TooLarge { bytes_max: usize },
+    /// A body larger than the limit when decompressed.
+    Inflates { bytes_max: usize },
+    /// A `Content-Encoding` that is not spoken here.
+    Encoding,
+    /// A compressed body that ends early or is damaged.
+    Damaged(String),
+    /// A body that did not arrive in time.
+    Slow,
+    /// A body that broke off.
+    BrokenOff,
+    /// A body that is not of the door's format.
+    Unreadable(Unreadable),
+    /// Not the sender's fault.
+    Turned(Turned),
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(why: Unreadable) -> Self {
+        Self::Unreadable(why)
+    }
+}
+
+impl From<Turned> for Refusal {
+    fn from(why: Turned) -> Self {
+        Self::Turned(why)
+    }
+}
+
+impl Refusal {
+    /// What is wrong with a body that did not decompress.
+    pub(super) fn of_body(error: &ModelError) -> Self {
+        match error {
+            ModelError::TooLarge { bytes_max } => Self::Inflates { bytes_max: *bytes_max },
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+
+    /// The word that series, metrics and problem bodies show.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::NoKey { .. } => "no_key",
+            Self::WrongHeader { .. } => "wrong_header",
+            Self::UnknownKey => "unknown_key",
+            Self::TooLarge { .. } => "body_too_large",
+            Self::Inflates { .. } => "body_inflates",
+            Self::Encoding => "content_encoding_unknown",
+            Self::Damaged(_) => "body_damaged",
+            Self::Slow => "body_slow",
+            Self::BrokenOff => "body_broken_off",
+            Self::Unreadable(why) => why.reason(),
+            Self::Turned(Turned::Full) => "journal_full",
+            Self::Turned(Turned::DiskFailed) => "disk_failed",
+            Self::Turned(Turned::Closing) => "closing",
+        }
+    }
+
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::NoKey { .. } | Self::WrongHeader { .. } | Self::UnknownKey => StatusCode::UNAUTHORIZED,
+            Self::TooLarge { .. } | Self::Inflates { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Damaged(_) | Self::BrokenOff | Self::Unreadable(_) => StatusCode::BAD_REQUEST,
+            Self::Turned(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::NoKey { wanted } => format!("no environment key; send it in the header `{wanted}`"),
+            Self::WrongHeader { found, wanted } => {
+                format!("the key came in the header {found}; send it in the header `{wanted}`")
+            }
+            Self::UnknownKey => "this environment key is not known; check that it was not revoked".into(),
+            Self::TooLarge { bytes_max } => {
+                format!("the body is larger than {bytes_max} bytes; send it in several requests")
+            }
+            Self::Inflates { bytes_max } => {
+                format!(
+                    "the body is larger than {bytes_max} bytes when decompressed; send it in several requests"
+                )
+            }
+            Self::Encoding => "this Content-Encoding is not spoken here; send gzip, zstd or identity".into(),
+            Self::Damaged(what) => format!("{what}; send the body again"),
+            Self::Slow => "the body took too long to arrive; send it again".into(),
+            Self::BrokenOff => "the body broke off; send it again".into(),
+            Self::Unreadable(why) => why.to_string(),
+            Self::Turned(Turned::Full) => "too much waits to be handed on; send it again later".into(),
+            Self::Turned(Turned::DiskFailed) => "the disk does not take it; send it again later".into(),
+            Self::Turned(Turned::Closing) => "this node is stopping; send it again".into(),
+        }
+    }
+
+    /// Seconds after which it is worth trying again.
+    const fn retry_after(&self) -> Option<&'static str> {
+        match self {
+            Self::Turned(Turned::Closing) => Some("1"),
+            Self::Turned(Turned::Full) => Some("2"),
+            Self::Turned(Turned::DiskFailed) => Some("5"),
+            _ => None,
+        }
+    }
+
+    /// The answer: `application/problem+json`, as everywhere.
+    pub(super) fn response(&self) -> Response<Body> {
+        let status = self.status();
+        let problem = serde_json::json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": self.sentence(),
+            "reason": self.word(),
+        });
+        let mut response = Response::new(Body::from(problem.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        response
+    }
+}
