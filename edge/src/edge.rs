@@ -166,6 +166,12 @@ impl Edge {
         answer.await.map_err(|_| Error::Closed)?
     }
 
+    /// Tells the committer something, for tests that stand between its steps.
+    #[cfg(test)]
+    pub(crate) fn order(&self, order: Order) {
+        self.shared.inbox.order(order);
+    }
+
     async fn close(&self) -> Result<()> {
         let (done, answer) = oneshot::channel();
         self.shared.inbox.order(Order::Close { done });

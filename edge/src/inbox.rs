@@ -95,6 +95,9 @@ pub(crate) enum Order {
     Close { done: oneshot::Sender<Result<()>> },
     /// End at once, as a crash would.
     Abandon,
+    /// Let the journal's file grow by no more than this many pages; `None` lifts the limit.
+    #[cfg(test)]
+    LimitPages { more: Option<i64> },
 }
 
 #[derive(Debug, Default)]

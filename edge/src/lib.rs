@@ -38,6 +38,8 @@ mod handon;
 mod inbox;
 mod journal;
 mod metrics;
+#[cfg(test)]
+mod tests;
 mod varint;
 pub mod wire;
 

@@ -117,7 +117,8 @@ impl Metrics {
 
     /// Counts a group that is on disk.
     pub(crate) fn committed(&self, requests: usize, took: Duration, fates: &Fates) {
-        self.commit_requests.observe(requests as f64);
+        // A group has at most as many requests as the inbox holds.
+        self.commit_requests.observe(u32::try_from(requests).map_or(f64::MAX, f64::from));
         self.commit_seconds.observe(took.as_secs_f64());
         self.received.inc_by(fates.received);
         self.taken.inc_by(fates.taken);

@@ -2,11 +2,14 @@
 
 /// Appends a number.
 pub(crate) fn put(into: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        into.push((number & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            return into.push(low);
+        }
+        into.push(low | 0x80);
     }
-    into.push(number as u8 & 0x7f);
 }
 
 /// Appends a text.

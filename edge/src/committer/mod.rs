@@ -131,7 +131,9 @@ impl Committer {
             for order in orders.drain(..) {
                 match order {
                     Order::Seal { farewell, done } => {
-                        let _ = done.send(self.seal(farewell));
+                        let sealed = self.seal(farewell);
+                        self.show();
+                        let _ = done.send(sealed);
                     }
                     Order::Next { after, bytes_max, done } => {
                         let _ = done.send(self.journal.outbox(after, bytes_max));
@@ -145,6 +147,8 @@ impl Committer {
                         return;
                     }
                     Order::Abandon => return,
+                    #[cfg(test)]
+                    Order::LimitPages { more } => self.journal.limit_pages(more),
                 }
             }
             self.show();

@@ -295,7 +295,7 @@ mod tests {
         // The same texts cut elsewhere are another series.
         let other = SeriesRef { name: "fo", variant: Some("n"), ..series };
         assert_ne!(live.admit(&other).0, id);
-        assert_eq!(std::mem::size_of::<Entry>(), 32);
+        assert_eq!(size_of::<Entry>(), 32);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use axum::{
     routing::post,
 };
 use bytes::Bytes;
-use flagmeter_model::{Clock, ContentEncoding, Environment, Registry, decompress};
+use flagmeter_model::{Clock, ContentEncoding, Environment, Name, Registry, decompress};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::{oneshot, watch};
 use tower_http::cors::{Any, CorsLayer};
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long browsers remember a preflight.
-const PREFLIGHT_MAX_AGE: Duration = Duration::from_secs(86_400);
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(24);
 
 /// What all doors need.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl Doors {
         };
         let reply = reply(door, &taken);
         let scope = [&environment.customer, &environment.project, &environment.environment];
-        let key = headers::once_key(headers, &scope.map(|name| name.as_str()));
+        let key = headers::once_key(headers, &scope.map(Name::as_str));
         let once = key.map(|key| Once { key, reply: reply.clone() });
         let outcome = self.submit(door, vec![Part { environment, taken }], once).await?;
         Ok(self.respond(door, reply, outcome))
@@ -239,16 +239,11 @@ impl Doors {
     }
 
     fn respond(&self, door: Door, reply: Reply, outcome: Outcome) -> Response<Body> {
-        let reply = match outcome {
-            Outcome::Repeated(first) => {
-                self.metrics.request(door, "duplicate");
-                first
-            }
-            _ => {
-                self.metrics.request(door, "accepted");
-                reply
-            }
+        let (reply, told) = match outcome {
+            Outcome::Repeated(first) => (first, "duplicate"),
+            Outcome::Committed | Outcome::Turned(_) => (reply, "accepted"),
         };
+        self.metrics.request(door, told);
         let mut response = Response::new(Body::from(reply.body));
         *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::ACCEPTED);
         if door == Door::CountsV1 {

@@ -273,11 +273,11 @@ impl Journal {
         self.marks
     }
 
-    /// Limits the file, for tests of a full disk; 0 lifts the limit.
+    /// Limits the file, for tests of a full disk; `None` lifts the limit.
     #[cfg(test)]
-    pub(crate) fn limit_pages(&self, more: i64) {
+    pub(crate) fn limit_pages(&self, more: Option<i64>) {
         let pages: i64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
-        let most = if more == 0 { 1 << 30 } else { pages + more };
+        let most = more.map_or(1 << 30, |more| pages + more);
         self.connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(())).unwrap();
     }
 }

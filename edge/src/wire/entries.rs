@@ -110,7 +110,9 @@ mod tests {
                 })
                 .collect();
             let mut entries = Entries::default();
-            given.iter().for_each(|entry| entries.push(entry));
+            for entry in &given {
+                entries.push(entry);
+            }
             prop_assert_eq!(entries.iter().collect::<Vec<_>>(), given);
         }
     }

@@ -86,7 +86,9 @@ mod tests {
         assert_eq!(keys, [Some("k1"), Some("k2"), None, None]);
         assert_eq!(rows.iter().map(Row::weight).collect::<Vec<_>>(), [12, 1, 4, 1]);
         let mut taken = Taken::default();
-        rows.iter().for_each(|row| row.add_to(&mut taken, &Bounds::for_tests()));
+        for row in &rows {
+            row.add_to(&mut taken, &Bounds::for_tests());
+        }
         let good: Vec<_> = taken.entries.iter().map(|e| (e.meter, e.name, e.count)).collect();
         assert_eq!(good, [(Meter::Requests, "flags", 12), (Meter::Requests, "traits", 4)]);
         assert_eq!(taken.words(), [(1, "fractional_count"), (3, "malformed_entry")]);

@@ -19,12 +19,13 @@ pub(super) fn count_of(text: &str) -> Result<u64, Rejection> {
     let Ok(value) = text.parse::<f64>() else { return Err(Rejection::NotANumber) };
     if value < 0.0 {
         Err(Rejection::NegativeCount)
-    } else if value > Limits::ENTRY_COUNT_MAX as f64 {
+    } else if value > f64::from(u32::try_from(Limits::ENTRY_COUNT_MAX).unwrap_or(u32::MAX)) {
         Err(Rejection::CountTooLarge)
     } else if value.fract() != 0.0 {
         Err(Rejection::FractionalCount)
     } else {
-        Ok(value as u64)
+        // Rare enough to go through its digits; a cast would have to be argued for.
+        format!("{value:.0}").trim_start_matches('-').parse().map_err(|_| Rejection::NotANumber)
     }
 }
 
