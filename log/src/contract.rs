@@ -30,7 +30,8 @@ pub struct Record {
     pub partition: Partition,
     /// Its place there: growing, not always by one.
     pub offset: u64,
-    /// When it was appended, by the log's clock.
+    /// When it was appended, by the log's clock, which never goes back within a partition: silence is measured
+    /// with it, and one record from the future must not make every later one look old.
     pub appended_at: Timestamp,
     /// The bytes, as they were given.
     pub payload: Bytes,

@@ -93,3 +93,40 @@ impl fmt::Debug for Name {
         fmt::Debug::fmt(&self.0, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_name_is_taken_as_it_is_or_not_at_all(text: String) {
+            let fits = !text.is_empty() && text.len() <= Limits::NAME_BYTES_MAX && !text.contains(char::is_control);
+            let name = Name::new(&text);
+            prop_assert_eq!(name.is_ok(), fits);
+            if let Ok(name) = name {
+                prop_assert_eq!(name.as_str(), &text);
+                let json = serde_json::to_string(&name).expect("encodes");
+                prop_assert_eq!(serde_json::from_str::<Name>(&json).expect("decodes"), name);
+            }
+        }
+    }
+
+    #[test]
+    fn each_broken_rule_is_named() {
+        assert_eq!(Name::new(""), Err(Error::NameEmpty));
+        let bytes_max = Limits::NAME_BYTES_MAX;
+        assert!(Name::new(&"x".repeat(bytes_max)).is_ok());
+        // Bytes, not characters.
+        assert_eq!(
+            Name::new(&"ü".repeat(bytes_max)),
+            Err(Error::NameTooLong { bytes: 2 * bytes_max, bytes_max })
+        );
+        for control in ["a\nb", "a\0", "\u{7f}", "\u{85}"] {
+            assert_eq!(Name::new(control), Err(Error::NameControl), "{control:?}");
+        }
+        assert!(serde_json::from_str::<Name>("\"a\\nb\"").is_err(), "what is read is checked as well");
+    }
+}

@@ -76,3 +76,37 @@ impl fmt::Display for Seq {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn seals_are_numbered_upwards_however_the_clock_jumps(
+            seconds in prop::collection::vec(0..10_000_000_000_i64, 1..50),
+            first in prop::option::of(0..10_000_000_000_u64),
+        ) {
+            let mut last = first.map(Seq::new);
+            for at in seconds.into_iter().map(Timestamp::from_seconds_clamped) {
+                let next = Seq::next(last, at);
+                prop_assert!(Some(next) > last);
+                prop_assert!(next.get() >= at.as_seconds().unsigned_abs(), "never behind the clock");
+                prop_assert!(
+                    next.get() == at.as_seconds().unsigned_abs() || Some(next.get() - 1) == last.map(Seq::get),
+                    "never further ahead than it must be"
+                );
+                last = Some(next);
+            }
+        }
+    }
+
+    #[test]
+    fn nodes_have_ten_bits() {
+        assert_eq!(NodeId::new(1_023).map(NodeId::get), Ok(1_023));
+        assert_eq!(NodeId::new(1_024), Err(Error::NodeOutOfRange(1_024)));
+        assert!(serde_json::from_str::<NodeId>("1024").is_err());
+    }
+}

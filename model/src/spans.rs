@@ -71,7 +71,68 @@ impl FromIterator<TimeRange> for Spans {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const LAST: i64 = 60;
+
+    /// Ranges that are near enough to meet, empty and inside-out ones included.
+    fn range() -> impl Strategy<Value = TimeRange> {
+        let near = || (0..LAST).prop_map(Timestamp::from_millis_clamped);
+        (near(), near()).prop_map(|(from, to)| TimeRange::new(from, to))
+    }
+
+    fn instants(holds: impl Fn(Timestamp) -> bool) -> Vec<bool> {
+        (0..LAST).map(|at| holds(Timestamp::from_millis_clamped(at))).collect()
+    }
+
+    fn naive(spans: &Spans) -> Vec<bool> {
+        instants(|at| spans.iter().any(|span| span.contains(at)))
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_what_was_put_in(ranges in prop::collection::vec(range(), 0..12), asked in range()) {
+            let spans: Spans = ranges.iter().copied().collect();
+            let set = instants(|at| ranges.iter().any(|range| range.contains(at)));
+            prop_assert_eq!(&naive(&spans), &set);
+            let inside = instants(|at| asked.contains(at));
+            let pairs = || set.iter().zip(&inside).map(|(&is_in, &is_asked)| (is_in, is_asked));
+            prop_assert_eq!(spans.covers(asked), pairs().all(|(is_in, is_asked)| is_in || !is_asked));
+            prop_assert_eq!(spans.touches(asked), pairs().any(|(is_in, is_asked)| is_in && is_asked));
+        }
+
+        #[test]
+        fn spans_are_sorted_not_empty_and_do_not_touch(ranges in prop::collection::vec(range(), 0..12)) {
+            let spans: Vec<TimeRange> = ranges.into_iter().collect::<Spans>().iter().collect();
+            prop_assert!(spans.iter().all(|span| !span.is_empty()));
+            prop_assert!(spans.windows(2).all(|pair| pair[0].to < pair[1].from));
+        }
+
+        #[test]
+        fn the_order_of_insertion_does_not_matter(ranges in prop::collection::vec(range(), 0..12)) {
+            let forwards: Spans = ranges.iter().copied().collect();
+            let backwards: Spans = ranges.iter().rev().copied().collect();
+            prop_assert_eq!(forwards, backwards);
+        }
+
+        #[test]
+        fn bridging_adds_short_gaps_and_nothing_else(
+            ranges in prop::collection::vec(range(), 0..12),
+            gap_ms_max in 0..20_i64,
+        ) {
+            let spans: Spans = ranges.into_iter().collect();
+            let gaps: Vec<TimeRange> = spans
+                .iter()
+                .zip(spans.iter().skip(1))
+                .map(|(span, next)| TimeRange::new(span.to, next.from))
+                .filter(|gap| gap.to.millis_since(gap.from) <= gap_ms_max)
+                .collect();
+            let expected: Spans = spans.iter().chain(gaps).collect();
+            prop_assert_eq!(spans.bridged(gap_ms_max), expected);
+        }
+    }
 
     fn spans(ranges: &[(i64, i64)]) -> Spans {
         let at = Timestamp::from_seconds_clamped;

@@ -199,3 +199,6 @@ impl Slot {
         self.start().plus_seconds(Self::SECONDS)
     }
 }
+
+#[cfg(test)]
+mod tests;

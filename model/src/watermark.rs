@@ -13,7 +13,7 @@ pub struct NodeProgress {
     pub node: NodeId,
     /// The node has handed on, in this partition, all that it received before this time.
     pub watermark: Timestamp,
-    /// When its newest record was appended, by the log's time.
+    /// When its newest record was appended, by the log's time, which does not go back.
     pub heard_at: Timestamp,
     /// Whether its newest record said that it stops in good order: it is neither live nor missing.
     pub farewell: bool,
@@ -73,3 +73,6 @@ pub fn low_watermark(progress: &[NodeProgress], node_timeout_ms: i64) -> LowWate
         missing: missing.into_iter().map(|(node, since)| MissingNode { node, since }).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

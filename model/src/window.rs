@@ -123,3 +123,62 @@ impl Window {
         self.tier.coarser().map(|tier| Self::containing(tier, self.start))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Away from the last hour of time, where windows are cut off.
+    fn instant() -> impl Strategy<Value = Timestamp> {
+        (0..Timestamp::MAX.as_millis() - 3_600_000).prop_map(Timestamp::from_millis_clamped)
+    }
+
+    proptest! {
+        #[test]
+        fn every_instant_lies_in_exactly_one_window_of_each_tier(at in instant()) {
+            for tier in Tier::ALL {
+                let window = Window::containing(tier, at);
+                prop_assert!(window.range().contains(at));
+                prop_assert_eq!(window.end().millis_since(window.start()), tier.seconds() * 1_000);
+                prop_assert_eq!(Window::starting(tier, window.start()), Ok(window));
+                let next = Window::containing(tier, window.end());
+                prop_assert_eq!(next.start(), window.end(), "windows lie side by side");
+            }
+        }
+
+        #[test]
+        fn a_parent_holds_its_child_whole(at in instant()) {
+            for tier in Tier::ALL {
+                let window = Window::containing(tier, at);
+                let Some(parent) = window.parent() else {
+                    prop_assert_eq!(tier, Tier::Hour);
+                    continue;
+                };
+                prop_assert_eq!(parent.tier().finer(), Some(tier));
+                prop_assert_eq!(parent.range().intersection(window.range()), window.range());
+                prop_assert_eq!(parent, Window::containing(parent.tier(), at));
+            }
+        }
+
+        #[test]
+        fn a_window_starts_on_its_grid_or_not_at_all(at in instant()) {
+            for tier in Tier::ALL {
+                let aligned = at.as_millis() % (tier.seconds() * 1_000) == 0;
+                prop_assert_eq!(Window::starting(tier, at).is_ok(), aligned);
+            }
+        }
+    }
+
+    #[test]
+    fn tiers_are_told_by_their_neighbours_and_divide_each_other() {
+        for pair in Tier::ALL.windows(2) {
+            assert_eq!((pair[0].coarser(), pair[1].finer()), (Some(pair[1]), Some(pair[0])));
+            assert_eq!(pair[1].seconds() % pair[0].seconds(), 0);
+        }
+        assert_eq!((Tier::Raw.finer(), Tier::Hour.coarser()), (None, None));
+        assert_eq!(Tier::ALL[1..], Tier::ROLLED);
+        assert_eq!(Tier::ALL.map(Tier::name), ["10s", "1m", "15m", "1h"]);
+    }
+}

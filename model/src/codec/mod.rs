@@ -55,10 +55,14 @@ pub fn decode(record: &[u8]) -> Result<Batch> {
 /// Tells a newer program's record from a damaged one. Only on the way to an error: a record is parsed once.
 fn why_unread(json: &[u8], error: Option<serde_json::Error>) -> Error {
     match (serde_json::from_slice(json), error) {
-        (Ok(Version { version }), _) if version != VERSION => {
+        (Ok(Version { version }), _) if version > VERSION => {
             Error::VersionUnknown { found: version, known: VERSION }
         }
+        (Ok(Version { version: 0 }), _) => Error::Malformed("there is no version 0".into()),
         (_, Some(error)) | (Err(error), None) => Error::Malformed(error.to_string()),
         (Ok(_), None) => Error::Malformed("no batch".into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

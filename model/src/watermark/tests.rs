@@ -1,0 +1,157 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const TIMEOUT_MS: i64 = 60_000;
+
+fn seconds(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds_clamped(seconds)
+}
+
+fn node(number: u16) -> NodeId {
+    NodeId::new(number).expect("a node")
+}
+
+fn progress(number: u16, partition: u32, watermark: i64, heard_at: i64) -> NodeProgress {
+    let (watermark, heard_at) = (seconds(watermark), seconds(heard_at));
+    NodeProgress { partition, node: node(number), watermark, heard_at, farewell: false }
+}
+
+fn farewell(number: u16, partition: u32, watermark: i64, heard_at: i64) -> NodeProgress {
+    NodeProgress { farewell: true, ..progress(number, partition, watermark, heard_at) }
+}
+
+fn low(progress: &[NodeProgress]) -> LowWatermark {
+    low_watermark(progress, TIMEOUT_MS)
+}
+
+fn at(progress: &[NodeProgress]) -> Option<i64> {
+    low(progress).at.map(Timestamp::as_seconds)
+}
+
+#[test]
+fn before_the_first_seal_nothing_is_known() {
+    assert_eq!(low(&[]), LowWatermark::default());
+}
+
+#[test]
+fn the_slowest_node_in_the_slowest_partition_counts() {
+    assert_eq!(
+        at(&[progress(1, 0, 500, 500), progress(1, 1, 490, 500), progress(2, 0, 495, 500)]),
+        Some(490)
+    );
+}
+
+#[test]
+fn a_node_is_silent_when_it_is_more_than_the_timeout_behind_the_newest_record() {
+    let just = [progress(1, 0, 500, 500), progress(2, 0, 400, 440)];
+    assert_eq!((at(&just), low(&just).missing), (Some(400), vec![]));
+    let over = [progress(1, 0, 500, 500), progress(2, 0, 400, 439)];
+    assert_eq!(at(&over), Some(500));
+    assert_eq!(low(&over).missing, [MissingNode { node: node(2), since: seconds(400) }]);
+}
+
+#[test]
+fn a_missing_node_is_missing_since_the_first_that_is_not_known_of_it() {
+    let all = [
+        progress(1, 0, 500, 500),
+        progress(2, 0, 400, 400),
+        progress(1, 1, 500, 500),
+        progress(2, 1, 390, 400),
+    ];
+    assert_eq!(low(&all).missing, [MissingNode { node: node(2), since: seconds(390) }]);
+}
+
+#[test]
+fn the_last_node_standing_holds_the_windows_open() {
+    assert_eq!(
+        (at(&[progress(1, 0, 500, 500)]), low(&[progress(1, 0, 500, 500)]).missing),
+        (Some(500), vec![])
+    );
+    let after_a_farewell = [progress(1, 0, 500, 500), farewell(2, 0, 480, 480)];
+    assert_eq!(at(&after_a_farewell), Some(500), "who said farewell holds nothing up");
+}
+
+#[test]
+fn when_all_stopped_in_good_order_everything_is_in() {
+    assert_eq!(at(&[farewell(1, 0, 500, 500), farewell(2, 0, 480, 480)]), Some(500));
+    let partly_read = [farewell(1, 0, 500, 500), progress(1, 1, 490, 499)];
+    assert_eq!(at(&partly_read), Some(490), "the last words in the other partition are not read yet");
+    // Its own farewells differ when the last seal had nothing new to say in one of them: the least is safe.
+    assert_eq!(at(&[farewell(1, 0, 500, 500), farewell(1, 1, 499, 500)]), Some(499));
+}
+
+#[test]
+fn a_node_that_went_silent_before_the_last_farewell_stays_missing() {
+    let all = [farewell(1, 0, 500, 500), progress(2, 0, 100, 100)];
+    assert_eq!(at(&all), Some(500));
+    assert_eq!(low(&all).missing, [MissingNode { node: node(2), since: seconds(100) }]);
+}
+
+fn any_progress() -> impl Strategy<Value = NodeProgress> {
+    (0..4_u16, 0..3_u32, 0..300_i64, 0..300_i64, prop::bool::weighted(0.2)).prop_map(
+        |(number, partition, watermark, heard_at, farewell)| NodeProgress {
+            farewell,
+            ..progress(number, partition, watermark, heard_at)
+        },
+    )
+}
+
+/// One entry per (partition, node), as a store keeps them.
+fn any_fleet() -> impl Strategy<Value = Vec<NodeProgress>> {
+    prop::collection::vec(any_progress(), 1..12).prop_map(|mut all| {
+        all.sort_by_key(|at| (at.partition, at.node));
+        all.dedup_by_key(|at| (at.partition, at.node));
+        all
+    })
+}
+
+fn newest(fleet: &[NodeProgress], partition: u32) -> Option<Timestamp> {
+    fleet.iter().filter(|at| at.partition == partition).map(|at| at.heard_at).max()
+}
+
+fn is_live(fleet: &[NodeProgress], at: &NodeProgress) -> bool {
+    let behind = newest(fleet, at.partition).map_or(0, |newest| newest.millis_since(at.heard_at));
+    !at.farewell && behind <= TIMEOUT_MS
+}
+
+proptest! {
+    #[test]
+    fn it_passes_no_live_node_and_stops_at_one(fleet in any_fleet()) {
+        let least = fleet.iter().filter(|at| is_live(&fleet, at)).map(|at| at.watermark).min();
+        if least.is_some() {
+            prop_assert_eq!(low(&fleet).at, least);
+        }
+    }
+
+    #[test]
+    fn every_silent_node_is_shown_and_nobody_else(fleet in any_fleet()) {
+        let mut silent: Vec<NodeId> =
+            fleet.iter().filter(|at| !at.farewell && !is_live(&fleet, at)).map(|at| at.node).collect();
+        silent.sort_unstable();
+        silent.dedup();
+        let missing: Vec<NodeId> = low(&fleet).missing.iter().map(|missing| missing.node).collect();
+        prop_assert_eq!(missing, silent);
+    }
+
+    #[test]
+    fn the_order_of_the_entries_does_not_matter(fleet in any_fleet()) {
+        let backwards: Vec<NodeProgress> = fleet.iter().rev().copied().collect();
+        prop_assert_eq!(low(&backwards), low(&fleet));
+    }
+
+    #[test]
+    fn it_is_known_as_soon_as_anyone_was_heard(fleet in any_fleet()) {
+        // Whoever was heard last is not silent: it is live, or it said farewell.
+        prop_assert!(low(&fleet).at.is_some());
+    }
+
+    #[test]
+    fn it_does_not_depend_on_what_the_time_is(fleet in any_fleet(), later in 0..1_000_000_i64) {
+        let moved: Vec<NodeProgress> = fleet
+            .iter()
+            .map(|at| NodeProgress { heard_at: at.heard_at.plus_seconds(later), ..*at })
+            .collect();
+        prop_assert_eq!(low(&moved), low(&fleet));
+    }
+}
