@@ -284,8 +284,8 @@ mod tests {
         let series = SeriesRef {
             environment,
             meter: Meter::Evaluations,
-            name: "f",
-            variant: Some("on"),
+            name: "a",
+            variant: Some("bc"),
             sdk: Some("s/1"),
         };
         let (id, fold) = live.admit(&series);
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(live.series(id), series);
         assert_eq!(live.admit(&series), (id, None));
         // The same texts cut elsewhere are another series.
-        let other = SeriesRef { name: "fo", variant: Some("n"), ..series };
+        let other = SeriesRef { name: "ab", variant: Some("c"), ..series };
         assert_ne!(live.admit(&other).0, id);
         assert_eq!(size_of::<Entry>(), 32);
     }
