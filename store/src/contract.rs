@@ -25,8 +25,8 @@ pub trait Store: Send + Sync + 'static {
     /// Shared, not taken: whoever repeats a write repeats the very same one.
     async fn write(&self, write: Arc<Write>) -> Result<Written>;
 
-    /// The positions of the last [`write`](Self::write), if this store keeps them with the data; `None` if the
-    /// log has to.
+    /// The farthest positions of all [`write`](Self::write)s, if this store keeps them with the data; `None` if
+    /// the log has to.
     async fn positions(&self) -> Result<Option<BTreeMap<u32, u64>>>;
 
     // The downsampler.

@@ -55,9 +55,13 @@ pub struct Written {
     pub points: u64,
     /// Marks set because points lay behind the minute frontier.
     pub dirty: u64,
-    /// Points older than the raw floor. Their counts cannot be stored any more; the store has put their
-    /// records among the dead letters (reason `past_retention`), unless they are repeats of records that were
-    /// stored in time.
+    /// Points older than the raw floor, without those of records that are known to be repeats. Their counts
+    /// cannot be stored any more; the store has put them, and no others, among the dead letters (reason
+    /// `past_retention`). Where a record may be a repeat of one that was stored in time, or not, the dead letter
+    /// does not say how many counts are lost.
+    ///
+    /// Counts of one record, environment and minute that add up beyond what the store can keep are set aside in
+    /// the same way (reason `overflow`).
     pub past_retention: u64,
 }
 
@@ -95,6 +99,9 @@ impl Frontiers {
 }
 
 /// Before these times the tiers hold nothing any more. `None`: nothing was ever deleted. Hours stay for ever.
+///
+/// No floor lies above the one of the finer tier: a late point is taken down to the raw floor, and everything
+/// that is made from it must still be there. A store lowers what is asked to that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Floors {
     /// Of raw points.

@@ -153,8 +153,11 @@ pub async fn counts_older_than_the_raw_floor_are_set_aside<H: Harness>() -> Resu
     let kept = decode(&letter.payload)?;
     let counts: Vec<_> = kept.environments.iter().flat_map(EnvironmentCounts::points).map(|p| p.2).collect();
     assert_eq!(counts, [6, 5]);
+    // A further part of the same seal is no repeat of it.
+    let part = Seal::new(1, 2)?.part(1).place(0, 3).count(&one, &flag("c")?, 0, 100);
+    write(&*store, &[part]).await?;
     let state = store.state().await?;
-    assert_eq!((state.dead_letters, state.dead_letter_counts), (1, 11));
+    assert_eq!((state.dead_letters, state.dead_letter_counts), (2, 111));
     Ok(())
 }
 

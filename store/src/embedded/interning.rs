@@ -1,5 +1,7 @@
 //! Environments and series as numbers: given once, kept in tables, looked up in memory.
 
+use std::collections::BTreeSet;
+
 use flagmeter_model::{Environment, Meter, Name, SeriesKey};
 use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -27,7 +29,7 @@ pub(super) struct Interned {
     numbers: Map<SeriesKey, u32>,
     seen: Vec<Seen>,
     /// Chunks of `seen` that differ from the file.
-    changed: Vec<u32>,
+    changed: BTreeSet<u32>,
 }
 
 impl Interner {
@@ -73,7 +75,7 @@ impl Interned {
             return Err(damaged("first and last seen of a series that is not there"));
         }
         seen.resize(numbers.len(), Seen::NEVER);
-        Ok(Self { id, numbers, seen, changed: Vec::new() })
+        Ok(Self { id, numbers, seen, changed: BTreeSet::new() })
     }
 
     /// The number of a series, given to it if it has none. Numbers go from 0 without gaps.
@@ -105,11 +107,7 @@ impl Interned {
         let Some(at) = self.seen.get_mut(number as usize) else { return };
         if minute < at.first || minute > at.last {
             *at = Seen { first: at.first.min(minute), last: at.last.max(minute) };
-            let chunk = number / CHUNK;
-            // Series come in order, mostly: the chunk is the last one, or not there yet.
-            if self.changed.last() != Some(&chunk) && !self.changed.contains(&chunk) {
-                self.changed.push(chunk);
-            }
+            self.changed.insert(number / CHUNK);
         }
     }
 
@@ -119,12 +117,11 @@ impl Interned {
         }
         let mut insert = connection
             .prepare_cached("INSERT OR REPLACE INTO seen (environment, chunk, block) VALUES (?1, ?2, ?3)")?;
-        for (chunk, times) in (0_u32..).zip(self.seen.chunks(CHUNK as usize)) {
-            if self.changed.contains(&chunk) {
-                insert.execute(params![self.id, chunk, seen::encode(times)])?;
-            }
+        while let Some(chunk) = self.changed.pop_first() {
+            let rest = self.seen.get(chunk as usize * CHUNK as usize..).unwrap_or_default();
+            let times = rest.chunks(CHUNK as usize).next().unwrap_or_default();
+            insert.execute(params![self.id, chunk, seen::encode(times)])?;
         }
-        self.changed.clear();
         Ok(())
     }
 }

@@ -22,8 +22,9 @@ pub(super) struct Progress {
 /// How far one node has got in one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Node {
-    /// The newest seal that was applied.
+    /// The newest seal that was applied, and its last part.
     seq: Seq,
+    part: u16,
     watermark: Timestamp,
     heard_at: Timestamp,
     farewell: bool,
@@ -46,11 +47,13 @@ impl Progress {
         self.positions.get(&record.partition).is_some_and(|&next| record.offset < next)
     }
 
-    /// Whether a newer seal of the node has been applied in the partition, or this very one: then a record may be
-    /// one that was appended twice.
+    /// Whether this record of the node has been applied in the partition, or a later one: then it may be one that
+    /// was appended twice. (Or not: a journal that was moved to another node hands on late.)
     pub(super) fn may_be_repeat(&self, record: &Positioned) -> bool {
         let Positioned { partition, batch, .. } = record;
-        self.nodes.get(&(*partition, batch.node)).is_some_and(|node| batch.seq <= node.seq)
+        self.nodes
+            .get(&(*partition, batch.node))
+            .is_some_and(|node| (batch.seq, batch.part) <= (node.seq, node.part))
     }
 
     /// Takes in what a record says of its node. Nothing goes back: of a seal that is older than the newest only
@@ -63,6 +66,7 @@ impl Progress {
         // before it, all that it received before it was there.
         let first = || Node {
             seq: batch.seq,
+            part: batch.part,
             watermark: batch.watermark.unwrap_or(batch.covers_from),
             heard_at: *appended_at,
             farewell: batch.farewell,
@@ -73,6 +77,7 @@ impl Progress {
         }
         *node = Node {
             seq: batch.seq,
+            part: if batch.seq == node.seq { batch.part.max(node.part) } else { batch.part },
             watermark: batch.watermark.map_or(node.watermark, |at| at.max(node.watermark)),
             heard_at: node.heard_at.max(*appended_at),
             // The parts of one seal come as several records; any of them may carry the last words.
@@ -108,8 +113,8 @@ impl Progress {
 
     fn store_nodes(&mut self, connection: &Connection) -> Result<()> {
         let mut insert = connection.prepare_cached(
-            "INSERT OR REPLACE INTO progress (partition, node, seq, watermark, heard_at, farewell)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT OR REPLACE INTO progress (partition, node, seq, part, watermark, heard_at, farewell)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?;
         for key in self.changed_nodes.drain(..) {
             let Some(node) = self.nodes.get(&key) else { continue };
@@ -117,6 +122,7 @@ impl Progress {
                 key.0,
                 key.1.get(),
                 node.seq.get().cast_signed(),
+                node.part,
                 node.watermark.as_millis(),
                 node.heard_at.as_millis(),
                 node.farewell
@@ -183,15 +189,16 @@ pub(super) fn covered(connection: &Connection) -> Result<Spans> {
 
 fn nodes(connection: &Connection) -> Result<BTreeMap<(u32, NodeId), Node>> {
     let mut select = connection
-        .prepare_cached("SELECT partition, node, seq, watermark, heard_at, farewell FROM progress")?;
+        .prepare_cached("SELECT partition, node, seq, part, watermark, heard_at, farewell FROM progress")?;
     let mut rows = select.query([])?;
     let mut nodes = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let node = Node {
             seq: Seq::new(row.get::<_, i64>(2)?.cast_unsigned()),
-            watermark: known(time_at(row, 3)?)?,
-            heard_at: known(time_at(row, 4)?)?,
-            farewell: row.get(5)?,
+            part: row.get(3)?,
+            watermark: known(time_at(row, 4)?)?,
+            heard_at: known(time_at(row, 5)?)?,
+            farewell: row.get(6)?,
         };
         nodes.insert((row.get(0)?, NodeId::new(row.get(1)?)?), node);
     }

@@ -80,6 +80,7 @@ const TABLES: &str = "
         partition INTEGER NOT NULL,
         node INTEGER NOT NULL,
         seq INTEGER NOT NULL,
+        part INTEGER NOT NULL,
         watermark INTEGER NOT NULL,
         heard_at INTEGER NOT NULL,
         farewell INTEGER NOT NULL,
@@ -241,9 +242,8 @@ impl From<rusqlite::Error> for Error {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Unavailable("the disk is full: make room".into()),
             // Without a code: a column of an unexpected type, or no row where there must be one.
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) | None => {
-                Self::Damaged(error.to_string())
-            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::ConstraintViolation)
+            | None => Self::Damaged(error.to_string()),
             Some(_) => Self::Unavailable(error.to_string()),
         }
     }

@@ -248,7 +248,11 @@ impl Refused {
         self.reason.get_or_insert(reason);
         match self.environments.last_mut() {
             Some(last) if last.environment == counts.environment => last.slots.extend_from_slice(slots),
-            _ => self.environments.push(EnvironmentCounts { slots: slots.to_vec(), ..counts.clone() }),
+            _ => self.environments.push(EnvironmentCounts {
+                environment: counts.environment.clone(),
+                series: counts.series.clone(),
+                slots: slots.to_vec(),
+            }),
         }
     }
 
