@@ -82,6 +82,7 @@ macro_rules! store_conformance {
             retaining {
                 floors_stop_at_what_is_not_rolled_up,
                 floors_stop_at_marks,
+                no_floor_passes_the_finer_tiers_floor,
                 floors_never_move_back,
                 what_lies_behind_a_floor_goes_and_coarser_tiers_stay,
                 windows_whose_finer_tier_is_gone_are_left_as_they_are,

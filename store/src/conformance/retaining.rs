@@ -70,6 +70,23 @@ pub async fn floors_stop_at_marks<H: Harness>() -> Result<()> {
     Ok(())
 }
 
+/// A late point is taken down to the raw floor: everything above that is made from it is kept as long.
+pub async fn no_floor_passes_the_finer_tiers_floor<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    let store = harness.store();
+    let (one, a) = (environment("one")?, flag("a")?);
+    fill(&harness).await?;
+    roll_up(&*store, 0, 3 * HOUR).await?;
+    retain_all(&*store, Floors { raw: None, ..floors(0, 3 * HOUR, 3 * HOUR) }).await?;
+    assert_eq!(store.state().await?.floors, Floors::default());
+    retain_all(&*store, floors(HOUR, 3 * HOUR, 3 * HOUR)).await?;
+    assert_eq!(store.state().await?.floors, floors(HOUR, HOUR, HOUR));
+    write(&*store, &[Seal::new(1, 2)?.count(&one, &a, HOUR, 5)]).await?;
+    settle(&*store).await?;
+    assert_eq!(series(&*store, &one, Tier::Hour).await?[&(HOUR, a)], 65);
+    Ok(())
+}
+
 /// Once data is gone, asking for less does not bring it back.
 pub async fn floors_never_move_back<H: Harness>() -> Result<()> {
     let mut harness = H::new().await?;

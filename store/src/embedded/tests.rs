@@ -128,6 +128,23 @@ async fn a_failed_write_leaves_nothing_and_the_next_one_is_whole() {
 }
 
 #[tokio::test]
+async fn a_node_that_goes_on_takes_one_row_however_long() {
+    let harness = Embedded::new().await.unwrap();
+    for second in 0..20_u32 {
+        let from = i64::from(second);
+        let ahead = Seal::new(1, second.into()).unwrap().covering(from, from + 1);
+        // And backwards, so that the start of the span moves as well.
+        let behind = Seal::new(2, second.into()).unwrap().covering(-from - 1, -from);
+        write(&*harness.store, &[ahead, behind]).await.unwrap();
+    }
+    let file = Connection::open(harness.folder.path().join("store.sqlite")).unwrap();
+    let rows =
+        |table| file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
+    assert_eq!(rows("covered"), Ok(1));
+    assert_eq!(rows("progress"), Ok(2));
+}
+
+#[tokio::test]
 async fn a_second_opening_is_refused_and_the_file_is_free_after_the_first() {
     let Embedded { folder, clock, store } = Embedded::new().await.unwrap();
     let config = Config::new(folder.path().join("store.sqlite"));
