@@ -44,6 +44,8 @@ pub struct Config {
     pub body_bytes_max: usize,
     /// Largest body after decompression, in bytes.
     pub body_decompressed_bytes_max: usize,
+    /// Largest sum of the bodies that are being read at the same time, in bytes; small ones are not counted.
+    pub bodies_bytes_max: usize,
     /// Longest time that a body may take to arrive.
     pub body_timeout: Duration,
     /// Most entries that are taken of one request; the rest are rejected one by one.
@@ -80,6 +82,7 @@ impl Config {
             journal_bytes_max: 1 << 30,
             body_bytes_max: 1 << 20,
             body_decompressed_bytes_max: 8 << 20,
+            bodies_bytes_max: 256 << 20,
             body_timeout: Duration::from_secs(20),
             entries_max: 10_000,
             series_per_environment_max: 100_000,
@@ -122,6 +125,15 @@ impl Config {
             ("points_waiting_max", self.points_waiting_max),
             ("requests_waiting_max", self.requests_waiting_max),
         ];
+        if self.bodies_bytes_max < self.body_bytes_max {
+            return refuse(
+                "bodies_bytes_max",
+                format!(
+                    "{} has no room for one body; set {} or more",
+                    self.bodies_bytes_max, self.body_bytes_max
+                ),
+            );
+        }
         match positive.into_iter().find(|&(_, value)| value == 0) {
             Some((setting, _)) => refuse(setting, "0 would take nothing; set 1 or more".into()),
             None => Ok(()),

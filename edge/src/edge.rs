@@ -10,7 +10,7 @@ use flagmeter_log::Producer;
 use flagmeter_model::{Clock, Environment, Registry, Seq, Timestamp};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, Semaphore, oneshot, watch},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Bytes of parsed requests that wait for a commit at most.
-const INBOX_BYTES_MAX: usize = 64 << 20;
+const INBOX_BYTES_MAX: usize = 16 << 20;
 
 /// A seal that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,7 @@ impl Edge {
             clock: clock.clone(),
             config: config.clone(),
             metrics: metrics.clone(),
+            bodies: Semaphore::new(config.bodies_bytes_max / doors::BODY_UNIT_BYTES),
         });
         Ok(Self { doors, shared, producer, config, clock, metrics, committer: Mutex::new(Some(thread)) })
     }

@@ -43,6 +43,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Turned {
     /// Too much waits already.
     Full,
+    /// Too many large bodies are being read already.
+    BodiesFull,
     /// The disk does not take it.
     DiskFailed,
     /// The edge is stopping.

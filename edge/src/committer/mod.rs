@@ -84,10 +84,8 @@ impl Committer {
             for (environment, total) in journal.received()? {
                 received.insert(Arc::new(environment), total);
             }
-            let mut points = Vec::new();
-            journal.unsealed(|bytes| row::read(bytes, &mut live, |point| points.push(point)))?;
-            for point in points {
-                tally.add(point);
+            journal.unsealed(|bytes| row::read(bytes, &mut live, |point| tally.add(point)))?;
+            for point in tally.points() {
                 let series = live.series(point.series);
                 if series.meter == Meter::Received {
                     touched.insert(series.environment);

@@ -76,7 +76,8 @@ impl Tally {
         points
     }
 
-    fn points(&self) -> Vec<Point> {
+    /// The points, in no order.
+    pub(crate) fn points(&self) -> Vec<Point> {
         let point = |(&(series, slot), &count): (&(SeriesId, u32), &u64)| {
             Some(Point { series, slot: Slot::from_number(slot).ok()?, count })
         };

@@ -18,7 +18,7 @@ use axum::{
 use bytes::Bytes;
 use flagmeter_model::{Clock, ContentEncoding, Environment, Name, Registry, decompress};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tower_http::cors::{Any, CorsLayer};
 
 use self::refusal::Refusal;
@@ -27,11 +27,15 @@ use crate::{
     committer::Shared,
     inbox::{Once, Outcome, Part, Reply, Submission, Turned},
     metrics::Metrics,
-    wire::{Bounds, Door, Taken, counts_v1, flagsmith_proxy, flagsmith_v1, flagsmith_v2},
+    wire::{Bounds, Door, Taken, Unreadable, counts_v1, flagsmith_proxy, flagsmith_v1, flagsmith_v2},
 };
 
 /// How long browsers remember a preflight.
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(24);
+/// Bodies that say they are no larger than this are read without a look at what else is being read.
+const BODY_SMALL_BYTES: u64 = 16 * 1024;
+/// What the bodies that are being read are counted in.
+pub(crate) const BODY_UNIT_BYTES: usize = 1024;
 
 /// What all doors need.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct Doors {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Room for bodies that are being read, in units of [`BODY_UNIT_BYTES`].
+    pub(crate) bodies: Semaphore,
 }
 
 /// The addresses.
@@ -87,8 +93,10 @@ impl Doors {
     async fn answer(&self, door: Door, request: Request) -> Response<Body> {
         let (head, body) = request.into_parts();
         let answered = match door {
+            Door::CountsV1 => self.environment(door, counts_v1::parse, &head.headers, body).await,
+            Door::FlagsmithV1 => self.environment(door, flagsmith_v1::parse, &head.headers, body).await,
+            Door::FlagsmithV2 => self.environment(door, flagsmith_v2::parse, &head.headers, body).await,
             Door::FlagsmithProxy => self.proxy(&head.headers, body).await,
-            _ => self.environment(door, &head.headers, body).await,
         };
         match answered {
             Ok(response) => response,
@@ -103,16 +111,14 @@ impl Doors {
     async fn environment(
         &self,
         door: Door,
+        parse: fn(&[u8], &Bounds) -> Result<Taken, Unreadable>,
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Response<Body>, Refusal> {
         let environment = self.identify(headers::key_of(door, headers)?)?;
         self.room()?;
-        let taken = match self.read(headers, body).await {
-            Ok(body) => self.parse(door, headers, &body),
-            Err(refusal) => Err(refusal),
-        };
-        let taken = match taken {
+        let body = self.read(headers, body).await;
+        let mut taken = match body.and_then(|body| Ok(parse(&body, &self.bounds())?)) {
             Ok(taken) => taken,
             Err(refusal) => {
                 // What became of it is kept like a count. If that cannot be, it did not arrive at all.
@@ -121,6 +127,9 @@ impl Doors {
                 return Err(refusal);
             }
         };
+        if door != Door::CountsV1 {
+            taken.label_sdk(headers::flagsmith_sdk(headers));
+        }
         let reply = reply(door, &taken);
         let scope = [&environment.customer, &environment.project, &environment.environment];
         let key = headers::once_key(headers, &scope.map(Name::as_str));
@@ -193,6 +202,7 @@ impl Doors {
         if body.size_hint().lower() > bytes_max as u64 {
             return Err(Refusal::TooLarge { bytes_max });
         }
+        let _room = self.room_for(&body)?;
         let collected =
             tokio::time::timeout(self.config.body_timeout, Limited::new(body, bytes_max).collect());
         let content = match collected.await {
@@ -209,15 +219,15 @@ impl Doors {
             .map_err(|error| Refusal::of_body(&error))
     }
 
-    fn parse(&self, door: Door, headers: &HeaderMap, body: &[u8]) -> Result<Taken, Refusal> {
-        let bounds = self.bounds();
-        let mut taken = match door {
-            Door::CountsV1 => return Ok(counts_v1::parse(body, &bounds)?),
-            Door::FlagsmithV2 => flagsmith_v2::parse(body, &bounds)?,
-            Door::FlagsmithV1 | Door::FlagsmithProxy => flagsmith_v1::parse(body, &bounds)?,
-        };
-        taken.label_sdk(headers::flagsmith_sdk(headers));
-        Ok(taken)
+    /// Room for a body while it is read: slow senders of large bodies must not fill the memory.
+    fn room_for(&self, body: &Body) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
+        let bytes = body.size_hint().upper().unwrap_or(self.config.body_bytes_max as u64);
+        if bytes <= BODY_SMALL_BYTES {
+            return Ok(None);
+        }
+        let units = bytes.div_ceil(BODY_UNIT_BYTES as u64);
+        let permit = self.bodies.try_acquire_many(u32::try_from(units).unwrap_or(u32::MAX));
+        permit.map(Some).map_err(|_| Turned::BodiesFull.into())
     }
 
     /// Hands parts to the committer and waits until they are on disk, or as long as the operator wants.

@@ -70,6 +70,7 @@ impl Refusal {
             Self::BrokenOff => "body_broken_off",
             Self::Unreadable(why) => why.reason(),
             Self::Turned(Turned::Full) => "journal_full",
+            Self::Turned(Turned::BodiesFull) => "bodies_full",
             Self::Turned(Turned::DiskFailed) => "disk_failed",
             Self::Turned(Turned::Closing) => "closing",
         }
@@ -107,6 +108,9 @@ impl Refusal {
             Self::BrokenOff => "the body broke off; send it again".into(),
             Self::Unreadable(why) => why.to_string(),
             Self::Turned(Turned::Full) => "too much waits to be handed on; send it again later".into(),
+            Self::Turned(Turned::BodiesFull) => {
+                "too many large bodies arrive at once; send it again later".into()
+            }
             Self::Turned(Turned::DiskFailed) => "the disk does not take it; send it again later".into(),
             Self::Turned(Turned::Closing) => "this node is stopping; send it again".into(),
         }
@@ -115,7 +119,7 @@ impl Refusal {
     /// Seconds after which it is worth trying again.
     const fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Self::Turned(Turned::Closing) => Some("1"),
+            Self::Turned(Turned::Closing | Turned::BodiesFull) => Some("1"),
             Self::Turned(Turned::Full) => Some("2"),
             Self::Turned(Turned::DiskFailed) => Some("5"),
             _ => None,

@@ -71,6 +71,26 @@ async fn a_body_of_unknown_length_is_cut_at_the_limit() {
 }
 
 #[tokio::test]
+async fn large_bodies_share_a_bounded_room_and_small_ones_pass() {
+    let rig = Rig::with(|config| {
+        config.body_bytes_max = 1 << 20;
+        config.bodies_bytes_max = 1 << 20;
+    });
+    // A body of unknown length may become as large as the limit: it takes all the room while it is read.
+    let stalled = futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
+    let mut stalled = Box::pin(rig.flagsmith("key-1", Body::from_stream(stalled)));
+    let waker = std::task::Waker::noop();
+    assert!(stalled.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+    let large = format!("{{\"f\":1{}}}", " ".repeat(20_000));
+    let answer = rig.flagsmith("key-1", large.clone()).await;
+    assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (503, "bodies_full"));
+    assert!(answer.headers.contains_key("retry-after"));
+    assert_eq!(rig.flagsmith("key-1", r#"{"f":1}"#).await.status.as_u16(), 200);
+    drop(stalled);
+    assert_eq!(rig.flagsmith("key-1", large).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let rig = Rig::with(|config| config.body_timeout = std::time::Duration::ZERO);
     let never = futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
