@@ -1,1 +1,154 @@
-//! stub
+//! Queries: what was counted, over HTTP, for customers, billing jobs and operators; and a plain page.
+//!
+//! # The way of a count through this crate
+//!
+//! A request for `/v1/usage` brings a token; [`access`] says whose it is, and narrows the filters to what that
+//! role may read before anything is planned. The parameters are read strictly, `civil` lays out the buckets
+//! (hours, days and months of the asked zone), and one question goes to the store, which answers from one
+//! snapshot with a number for each bucket and group and what is known of each bucket. The answer is ranked,
+//! what is beyond a limit is added up, and it leaves as JSON or CSV. Parsing, planning and shaping are pure.
+//!
+//! What goes in: strangers' requests, the store, the registry. What comes out: rows that say what they are worth,
+//! or `application/problem+json`.
+//!
+//! # Invariants
+//!
+//! - Every query is scoped by its token before it is planned: the store is only ever asked with a filter that
+//!   [`access::Principal`] has narrowed. No token, no answer, but for `/healthz`, `/readyz`, `/openapi.json` and
+//!   the files of the page, which hold no data.
+//! - Unknown is null, never zero; a store that does not answer is an error, never an empty list.
+//! - The rows of an answer add up to its total, whatever the limit.
+//! - An unknown parameter is refused: a typo must not widen a bill.
+//! - Buckets, groups, rows, values of a filter, reads at once and time are all bounded.
+//! - Nothing here writes to the store. The one thing written is the audit log of tokens.
+
+pub mod access;
+mod answer;
+mod civil;
+mod config;
+mod error;
+mod flags;
+mod health;
+mod metrics;
+mod moment;
+mod openapi;
+mod page;
+mod parameters;
+mod problem;
+mod reader;
+mod reconcile;
+mod rfc3339;
+mod service;
+mod usage;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use access::{Principal, Tokens};
+use axum::{Router, middleware};
+use chrono_tz::Tz;
+pub use config::Config;
+pub use error::{Error, Result};
+use flagmeter_model::{Clock, Environment, Registry};
+use flagmeter_store::Store;
+use metrics::Metrics;
+use reader::Reader;
+use tokio::sync::watch;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// What the edges of this process know of arrivals, for the in-flight view.
+pub trait InFlight: Send + Sync {
+    /// All counts that ever arrived and are durable, by environment.
+    fn received(&self) -> BTreeMap<Environment, u64>;
+}
+
+/// What queries are made from.
+pub struct Parts<'a> {
+    /// Bounds.
+    pub config: Config,
+    /// What is read.
+    pub store: Arc<dyn Store>,
+    /// Who may read.
+    pub tokens: Arc<Tokens>,
+    /// Customers with their zones, and flags.
+    pub registry: watch::Receiver<Arc<Registry>>,
+    /// The edges in this process, if there are any.
+    pub in_flight: Option<Arc<dyn InFlight>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where the metrics are registered.
+    pub metrics: &'a prometheus::Registry,
+}
+
+impl std::fmt::Debug for Parts<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// What handlers share.
+pub(crate) struct App {
+    config: Config,
+    reader: Reader,
+    tokens: Arc<Tokens>,
+    registry: watch::Receiver<Arc<Registry>>,
+    in_flight: Option<Arc<dyn InFlight>>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    openapi: String,
+}
+
+impl App {
+    /// The zone of whoever asks: their customer's, if there is one and it is a zone; else UTC.
+    fn zone_of(&self, principal: &Principal) -> Tz {
+        let registry = self.registry.borrow();
+        principal
+            .customer()
+            .and_then(|id| registry.customer(id))
+            .and_then(|customer| customer.time_zone.as_deref())
+            .and_then(|zone| zone.parse().ok())
+            .unwrap_or(Tz::UTC)
+    }
+}
+
+/// Whether this is the name of an IANA time zone that queries know.
+pub fn is_time_zone(name: &str) -> bool {
+    name.parse::<Tz>().is_ok()
+}
+
+/// The HTTP API and the page. It answers every path: those that it does not serve with a problem of status 404.
+/// Routers of other stages are [merged](Router::merge) into it; they have no fallback of their own.
+///
+/// Fails if the metrics are registered already.
+pub fn router(parts: Parts<'_>) -> Result<Router> {
+    let metrics = Metrics::register(parts.metrics)?;
+    let (api, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(usage::usage))
+        .routes(routes!(flags::flags))
+        .routes(routes!(reconcile::reconcile))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(openapi::openapi))
+        .split_for_parts();
+    let app = Arc::new(App {
+        reader: Reader::new(parts.store, &parts.config, metrics.clone()),
+        config: parts.config,
+        tokens: parts.tokens,
+        registry: parts.registry,
+        in_flight: parts.in_flight,
+        clock: parts.clock,
+        metrics,
+        openapi: document.to_json().map_err(|error| Error::Encoding(error.to_string()))?,
+    });
+    Ok(api
+        .merge(page::routes())
+        .fallback(service::not_found)
+        .method_not_allowed_fallback(service::method_not_allowed)
+        .layer(CatchPanicLayer::custom(service::panicked))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), service::observe))
+        .with_state(app))
+}
+
+#[cfg(test)]
+mod tests;

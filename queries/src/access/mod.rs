@@ -1,0 +1,180 @@
+//! Who may read what.
+//!
+//! A token is `fm_<id>_<secret>`. The id is public and names the token in the audit log; the secret is 256
+//! random bits, shown once and kept only as its SHA-256 (a slow hash protects guessable passwords; nobody
+//! guesses 256 bits). The audit log is append-only, and its fold is the state: there is no second place that
+//! could disagree with it.
+
+mod audit;
+mod bearer;
+mod secret;
+mod tokens;
+
+pub use audit::{NewToken, Token};
+pub(crate) use bearer::bearer;
+use flagmeter_model::Name;
+use flagmeter_store::Filter;
+pub use tokens::{Created, Tokens};
+
+use crate::{Error, Result};
+
+/// What a token may read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The data of this customer, and nothing of anyone else.
+    Customer(Name),
+    /// The data of all customers.
+    Billing,
+    /// The data of all customers, and what operators need besides.
+    Operator,
+}
+
+impl Role {
+    /// Its name in the audit log and on the command line.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Customer(_) => "customer",
+            Self::Billing => "billing",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The public part of the token.
+    pub token_id: String,
+    /// What it may read.
+    pub role: Role,
+}
+
+/// Why a token was not accepted. Told to metrics and the log, never to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No `Authorization` header.
+    #[error("no token was given")]
+    Missing,
+    /// Not `Bearer fm_<id>_<secret>`.
+    #[error("what was given is not a token")]
+    Malformed,
+    /// No such id, or another secret.
+    #[error("no such token")]
+    Unknown,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// It was revoked.
+    #[error("the token was revoked")]
+    Revoked,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Missing, Self::Malformed, Self::Unknown, Self::Expired, Self::Revoked];
+
+    /// Its word in metrics.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Malformed => "malformed",
+            Self::Unknown => "unknown",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A filter that takes nothing its asker may not read. It can only be made by [`Principal::scope`], and all
+/// that reads the store asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scoped(Filter);
+
+impl Scoped {
+    /// The filter.
+    pub(crate) const fn filter(&self) -> &Filter {
+        &self.0
+    }
+
+    /// Narrows the filter to these names; it never widens it.
+    pub(crate) fn narrowed_to(mut self, customers: Vec<Name>, projects: Vec<Name>, names: Vec<Name>) -> Self {
+        // A customer's scope is one name, and whoever narrows does it with what the scope let through.
+        if self.0.customers.is_empty() {
+            self.0.customers = customers;
+        } else {
+            self.0.customers.retain(|name| customers.contains(name));
+        }
+        self.0.projects = projects;
+        self.0.names = names;
+        self
+    }
+}
+
+impl Principal {
+    /// The filter, kept to what this principal may read. Asking for another customer is refused rather than
+    /// answered with nothing, so that nobody takes "forbidden" for "no traffic".
+    pub(crate) fn scope(&self, mut filter: Filter) -> Result<Scoped> {
+        if let Role::Customer(own) = &self.role {
+            if let Some(other) = filter.customers.iter().find(|asked| *asked != own) {
+                return Err(Error::Forbidden(format!(
+                    "This token reads customer {own:?} only, not {other:?}: leave out customer= or use a token \
+                     of that customer."
+                )));
+            }
+            filter.customers = vec![own.clone()];
+        }
+        Ok(Scoped(filter))
+    }
+
+    /// The one customer it may read, if it is bound to one.
+    pub(crate) const fn customer(&self) -> Option<&Name> {
+        match &self.role {
+            Role::Customer(name) => Some(name),
+            Role::Billing | Role::Operator => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn of(role: Role) -> Principal {
+        Principal { token_id: "abc".into(), role }
+    }
+
+    #[test]
+    fn a_customer_is_kept_to_its_own() {
+        let acme = of(Role::Customer(name("acme")));
+        assert_eq!(acme.scope(Filter::default()).unwrap().filter().customers, [name("acme")]);
+        let own = Filter { customers: vec![name("acme")], ..Filter::default() };
+        assert_eq!(acme.scope(own).unwrap().filter().customers, [name("acme")]);
+    }
+
+    #[test]
+    fn another_customer_is_forbidden_even_beside_its_own() {
+        let acme = of(Role::Customer(name("acme")));
+        for asked in [vec![name("globex")], vec![name("acme"), name("globex")]] {
+            let filter = Filter { customers: asked, ..Filter::default() };
+            assert!(matches!(acme.scope(filter), Err(Error::Forbidden(_))));
+        }
+    }
+
+    #[test]
+    fn narrowing_never_leaves_the_scope() {
+        let acme = of(Role::Customer(name("acme"))).scope(Filter::default()).unwrap();
+        let narrowed = acme.narrowed_to(vec![name("acme"), name("globex")], vec![], vec![]);
+        assert_eq!(narrowed.filter().customers, [name("acme")]);
+    }
+
+    #[test]
+    fn billing_and_operators_are_not_kept() {
+        for role in [Role::Billing, Role::Operator] {
+            assert!(of(role).scope(Filter::default()).unwrap().filter().customers.is_empty());
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What an operator may change.
+
+use std::time::Duration;
+
+/// Bounds of what one query may ask for and of how long it may take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Buckets of one answer at most.
+    pub buckets_max: usize,
+    /// Groups of one answer at most.
+    pub groups_max: usize,
+    /// Rows (buckets × groups) of one answer at most.
+    pub rows_max: usize,
+    /// Groups that are looked at to find the top ones, at most.
+    pub groups_ranked_max: usize,
+    /// Numbers (buckets × groups) that one query holds in memory at most, 8 bytes each.
+    pub cells_max: usize,
+    /// Queries that read the store at once at most; others wait for their turn.
+    pub reads_max: usize,
+    /// How long a query waits for its turn and for the store.
+    pub read_timeout: Duration,
+    /// How long `/readyz` waits for the store.
+    pub ready_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            buckets_max: 10_000,
+            groups_max: 1_000,
+            rows_max: 200_000,
+            groups_ranked_max: 100_000,
+            cells_max: 8_000_000,
+            reads_max: 16,
+            read_timeout: Duration::from_secs(20),
+            ready_timeout: Duration::from_secs(2),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What can go wrong with a query.
+
+use std::path::PathBuf;
+
+use crate::access::Refusal;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No token that is good.
+    #[error("This needs a token: send the header `Authorization: Bearer fm_…` with one that is in force.")]
+    Unauthenticated(Refusal),
+    /// A good token, but not for this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// A parameter that does not exist. Left unread, a typo in a filter would widen a bill.
+    #[error("There is no parameter {name:?} here. Known are: {}.", known.join(", "))]
+    ParameterUnknown {
+        /// The name given.
+        name: String,
+        /// The names that exist.
+        known: &'static [&'static str],
+    },
+    /// A parameter that cannot be read or makes no sense.
+    #[error("Parameter {name}: {reason}")]
+    Parameter {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// An answer that would be larger than is allowed.
+    #[error("{0}")]
+    TooMuch(String),
+    /// Nothing is served there.
+    #[error("Nothing is served at {0}. What is served stands in /openapi.json.")]
+    NotFound(String),
+    /// Something is served there, but not with this method.
+    #[error("This address answers GET and HEAD only.")]
+    MethodNotAllowed,
+    /// The store refused or failed.
+    #[error(transparent)]
+    Store(#[from] flagmeter_store::Error),
+    /// The store took too long.
+    #[error("the store did not answer within {seconds} s")]
+    Timeout {
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// Too many queries at once.
+    #[error("{at_once} queries are already being answered: try again in a moment")]
+    Busy {
+        /// How many may run at once.
+        at_once: usize,
+    },
+    /// An answer that cannot be encoded.
+    #[error("the answer cannot be encoded: {0}")]
+    Encoding(String),
+    /// The token file cannot be read or written.
+    #[error("the tokens in {path} cannot be used: {reason}")]
+    TokensFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A damaged line in the middle of the token file.
+    #[error("line {line} of the tokens in {path} cannot be read ({reason}): restore it from a backup")]
+    TokensLine {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// Why.
+        reason: String,
+    },
+    /// No such token.
+    #[error("there is no token with the id {0:?}: list them to see the ids")]
+    TokenUnknown(String),
+    /// The token is revoked already.
+    #[error("token {0} is already revoked")]
+    TokenRevoked(String),
+    /// Words for the audit log that do not fit it.
+    #[error("{what} must be at most {chars_max} characters and without control characters")]
+    TokenWords {
+        /// Which words.
+        what: &'static str,
+        /// Longest accepted, in characters.
+        chars_max: usize,
+    },
+    /// The system gave no random numbers.
+    #[error("the system has no random numbers to make a token from: {0}")]
+    Random(String),
+    /// Two metrics of one name.
+    #[error("the metrics of queries cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable() || matches!(error, flagmeter_store::Error::Closed),
+            Self::Timeout { .. } | Self::Busy { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// A parameter that cannot be read or makes no sense.
+    pub(crate) fn parameter(name: &'static str, reason: impl Into<String>) -> Self {
+        Self::Parameter { name, reason: reason.into() }
+    }
+}
+
+/// The result of a query.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,98 @@
+//! `GET /v1/flags`: every flag of a project, with what became of it.
+
+mod found;
+mod plan;
+mod shape;
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::Uri};
+use flagmeter_model::{Meter, Name};
+use flagmeter_store::{Dimension, Floors};
+use found::Page;
+#[cfg(test)]
+pub(crate) use plan::KNOWN;
+use plan::{Asked, Trend};
+pub(crate) use shape::FlagPage;
+
+use crate::{App, Result, access::Principal, problem::Problem, reader::Question};
+
+/// Every flag, with its totals and when it was last seen
+///
+/// Flags are told apart by customer and project. They come in the order of their names, in pages: go on with
+/// `after=` the `next` of the answer before.
+#[utoipa::path(
+    get,
+    path = "/v1/flags",
+    tag = "flags",
+    security(("token" = [])),
+    params(
+        ("from" = Option<String>, Query, description = "Start of the range of totals and trend. Default -30d.", example = "-30d"),
+        ("to" = Option<String>, Query, description = "End of the range, not included. Default `now`.", example = "now"),
+        ("resolution" = Option<String>, Query, description = "Length of a bucket of the trend: `auto` (the default), `10s`, `1m`, `15m`, `1h`, `1d` or `1mo`."),
+        ("tz" = Option<String>, Query, description = "IANA time zone whose hours, days and months are meant. Default: the customer's own zone, else UTC."),
+        ("customer" = Option<Vec<String>>, Query, description = "Only these customers. Repeat for several."),
+        ("project" = Option<Vec<String>>, Query, description = "Only these projects. Repeat for several."),
+        ("environment" = Option<Vec<String>>, Query, description = "Only what was evaluated in these environments. Repeat for several."),
+        ("flag" = Option<Vec<String>>, Query, description = "Only these flags. Repeat for several."),
+        ("stale_for" = Option<String>, Query, description = "Only flags that were not evaluated for so long, or never.", example = "30d"),
+        ("unknown_to_registry" = Option<bool>, Query, description = "`true`: only flags that are evaluated but not in their project's list in the registry."),
+        ("limit" = Option<usize>, Query, description = "Flags of one page. Default 100."),
+        ("after" = Option<String>, Query, description = "The `next` of the page before."),
+    ),
+    responses(
+        (status = 200, description = "The flags", body = FlagPage),
+        (status = 400, description = "An unknown or invalid parameter", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No good token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token may not read that", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "More than one answer may hold", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn flags(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    uri: Uri,
+) -> Result<Json<FlagPage>> {
+    let zone = app.zone_of(&principal);
+    let asked = plan::ask(&uri, &principal, zone, app.clock.now(), &app.config)?;
+    let floors = if asked.needs_floors() {
+        app.reader.state(app.config.read_timeout).await?.floors
+    } else {
+        Floors::default()
+    };
+    let trend = asked.trend(&floors, &app.config)?;
+    let seen = app.reader.catalogue(Meter::Evaluations, &asked.scope).await?;
+    let registry = Arc::clone(&app.registry.borrow());
+    let page = found::page(&asked, seen, &registry);
+    let answer = app.reader.read(question(&app, &asked, &trend, &page)).await?;
+    Ok(Json(shape::shape(&asked, &trend, page, answer)))
+}
+
+/// The counts of the flags of a page. A page on which no flag was ever evaluated asks for no flag's counts, only
+/// for what is known of the range.
+fn question(app: &App, asked: &Asked, trend: &Trend, page: &Page) -> Question {
+    let evaluated = || page.flags.iter().filter(|(_, found)| found.last_seen.is_some()).map(|(key, _)| key);
+    let each = |part: fn(&plan::FlagKey) -> &Name| {
+        let mut names: Vec<Name> = evaluated().map(part).cloned().collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    let names = each(|key| &key.flag);
+    let (scope, group_by) = if names.is_empty() {
+        (asked.scope.clone(), vec![])
+    } else {
+        let scope = asked.scope.clone();
+        let scope = scope.narrowed_to(each(|key| &key.customer), each(|key| &key.project), names);
+        (scope, vec![Dimension::Customer, Dimension::Project, Dimension::Name])
+    };
+    let cells_per_group = 2 * trend.buckets.max(1);
+    Question {
+        meter: Meter::Evaluations,
+        edges: trend.edges.clone(),
+        scope,
+        group_by,
+        groups_max: app.config.groups_ranked_max.min(app.config.cells_max / cells_per_group).max(1),
+    }
+}

@@ -1,0 +1,174 @@
+//! From what was found and counted to the answer of `/v1/flags`. Pure.
+
+use std::collections::HashMap;
+
+use flagmeter_model::Name;
+use flagmeter_store::{Answer, RowState};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    found::{Found, Page},
+    plan::{Asked, FlagKey, Trend},
+};
+use crate::{
+    answer::{Known, Missing, shown, total},
+    civil,
+};
+
+/// The answer of `/v1/flags`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FlagPage {
+    /// Start of the first bucket of the trend.
+    #[schema(example = "2026-10-22T00:00:00Z")]
+    from: String,
+    /// End of the last bucket of the trend.
+    #[schema(example = "2026-11-21T00:00:00Z")]
+    to: String,
+    /// Length of the buckets.
+    #[schema(example = "1d")]
+    resolution: &'static str,
+    /// The zone that hours, days and months are those of.
+    #[schema(example = "UTC")]
+    tz: &'static str,
+    /// Everything before this is in. Null before the first count.
+    complete_until: Option<String>,
+    /// Nodes that are silent: what they received is not in the counts.
+    missing_nodes: Vec<Missing>,
+    /// What is known of the whole range.
+    state: Known,
+    /// The buckets of the trends.
+    buckets: Vec<Bucket>,
+    /// The flags, in the order of customer, project and name.
+    flags: Vec<FlagUse>,
+    /// Give it as `after` for the next page. Null on the last one.
+    next: Option<String>,
+}
+
+/// A bucket of the trends.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Bucket {
+    /// First instant.
+    start: String,
+    /// First instant after.
+    end: String,
+    /// What is known of it.
+    state: Known,
+}
+
+/// A flag of a project.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FlagUse {
+    /// The customer.
+    #[schema(value_type = String, example = "acme")]
+    customer: Name,
+    /// The project.
+    #[schema(value_type = String, example = "web")]
+    project: Name,
+    /// The flag.
+    #[schema(value_type = String, example = "checkout-v2")]
+    flag: Name,
+    /// The environments in which it was ever evaluated.
+    #[schema(value_type = Vec<String>)]
+    environments: Vec<Name>,
+    /// The minute in which it was first evaluated; null if never.
+    first_seen: Option<String>,
+    /// The minute in which it was last evaluated; null if never.
+    last_seen: Option<String>,
+    /// Whether the project's list in the registry has it; null where there is no list.
+    in_registry: Option<bool>,
+    /// Evaluations in the range; null when nothing is known of any of it.
+    total: Option<u64>,
+    /// Evaluations in the range before, of as many buckets.
+    previous_total: Option<u64>,
+    /// Growth against the range before: 0.25 is a quarter more. Null where there is nothing to compare with.
+    #[schema(example = 0.25)]
+    change: Option<f64>,
+    /// Evaluations in each of the buckets; null where nothing is known.
+    trend: Vec<Option<u64>>,
+}
+
+/// Shapes the answer.
+pub(super) fn shape(asked: &Asked, trend: &Trend, page: Page, answer: Answer) -> FlagPage {
+    let zone = asked.zone;
+    let states = &answer.states;
+    let range_states = states.get(trend.buckets..).unwrap_or_default();
+    let range_edges = trend.edges.get(trend.buckets..).unwrap_or_default();
+    let mut counts: HashMap<FlagKey, Vec<u64>> = HashMap::new();
+    for row in answer.rows {
+        if let Ok([Some(customer), Some(project), Some(flag)]) = <[Option<Name>; 3]>::try_from(row.group) {
+            counts.insert(FlagKey { customer, project, flag }, row.counts);
+        }
+    }
+    let edge = |edge: Option<&_>| edge.map_or_else(String::new, |edge| civil::rfc3339(zone, *edge));
+    let nothing = vec![0; states.len()];
+    let flag = |(key, found): (FlagKey, Found)| {
+        let counts = counts.get(&key).unwrap_or(&nothing);
+        flag(asked, key, found, trend.buckets, states, counts)
+    };
+    FlagPage {
+        from: edge(range_edges.first()),
+        to: edge(range_edges.last()),
+        resolution: trend.resolution.name(),
+        tz: zone.name(),
+        complete_until: shown(zone, answer.complete_until),
+        missing_nodes: Missing::list(&answer.missing, zone),
+        state: Known::of_all(range_edges, range_states, answer.complete_until),
+        buckets: range_edges
+            .windows(2)
+            .zip(range_states)
+            .map(|(pair, state)| Bucket {
+                start: edge(pair.first()),
+                end: edge(pair.last()),
+                state: (*state).into(),
+            })
+            .collect(),
+        next: page.next.map(|key| key.cursor()),
+        flags: page.flags.into_iter().map(flag).collect(),
+    }
+}
+
+fn flag(
+    asked: &Asked,
+    key: FlagKey,
+    found: Found,
+    buckets: usize,
+    states: &[RowState],
+    counts: &[u64],
+) -> FlagUse {
+    let cells = || states.iter().copied().zip(counts.iter().copied());
+    let (now, before) = (total(cells().skip(buckets)), total(cells().take(buckets)));
+    FlagUse {
+        customer: key.customer,
+        project: key.project,
+        flag: key.flag,
+        environments: found.environments.into_iter().collect(),
+        first_seen: shown(asked.zone, found.first_seen),
+        last_seen: shown(asked.zone, found.last_seen),
+        in_registry: found.in_registry,
+        total: now,
+        previous_total: before,
+        change: now.zip(before).and_then(|(now, before)| change(now, before)),
+        trend: cells().skip(buckets).map(|(state, count)| Known::from(state).count(count)).collect(),
+    }
+}
+
+/// Growth as a share of what was before, to four places.
+fn change(now: u64, before: u64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "a trend needs no more than 15 digits")]
+    let growth = (before > 0).then(|| (now as f64 - before as f64) / before as f64)?;
+    Some((growth * 10_000.0).round() / 10_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn change_is_relative_to_what_was_before() {
+        assert_eq!(change(125, 100), Some(0.25));
+        assert_eq!(change(0, 100), Some(-1.0));
+        assert_eq!(change(1, 3), Some(-0.6667));
+        assert_eq!(change(5, 0), None);
+    }
+}

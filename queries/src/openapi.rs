@@ -1,0 +1,56 @@
+//! `GET /openapi.json`: the API in the words of machines, generated from the code that answers.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use crate::App;
+
+/// What stands in the document beside the paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "flagmeter",
+        description = "Feature-flag evaluations, each counted exactly once. Answers say until when they are complete; what is not known is null, never zero. Errors are application/problem+json (RFC 9457)."
+    ),
+    tags(
+        (name = "usage", description = "Counts over time"),
+        (name = "flags", description = "Flags and when they were last evaluated"),
+        (name = "reconcile", description = "What became of all that arrived"),
+        (name = "health", description = "For whoever runs it"),
+    ),
+    modifiers(&Token)
+)]
+pub(crate) struct Document;
+
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("A token made with `flagmeter token create`: fm_<id>_<secret>."))
+            .build();
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// This document
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "health",
+    responses((status = 200, description = "The API as OpenAPI 3.1", content_type = "application/json"))
+)]
+pub(crate) async fn openapi(State(app): State<Arc<App>>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], app.openapi.clone()).into_response()
+}

@@ -1,0 +1,221 @@
+//! The parameters of a request, read strictly: an unknown name is refused, because a filter with a typo would
+//! silently widen what is asked, and a bill with it.
+
+use axum::{extract::Query, http::Uri};
+use chrono_tz::Tz;
+use flagmeter_model::{Name, TimeRange, Timestamp};
+use flagmeter_store::Filter;
+
+use crate::{Error, Result, civil::Resolution, moment};
+
+/// Values of one filter at most.
+const VALUES_MAX: usize = 1_000;
+
+/// The names of the parameters, once.
+pub(crate) mod name {
+    pub(crate) const AFTER: &str = "after";
+    pub(crate) const COMPARE: &str = "compare";
+    pub(crate) const CUSTOMER: &str = "customer";
+    pub(crate) const ENVIRONMENT: &str = "environment";
+    pub(crate) const FLAG: &str = "flag";
+    pub(crate) const FORMAT: &str = "format";
+    pub(crate) const FROM: &str = "from";
+    pub(crate) const GROUP_BY: &str = "group_by";
+    pub(crate) const LIMIT: &str = "limit";
+    pub(crate) const METER: &str = "meter";
+    pub(crate) const PROJECT: &str = "project";
+    pub(crate) const RESOLUTION: &str = "resolution";
+    pub(crate) const SDK: &str = "sdk";
+    pub(crate) const STALE_FOR: &str = "stale_for";
+    pub(crate) const TO: &str = "to";
+    pub(crate) const TZ: &str = "tz";
+    pub(crate) const UNKNOWN_TO_REGISTRY: &str = "unknown_to_registry";
+    pub(crate) const VARIANT: &str = "variant";
+}
+
+/// The parameters of one request, in the order given.
+#[derive(Debug)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads the query of `uri`, and refuses names that are not `known`.
+    pub(crate) fn read(uri: &Uri, known: &'static [&'static str]) -> Result<Self> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|error| Error::parameter("query", error.to_string()))?;
+        match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => Err(Error::ParameterUnknown { name: name.chars().take(64).collect(), known }),
+            None => Ok(Self(pairs)),
+        }
+    }
+
+    /// A parameter that may stand once.
+    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>> {
+        let mut values = self.all(name);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(Error::parameter(name, "It stands twice: give it once.")),
+            (Some(""), None) => Err(Error::parameter(name, "It is empty: give it a value or leave it out.")),
+            (value, None) => Ok(value),
+        }
+    }
+
+    /// A parameter with a fixed set of values.
+    pub(crate) fn choice<T>(
+        &self,
+        name: &'static str,
+        from_text: impl Fn(&str) -> Option<T>,
+        choices: &[&str],
+    ) -> Result<Option<T>> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        from_text(text).map(Some).ok_or_else(|| {
+            let text: String = text.chars().take(64).collect();
+            Error::parameter(name, format!("{text:?} is not one of {}.", choices.join(", ")))
+        })
+    }
+
+    /// A number from 1 to `max`.
+    pub(crate) fn number(&self, name: &'static str, max: usize) -> Result<Option<usize>> {
+        let Some(text) = self.one(name)? else { return Ok(None) };
+        let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        match number {
+            Some(number) if (1..=max).contains(&number) => Ok(Some(number)),
+            _ => Err(Error::parameter(name, format!("It must be a whole number from 1 to {max}."))),
+        }
+    }
+
+    /// A list, given repeatedly or with commas.
+    pub(crate) fn list(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.all(name).flat_map(|value| value.split(',')).map(str::trim)
+    }
+
+    /// The zone of days and months: as asked, else `default`.
+    pub(crate) fn zone(&self, default: Tz) -> Result<Tz> {
+        let zone = self.choice(
+            name::TZ,
+            |text| text.parse().ok(),
+            &["the IANA time zones, such as UTC, Europe/Berlin or America/New_York"],
+        )?;
+        Ok(zone.unwrap_or(default))
+    }
+
+    /// The range asked for; `from` may be left out, `to` is now if it is.
+    pub(crate) fn range(&self, now: Timestamp, zone: Tz, from_default: &str) -> Result<TimeRange> {
+        let moment = |name, default: &str| {
+            let text = self.one(name)?.unwrap_or(default);
+            moment::parse(text, now, zone).map_err(|reason| Error::parameter(name, reason))
+        };
+        let range = TimeRange::new(moment(name::FROM, from_default)?, moment(name::TO, "now")?);
+        if range.is_empty() {
+            let reason =
+                format!("{} is not before to={}: there is nothing in between.", range.from, range.to);
+            return Err(Error::parameter(name::FROM, reason));
+        }
+        Ok(range)
+    }
+
+    /// The resolution asked for; `None` for `auto`.
+    pub(crate) fn resolution(&self) -> Result<Option<Resolution>> {
+        let read = |text: &str| {
+            if text == "auto" { Some(None) } else { Resolution::from_name(text).map(Some) }
+        };
+        let choices = ["auto", "10s", "1m", "15m", "1h", "1d", "1mo"];
+        Ok(self.choice(name::RESOLUTION, read, &choices)?.flatten())
+    }
+
+    /// The filters. A dimension that a request has no parameter for is not filtered.
+    pub(crate) fn filter(&self) -> Result<Filter> {
+        Ok(Filter {
+            customers: self.names(name::CUSTOMER)?,
+            projects: self.names(name::PROJECT)?,
+            environments: self.names(name::ENVIRONMENT)?,
+            names: self.names(name::FLAG)?,
+            variants: self.cells(name::VARIANT)?,
+            sdks: self.cells(name::SDK)?,
+        })
+    }
+
+    fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+
+    fn names(&self, name: &'static str) -> Result<Vec<Name>> {
+        let mut names = Vec::new();
+        for value in self.all(name) {
+            names.push(Name::new(value).map_err(|error| Error::parameter(name, format!("{error}.")))?);
+        }
+        bounded(name, names)
+    }
+
+    /// Names where an empty one means the series without.
+    fn cells(&self, name: &'static str) -> Result<Vec<Option<Name>>> {
+        let mut cells = Vec::new();
+        for value in self.all(name) {
+            let cell = (!value.is_empty()).then(|| Name::new(value)).transpose();
+            cells.push(cell.map_err(|error| Error::parameter(name, format!("{error}.")))?);
+        }
+        bounded(name, cells)
+    }
+}
+
+fn bounded<T: Ord>(name: &'static str, mut values: Vec<T>) -> Result<Vec<T>> {
+    values.sort();
+    values.dedup();
+    if values.len() > VALUES_MAX {
+        return Err(Error::parameter(name, format!("It has more than {VALUES_MAX} values.")));
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[&str] = &[name::FROM, name::TO, name::FLAG, name::VARIANT, name::LIMIT, name::GROUP_BY];
+
+    fn read(query: &str) -> Result<Parameters> {
+        Parameters::read(&format!("/v1/usage?{query}").parse().unwrap(), KNOWN)
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_those_that_are_known() {
+        let error = read("from=-1h&custmer=acme").unwrap_err().to_string();
+        assert!(error.contains("\"custmer\"") && error.contains("from, to, flag"), "{error}");
+    }
+
+    #[test]
+    fn what_may_stand_once_is_refused_twice_or_empty() {
+        assert!(read("from=a&from=b").unwrap().one(name::FROM).is_err());
+        assert!(read("from=").unwrap().one(name::FROM).is_err());
+        assert_eq!(read("from=a").unwrap().one(name::FROM).unwrap(), Some("a"));
+        assert_eq!(read("").unwrap().one(name::FROM).unwrap(), None);
+    }
+
+    #[test]
+    fn filters_repeat_and_an_empty_variant_is_the_series_without_one() {
+        let filter = read("flag=b&flag=a%2Cx&variant=&variant=on").unwrap().filter().unwrap();
+        assert_eq!(filter.names, [Name::new("a,x").unwrap(), Name::new("b").unwrap()]);
+        assert_eq!(filter.variants, [None, Some(Name::new("on").unwrap())]);
+        assert!(read("flag=").unwrap().filter().is_err());
+        assert!(read("flag=%00").unwrap().filter().is_err());
+    }
+
+    #[test]
+    fn lists_take_commas_and_repeats() {
+        let parameters = read("group_by=flag,customer&group_by=sdk").unwrap();
+        assert_eq!(parameters.list(name::GROUP_BY).collect::<Vec<_>>(), ["flag", "customer", "sdk"]);
+    }
+
+    #[test]
+    fn numbers_stay_in_their_bounds() {
+        assert_eq!(read("limit=5").unwrap().number(name::LIMIT, 9).unwrap(), Some(5));
+        for wrong in ["0", "10", "-1", "+1", "1.5", "x", "99999999999999999999"] {
+            assert!(read(&format!("limit={wrong}")).unwrap().number(name::LIMIT, 9).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_empty_range_is_refused() {
+        let now = Timestamp::from_seconds_clamped(1_800_000_000);
+        let error = read("from=now&to=-1h").unwrap().range(now, Tz::UTC, "-24h").unwrap_err().to_string();
+        assert!(error.starts_with("Parameter from:"), "{error}");
+    }
+}

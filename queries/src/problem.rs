@@ -1,0 +1,110 @@
+//! Errors as callers see them: `application/problem+json` (RFC 9457), one shape everywhere.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Error;
+
+/// The media type.
+const MEDIA_TYPE: &str = "application/problem+json";
+/// After how many seconds a caller should ask again when the store does not answer.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// Why there is no answer (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// What kind of problem: stable, for programs.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:flagmeter:problem:parameter-unknown")]
+    kind: String,
+    /// The kind in words.
+    #[schema(example = "Unknown parameter")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 400)]
+    status: u16,
+    /// What is wrong this time and what to do about it.
+    #[schema(example = "There is no parameter \"custmer\" here. Known are: from, to, customer.")]
+    detail: String,
+    /// The parameter at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    /// The parameters that this address knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_parameters: Option<&'static [&'static str]>,
+}
+
+/// Status, the last part of the type, and title.
+const fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    use flagmeter_store::Error as StoreError;
+    match error {
+        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "A token is needed"),
+        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "This token may not read that"),
+        Error::ParameterUnknown { .. } => (StatusCode::BAD_REQUEST, "parameter-unknown", "Unknown parameter"),
+        Error::Parameter { .. } => (StatusCode::BAD_REQUEST, "parameter-invalid", "Invalid parameter"),
+        Error::TooMuch(_) | Error::Store(StoreError::Unanswerable(_)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "too-much", "The answer would be too large")
+        }
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Nothing is served here"),
+        Error::MethodNotAllowed => {
+            (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not served here")
+        }
+        Error::Timeout { .. } | Error::Store(StoreError::Unavailable(_) | StoreError::Closed) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer")
+        }
+        Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many queries at once"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The query failed"),
+    }
+}
+
+impl Problem {
+    fn of(error: &Error) -> (StatusCode, Self) {
+        let (status, kind, title) = kind(error);
+        let detail = match error {
+            // What is wrong inside concerns those who read the log.
+            _ if status == StatusCode::INTERNAL_SERVER_ERROR => {
+                "The reason stands in the log of the server.".into()
+            }
+            // Names files and the like.
+            Error::Store(store) if status == StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::warn!(error = %store, "a query got no answer from the store");
+                "The store does not answer. That says nothing about the counts: ask again.".into()
+            }
+            error => error.to_string(),
+        };
+        let (parameter, known_parameters) = match error {
+            Error::ParameterUnknown { name, known } => (Some(name.clone()), Some(*known)),
+            Error::Parameter { name, .. } => (Some((*name).to_owned()), None),
+            _ => (None, None),
+        };
+        let kind = format!("urn:flagmeter:problem:{kind}");
+        (status, Self { kind, title, status: status.as_u16(), detail, parameter, known_parameters })
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, problem) = Problem::of(&self);
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = %self, "a query failed");
+        }
+        // A problem is text and numbers: it always encodes.
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"flagmeter\""));
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        if self.is_retryable() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}

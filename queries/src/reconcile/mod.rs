@@ -1,0 +1,114 @@
+//! `GET /v1/reconcile`: what became of all that arrived (promise 6).
+//!
+//! The fates are meters of their own, so the store is asked once per meter. What arrived is asked first and last:
+//! if it has not moved in between, nothing was stored in between, and all numbers are of one moment.
+
+mod plan;
+mod shape;
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::Uri};
+use flagmeter_model::Meter;
+use flagmeter_store::Answer;
+#[cfg(test)]
+pub(crate) use plan::KNOWN;
+use plan::Plan;
+pub(crate) use shape::Reconcile;
+use shape::{Arrivals, DeadLetters, Read};
+
+use crate::{
+    App, Result,
+    access::{Principal, Role},
+    answer::{Known, Missing, shown},
+    civil,
+    problem::Problem,
+};
+
+/// How often the store is read before the answer says that it does not settle.
+const ATTEMPTS_MAX: usize = 4;
+
+/// What became of all that arrived
+///
+/// Over all time (the default) received = stored + duplicate + rejected + in flight holds to the last count, and
+/// `balanced` says so. Over a range the fates are those of what arrived in it.
+#[utoipa::path(
+    get,
+    path = "/v1/reconcile",
+    tag = "reconcile",
+    security(("token" = [])),
+    params(
+        ("from" = Option<String>, Query, description = "Only what arrived from then on: RFC 3339, a date, or a time before now. Rounded down to the minute, for a day or more to the hour. Default: all time."),
+        ("to" = Option<String>, Query, description = "Only what arrived before: the same, or `now`, the default."),
+        ("tz" = Option<String>, Query, description = "IANA time zone of dates and of the times in the answer."),
+        ("customer" = Option<Vec<String>>, Query, description = "Only these customers. Repeat for several."),
+        ("project" = Option<Vec<String>>, Query, description = "Only these projects. Repeat for several."),
+        ("environment" = Option<Vec<String>>, Query, description = "Only these environments. Repeat for several."),
+        ("group_by" = Option<String>, Query, description = "`customer` (the default), `project`, or `environment`: how far the rows are told apart."),
+    ),
+    responses(
+        (status = 200, description = "The fates", body = Reconcile),
+        (status = 400, description = "An unknown or invalid parameter", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No good token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token may not read that", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "More than one answer may hold", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn reconcile(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    uri: Uri,
+) -> Result<Json<Reconcile>> {
+    let zone = app.zone_of(&principal);
+    let plan = plan::plan(&uri, &principal, zone, app.clock.now(), &app.config)?;
+    let (read, last, settled) = read(&app, &plan).await?;
+    // The edges are asked after the store: what arrives in between is in flight, never less than nothing.
+    let at_edges = app.in_flight.as_ref().filter(|_| plan.range.is_none()).map(|in_flight| {
+        let mut received = in_flight.received();
+        received.retain(|environment, _| plan.scope.filter().takes_environment(environment));
+        received
+    });
+    let arrivals = Arrivals { at_edges, is_comparable: settled && plan.range.is_none() };
+    Ok(Json(Reconcile {
+        from: plan.range.map(|range| civil::rfc3339(plan.zone, range.from)),
+        to: plan.range.map(|range| civil::rfc3339(plan.zone, range.to)),
+        complete_until: shown(plan.zone, last.complete_until),
+        missing_nodes: Missing::list(&last.missing, plan.zone),
+        state: plan.range.map(|range| Known::of_all(&[range.from], &last.states, last.complete_until)),
+        settled,
+        dead_letters: dead_letters(&app, &principal).await?,
+        rows: shape::fates(plan.level, read, arrivals),
+    }))
+}
+
+/// Reads all meters, again while the store moves. The answer returned is the last of what arrived.
+async fn read(app: &App, plan: &Plan) -> Result<(Read, Answer, bool)> {
+    let mut before = app.reader.read(plan.question(Meter::Received)).await?;
+    let mut attempt = 1;
+    loop {
+        let mut read = Read::default();
+        for meter in [Meter::Evaluations, Meter::Requests, Meter::Duplicate, Meter::Rejected] {
+            *read.rows_mut(meter) = app.reader.read(plan.question(meter)).await?.rows;
+        }
+        let after = app.reader.read(plan.question(Meter::Received)).await?;
+        let settled = after.rows == before.rows;
+        if settled || attempt == ATTEMPTS_MAX {
+            read.rows_mut(Meter::Received).clone_from(&after.rows);
+            return Ok((read, after, settled));
+        }
+        before = after;
+        attempt += 1;
+    }
+}
+
+/// Dead letters belong to no customer: those that cannot be decoded do not say whose they are.
+async fn dead_letters(app: &App, principal: &Principal) -> Result<Option<DeadLetters>> {
+    match principal.role {
+        Role::Customer(_) => Ok(None),
+        Role::Billing | Role::Operator => {
+            let state = app.reader.state(app.config.read_timeout).await?;
+            Ok(Some(DeadLetters { records: state.dead_letters, counts: state.dead_letter_counts }))
+        }
+    }
+}

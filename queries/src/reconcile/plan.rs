@@ -1,0 +1,90 @@
+//! From the parameters of `/v1/reconcile` to what is read. Pure.
+
+use axum::http::Uri;
+use chrono_tz::Tz;
+use flagmeter_model::{Meter, TimeRange, Timestamp};
+use flagmeter_store::Dimension;
+
+use crate::{
+    Config, Error, Result,
+    access::{Principal, Scoped},
+    parameters::{Parameters, name},
+    reader::Question,
+};
+
+/// The parameters of `/v1/reconcile`.
+pub(crate) const KNOWN: &[&str] =
+    &[name::FROM, name::TO, name::TZ, name::CUSTOMER, name::PROJECT, name::ENVIRONMENT, name::GROUP_BY];
+
+/// From this length on a range is rounded to hours, which are kept for ever; shorter ones to minutes.
+const HOURS_FROM_MS: i64 = 24 * 3_600_000;
+
+/// How far the fates are told apart: the first so many of customer, project, environment.
+const LEVELS: [(&str, usize); 3] = [(name::CUSTOMER, 1), (name::PROJECT, 2), (name::ENVIRONMENT, 3)];
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) zone: Tz,
+    /// Which arrivals; `None` for all that ever were.
+    pub(super) range: Option<TimeRange>,
+    pub(super) scope: Scoped,
+    /// 1: by customer; 2: and project; 3: and environment.
+    pub(super) level: usize,
+    groups_max: usize,
+}
+
+/// Reads the parameters, and keeps them to what `principal` may read.
+pub(super) fn plan(
+    uri: &Uri,
+    principal: &Principal,
+    zone_default: Tz,
+    now: Timestamp,
+    config: &Config,
+) -> Result<Plan> {
+    let parameters = Parameters::read(uri, KNOWN)?;
+    let scope = principal.scope(parameters.filter()?)?;
+    let zone = parameters.zone(zone_default)?;
+    let level = |text: &str| LEVELS.iter().find(|(name, _)| *name == text).map(|(_, level)| *level);
+    let names: Vec<_> = LEVELS.iter().map(|(name, _)| *name).collect();
+    let has_from = parameters.one(name::FROM)?.is_some();
+    if !has_from && parameters.one(name::TO)?.is_some() {
+        return Err(Error::parameter(
+            name::FROM,
+            "It is needed where to= is given; leave out both for all time.",
+        ));
+    }
+    let range = if has_from { Some(outward(parameters.range(now, zone, "-24h")?)) } else { None };
+    Ok(Plan {
+        zone,
+        range,
+        scope,
+        level: parameters.choice(name::GROUP_BY, level, &names)?.unwrap_or(1),
+        groups_max: config.groups_ranked_max,
+    })
+}
+
+/// Rounds outward to a grain that is still kept.
+fn outward(range: TimeRange) -> TimeRange {
+    let grid = if range.to.millis_since(range.from) < HOURS_FROM_MS { 60 } else { 3_600 };
+    TimeRange::new(range.from.floor_to(grid), range.to.ceil_to(grid))
+}
+
+impl Plan {
+    /// One meter, over the whole range. Rejected counts are told apart by their reason, too.
+    pub(super) fn question(&self, meter: Meter) -> Question {
+        let range = self.range.unwrap_or(TimeRange::new(Timestamp::EPOCH, Timestamp::MAX));
+        let levels = [Dimension::Customer, Dimension::Project, Dimension::Environment];
+        let mut group_by = levels.get(..self.level).unwrap_or(&levels).to_vec();
+        if meter == Meter::Rejected {
+            group_by.push(Dimension::Name);
+        }
+        Question {
+            meter,
+            edges: vec![range.from, range.to],
+            scope: self.scope.clone(),
+            group_by,
+            groups_max: self.groups_max,
+        }
+    }
+}

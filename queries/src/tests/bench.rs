@@ -1,0 +1,248 @@
+//! A router over an embedded store, with what was counted.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode},
+};
+use flagmeter_model::{Environment, ManualClock, Meter, Name, Registry, SeriesKey, Timestamp};
+use flagmeter_store::{
+    Store,
+    conformance::fixture::{self, START, Seal},
+    embedded::{Config as StoreConfig, EmbeddedStore},
+};
+use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use prometheus::proto::{LabelPair, MetricFamily};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use crate::{
+    Config, InFlight, Parts,
+    access::{NewToken, Role, Tokens},
+    router,
+};
+
+/// When all tests take place.
+pub(super) const NOW: &str = "2026-11-20T12:44:54Z";
+
+const REGISTRY: &str = r#"
+[[customer]]
+id = "acme"
+time_zone = "Europe/Berlin"
+[[customer.project]]
+id = "web"
+flags = ["checkout", "never"]
+[[customer.project.environment]]
+id = "production"
+keys = ["ser.acme-production"]
+[[customer.project.environment]]
+id = "staging"
+keys = ["ser.acme-staging"]
+
+[[customer]]
+id = "globex"
+[[customer.project]]
+id = "shop"
+[[customer.project.environment]]
+id = "production"
+keys = ["ser.globex-production"]
+"#;
+
+pub(super) fn at(text: &str) -> Timestamp {
+    Timestamp::parse_rfc3339(text).unwrap()
+}
+
+pub(super) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub(super) fn environment(customer: &str, project: &str, environment: &str) -> Environment {
+    Environment { customer: name(customer), project: name(project), environment: name(environment) }
+}
+
+pub(super) fn acme() -> Environment {
+    environment("acme", "web", "production")
+}
+
+pub(super) fn globex() -> Environment {
+    environment("globex", "shop", "production")
+}
+
+pub(super) fn flag(text: &str) -> SeriesKey {
+    SeriesKey::flag(name(text))
+}
+
+pub(super) fn of(meter: Meter, text: &str) -> SeriesKey {
+    SeriesKey { meter, ..flag(text) }
+}
+
+/// Seconds after the time that the store's fixtures count from.
+fn after_start(at: Timestamp) -> i64 {
+    at.as_seconds() - START
+}
+
+/// What the edges say they have received.
+#[derive(Default)]
+pub(super) struct Edges(pub(super) Mutex<BTreeMap<Environment, u64>>);
+
+impl InFlight for Edges {
+    fn received(&self) -> BTreeMap<Environment, u64> {
+        self.0.lock().clone()
+    }
+}
+
+/// A router over a store.
+pub(super) struct Bench {
+    pub(super) router: Router,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) edges: Arc<Edges>,
+    pub(super) metrics: prometheus::Registry,
+    /// A token of each role.
+    pub(super) operator: String,
+    pub(super) billing: String,
+    pub(super) acme: String,
+    seals: AtomicU64,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self::configured(Config::default())
+    }
+
+    pub(super) fn configured(config: Config) -> Self {
+        let clock = ManualClock::at(at(NOW));
+        let folder = tempfile::tempdir().unwrap();
+        let store = StoreConfig::new(folder.path().join("store.sqlite"));
+        let store = Arc::new(EmbeddedStore::open(store, Arc::new(clock.clone())).unwrap());
+        Self::over(store, config, &clock, folder)
+    }
+
+    /// Over any store: for one that does not answer.
+    pub(super) fn over(
+        store: Arc<dyn Store>,
+        config: Config,
+        clock: &ManualClock,
+        folder: tempfile::TempDir,
+    ) -> Self {
+        let tokens = Tokens::open(folder.path().join("tokens.jsonl"), Arc::new(clock.clone())).unwrap();
+        let tokens = Arc::new(tokens);
+        let token =
+            |role| tokens.create(NewToken { role, note: None, expires_at: None }, "test").unwrap().text;
+        let (operator, billing, acme) =
+            (token(Role::Operator), token(Role::Billing), token(Role::Customer(name("acme"))));
+        let edges = Arc::new(Edges::default());
+        let metrics = prometheus::Registry::new();
+        let router = router(Parts {
+            config,
+            store: Arc::clone(&store),
+            tokens: Arc::clone(&tokens),
+            registry: watch::channel(Arc::new(Registry::parse(REGISTRY).unwrap())).1,
+            in_flight: Some(Arc::clone(&edges) as Arc<dyn InFlight>),
+            clock: Arc::new(clock.clone()),
+            metrics: &metrics,
+        })
+        .unwrap();
+        let seals = AtomicU64::new(1);
+        Self { router, store, tokens, edges, metrics, operator, billing, acme, seals, _folder: folder }
+    }
+
+    /// Node 1 was there from `from` to `to`, and counted this.
+    pub(super) async fn seal(&self, from: Timestamp, to: Timestamp, counts: &[Count<'_>]) {
+        let seq = self.seals.fetch_add(1, Ordering::SeqCst);
+        let to = after_start(to);
+        let mut seal = Seal::new(1, seq).unwrap().covering(after_start(from), to).heard(to);
+        for (environment, key, time, count) in counts {
+            seal = seal.count(environment, key, after_start(*time), *count);
+        }
+        fixture::write(&*self.store, &[seal]).await.unwrap();
+    }
+
+    /// Rolls up every tier, as the downsampler does; the times are on the hour.
+    pub(super) async fn roll_up(&self, from: Timestamp, until: Timestamp) {
+        fixture::roll_up(&*self.store, after_start(from), after_start(until)).await.unwrap();
+    }
+
+    /// Asks as an operator.
+    pub(super) async fn get(&self, address: &str) -> Reply {
+        self.get_as(&self.operator, address).await
+    }
+
+    pub(super) async fn get_as(&self, token: &str, address: &str) -> Reply {
+        let request = Request::get(address).header("authorization", format!("Bearer {token}"));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// The value of a metric with these label values, in the order of their names; 0 where it is not there.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ours are whole numbers")]
+    pub(super) fn metric(&self, metric_name: &str, labels: &[&str]) -> u64 {
+        let families = self.metrics.gather();
+        let family = families.iter().find(|family| family.name() == metric_name);
+        let metrics = family.map(MetricFamily::get_metric).unwrap_or_default();
+        let found = metrics
+            .iter()
+            .find(|metric| metric.get_label().iter().map(LabelPair::value).eq(labels.iter().copied()));
+        found.map_or(0, |metric| metric.get_counter().get_value() as u64)
+    }
+}
+
+/// Whose, which series, when, how many.
+pub(super) type Count<'a> = (&'a Environment, SeriesKey, Timestamp, u64);
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Reply {
+    /// The body of a success.
+    #[track_caller]
+    pub(super) fn json(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The body of an error: a problem, whose status is that of the answer.
+    #[track_caller]
+    pub(super) fn problem(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        let problem: Value = serde_json::from_str(&self.body).unwrap();
+        assert_eq!(problem["status"], status);
+        for member in ["type", "title", "detail"] {
+            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{member}: {problem}");
+        }
+        assert!(problem["type"].as_str().unwrap().starts_with("urn:flagmeter:problem:"));
+        problem
+    }
+}
+
+/// The values of a member of each row.
+pub(super) fn each<'a>(answer: &'a Value, member: &str) -> Vec<&'a Value> {
+    answer["rows"].as_array().unwrap().iter().map(|row| &row[member]).collect()
+}

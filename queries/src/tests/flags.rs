@@ -1,0 +1,100 @@
+//! `/v1/flags` over HTTP.
+
+use serde_json::{Value, json};
+
+use super::bench::{Bench, NOW, acme, at, environment, flag, globex};
+
+async fn some_flags() -> Bench {
+    let bench = Bench::new();
+    let staging = environment("acme", "web", "staging");
+    let counts = [
+        (&acme(), flag("checkout"), at("2026-11-19T10:00:00Z"), 6),
+        (&acme(), flag("checkout"), at("2026-10-10T10:00:00Z"), 4),
+        (&staging, flag("checkout"), at("2026-11-20T10:00:00Z"), 2),
+        (&acme(), flag("rogue"), at("2026-10-12T10:00:00Z"), 1),
+        (&globex(), flag("banner"), at("2026-11-20T10:00:00Z"), 5),
+    ];
+    bench.seal(at("2026-09-01T00:00:00Z"), at(NOW), &counts).await;
+    bench
+}
+
+fn names(answer: &Value) -> Vec<&str> {
+    answer["flags"].as_array().unwrap().iter().map(|flag| flag["flag"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_flag_has_its_totals_its_trend_and_when_it_was_seen() {
+    let bench = some_flags().await;
+    let answer = bench.get("/v1/flags").await.json();
+    assert_eq!(names(&answer), ["checkout", "never", "rogue", "banner"]);
+    let checkout = &answer["flags"][0];
+    assert_eq!(checkout["environments"], json!(["production", "staging"]));
+    assert_eq!((&checkout["total"], &checkout["previous_total"]), (&json!(8), &json!(4)));
+    assert_eq!(checkout["change"], 1.0);
+    assert_eq!(checkout["first_seen"], "2026-10-10T10:00:00Z");
+    assert_eq!(checkout["last_seen"], "2026-11-20T10:00:00Z");
+    assert_eq!(checkout["in_registry"], true);
+    let trend: Vec<_> = checkout["trend"].as_array().unwrap().iter().collect();
+    assert_eq!(trend.len(), answer["buckets"].as_array().unwrap().len());
+    assert_eq!(trend.iter().filter_map(|count| count.as_u64()).sum::<u64>(), 8);
+    let never = &answer["flags"][1];
+    assert_eq!((&never["total"], &never["last_seen"]), (&json!(0), &json!(null)));
+    assert_eq!(never["change"], json!(null));
+    let banner = &answer["flags"][3];
+    assert_eq!((&banner["in_registry"], &banner["previous_total"]), (&json!(null), &json!(0)));
+}
+
+#[tokio::test]
+async fn stale_flags_are_those_not_evaluated_for_so_long_or_never() {
+    let bench = some_flags().await;
+    assert_eq!(names(&bench.get("/v1/flags?stale_for=30d").await.json()), ["never", "rogue"]);
+    assert_eq!(
+        names(&bench.get("/v1/flags?stale_for=12h&environment=production").await.json()),
+        ["checkout", "never", "rogue"]
+    );
+    assert_eq!(names(&bench.get("/v1/flags?stale_for=60d").await.json()), ["never"]);
+}
+
+#[tokio::test]
+async fn flags_that_the_registry_does_not_list_can_be_asked_for() {
+    let bench = some_flags().await;
+    let answer = bench.get("/v1/flags?unknown_to_registry=true").await.json();
+    assert_eq!(names(&answer), ["rogue"], "a project without a list says nothing about its flags");
+    assert_eq!(answer["flags"][0]["in_registry"], false);
+}
+
+#[tokio::test]
+async fn pages_lead_through_every_flag_once() {
+    let bench = some_flags().await;
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    for _ in 0..9 {
+        let answer = bench.get(&format!("/v1/flags?limit=1{after}")).await.json();
+        seen.extend(names(&answer).into_iter().map(str::to_owned));
+        match answer["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["checkout", "never", "rogue", "banner"]);
+}
+
+#[tokio::test]
+async fn filters_narrow_flags_and_their_counts() {
+    let bench = some_flags().await;
+    let staging = bench.get("/v1/flags?environment=staging&flag=checkout").await.json();
+    assert_eq!(names(&staging), ["checkout"]);
+    assert_eq!(staging["flags"][0]["total"], 2);
+    let globex = bench.get("/v1/flags?customer=globex").await.json();
+    assert_eq!(names(&globex), ["banner"]);
+    let own = bench.get_as(&bench.acme, "/v1/flags").await.json();
+    assert_eq!(names(&own), ["checkout", "never", "rogue"]);
+    assert_eq!(own["tz"], "Europe/Berlin");
+}
+
+#[tokio::test]
+async fn a_flag_of_which_nothing_is_known_has_no_total() {
+    let answer = Bench::new().get("/v1/flags?customer=acme").await.json();
+    assert_eq!(names(&answer), ["checkout", "never"]);
+    assert_eq!((&answer["flags"][0]["total"], &answer["state"]), (&json!(null), &json!("unknown")));
+    assert_eq!(answer["flags"][0]["trend"][0], json!(null));
+}

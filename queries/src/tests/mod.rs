@@ -1,0 +1,11 @@
+//! The whole of it over HTTP, on the real embedded store.
+
+mod access;
+mod bench;
+mod flags;
+mod openapi;
+mod problems;
+mod reconcile;
+mod silent;
+mod usage;
+mod zones;

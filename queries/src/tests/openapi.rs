@@ -1,0 +1,159 @@
+//! The document says what is served, and what is served is as the document says.
+
+use serde_json::Value;
+
+use super::bench::{Bench, NOW, acme, at, flag};
+use crate::{flags, reconcile, usage};
+
+async fn document(bench: &Bench) -> Value {
+    bench.get("/openapi.json").await.json()
+}
+
+/// Whether a value is as a schema says. Members that the schema does not know are wrong, too.
+fn conforms(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return conforms(document, document.pointer(reference.trim_start_matches('#')).unwrap(), value);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let fits = choices.iter().any(|choice| conforms(document, choice, value).is_ok());
+        return if fits { Ok(()) } else { Err(format!("{value} is none of {choices:?}")) };
+    }
+    if let Some(choices) = schema["enum"].as_array() {
+        return if choices.contains(value) { Ok(()) } else { Err(format!("{value} is none of {choices:?}")) };
+    }
+    let types: Vec<&str> = match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
+        kind => kind.as_str().into_iter().collect(),
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    if !types.is_empty() && !types.contains(&kind) {
+        return Err(format!("{value} is not {types:?}"));
+    }
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| conforms(document, &schema["items"], item)),
+        Value::Object(members) => members_conform(document, schema, members),
+        _ => Ok(()),
+    }
+}
+
+fn members_conform(
+    document: &Value,
+    schema: &Value,
+    members: &serde_json::Map<String, Value>,
+) -> Result<(), String> {
+    let (mut properties, mut required) = (serde_json::Map::new(), Vec::new());
+    collect(document, schema, &mut properties, &mut required);
+    for name in &required {
+        if !members.contains_key(name) {
+            return Err(format!("{name} is not there"));
+        }
+    }
+    for (name, value) in members {
+        let schema = properties.get(name).or_else(|| schema.get("additionalProperties"));
+        let schema = schema.ok_or_else(|| format!("{name} is not in the schema"))?;
+        conforms(document, schema, value).map_err(|reason| format!("{name}: {reason}"))?;
+    }
+    Ok(())
+}
+
+/// The members of a schema, with those of the schemas that it is made of.
+fn collect(
+    document: &Value,
+    schema: &Value,
+    properties: &mut serde_json::Map<String, Value>,
+    required: &mut Vec<String>,
+) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        collect(document, document.pointer(reference.trim_start_matches('#')).unwrap(), properties, required);
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        collect(document, part, properties, required);
+    }
+    properties.extend(schema["properties"].as_object().cloned().unwrap_or_default());
+    let names = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    required.extend(names.map(str::to_owned));
+}
+
+#[tokio::test]
+async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
+    let bench = Bench::new();
+    let document = document(&bench).await;
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(paths, ["/healthz", "/openapi.json", "/readyz", "/v1/flags", "/v1/reconcile", "/v1/usage"]);
+    for path in paths {
+        bench.get(&path).await.json();
+    }
+}
+
+#[tokio::test]
+async fn the_parameters_of_the_document_are_those_that_are_read() {
+    let document = document(&Bench::new()).await;
+    for (path, known) in
+        [("/v1/usage", usage::plan::KNOWN), ("/v1/flags", flags::KNOWN), ("/v1/reconcile", reconcile::KNOWN)]
+    {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
+        let mut documented: Vec<_> =
+            parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        let mut known = known.to_vec();
+        documented.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(documented, known, "{path}");
+        assert!(parameters.iter().all(|parameter| parameter["required"] == false), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn answers_are_as_the_document_says() {
+    let bench = Bench::new();
+    let counts = [(&acme(), flag("checkout"), at("2026-11-20T11:05:00Z"), 3)];
+    bench.seal(at("2026-11-20T11:00:00Z"), at(NOW), &counts).await;
+    let document = document(&bench).await;
+    for address in [
+        "/v1/usage",
+        "/v1/usage?group_by=flag,variant,sdk,customer,project,environment&limit=1&compare=previous",
+        "/v1/flags",
+        "/v1/reconcile",
+        "/v1/reconcile?from=-2h&group_by=environment",
+        "/healthz",
+        "/readyz",
+    ] {
+        let answer = bench.get(address).await.json();
+        let path = address.split('?').next().unwrap();
+        let content = &document["paths"][path]["get"]["responses"]["200"]["content"];
+        let schema = &content["application/json"]["schema"];
+        assert!(schema.is_object(), "{path}: {content}");
+        if let Err(reason) = conforms(&document, schema, &answer) {
+            panic!("{address}: {reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn problems_and_examples_are_as_the_document_says() {
+    let bench = Bench::new();
+    let document = document(&bench).await;
+    let schema = &document["components"]["schemas"]["Problem"];
+    for (address, status) in [("/v1/usage?x=1", 400), ("/v1/usage?tz=x", 400), ("/nothing", 404)] {
+        conforms(&document, schema, &bench.get(address).await.problem(status)).unwrap();
+    }
+    let content = &document["paths"]["/v1/usage"]["get"]["responses"]["200"]["content"]["application/json"];
+    assert!(content["example"].is_object());
+    conforms(&document, &content["schema"], &content["example"]).unwrap();
+}
+
+#[tokio::test]
+async fn the_document_says_which_paths_need_a_token() {
+    let document = document(&Bench::new()).await;
+    assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    for (path, item) in document["paths"].as_object().unwrap() {
+        assert_eq!(item["get"]["security"].is_array(), path.starts_with("/v1/"), "{path}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Every error has one shape, says what to do, and is counted.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{Method, Request},
+};
+use flagmeter_model::ManualClock;
+
+use super::{
+    bench::{Bench, NOW, at},
+    silent::Silent,
+};
+use crate::Config;
+
+fn bench_over(store: Silent) -> Bench {
+    let config = Config {
+        read_timeout: Duration::from_millis(20),
+        ready_timeout: Duration::from_millis(20),
+        ..Config::default()
+    };
+    let clock = ManualClock::at(at(NOW));
+    Bench::over(Arc::new(store), config, &clock, tempfile::tempdir().unwrap())
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_a_problem_too() {
+    let bench = Bench::new();
+    let problem = bench.get("/v1/nothing").await.problem(404);
+    assert!(problem["detail"].as_str().unwrap().contains("/v1/nothing"));
+    for path in ["/v1/usage", "/", "/healthz", "/ui/app.js"] {
+        let request = Request::builder().method(Method::POST).uri(path).body(Body::empty()).unwrap();
+        let reply = bench.send(request).await;
+        reply.problem(405);
+        assert_eq!(reply.headers["allow"], "GET, HEAD");
+    }
+}
+
+#[tokio::test]
+async fn a_typo_in_a_parameter_is_refused_with_those_that_exist() {
+    let bench = Bench::new();
+    for path in ["/v1/usage", "/v1/flags", "/v1/reconcile"] {
+        let problem = bench.get(&format!("{path}?custmer=acme")).await.problem(400);
+        assert_eq!(problem["parameter"], "custmer");
+        let known = problem["known_parameters"].as_array().unwrap();
+        assert!(known.iter().any(|name| name == "customer"), "{problem}");
+    }
+    assert_eq!(bench.get("/v1/usage?tz=Mars").await.problem(400)["parameter"], "tz");
+    assert_eq!(bench.get("/v1/flags?stale_for=x").await.problem(400)["parameter"], "stale_for");
+    assert_eq!(bench.get("/v1/flags?after=xyz").await.problem(400)["parameter"], "after");
+    assert_eq!(bench.get("/v1/reconcile?to=now").await.problem(400)["parameter"], "from");
+    let problem = bench.get("/v1/usage?from=-30d&resolution=10s").await.problem(422);
+    assert!(problem["detail"].as_str().unwrap().contains("shorter range"));
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_an_error_and_never_an_empty_list() {
+    for store in [Silent::Unavailable, Silent::Never] {
+        let bench = bench_over(store);
+        for path in ["/v1/usage", "/v1/usage?resolution=1h", "/v1/flags", "/v1/reconcile", "/readyz"] {
+            let reply = bench.get(path).await;
+            reply.problem(503);
+            assert_eq!(reply.headers["retry-after"], "5", "{path}");
+            assert!(!reply.body.contains("/secret"), "{}", reply.body);
+        }
+        assert_eq!(bench.metric("flagmeter_queries_store_errors_total", &["retryable"]), 5);
+        assert_eq!(bench.get("/healthz").await.json()["status"], "ok");
+    }
+}
+
+#[tokio::test]
+async fn damage_and_bugs_are_told_to_the_log_and_not_to_the_caller() {
+    for store in [Silent::Damaged, Silent::Panics] {
+        let bench = bench_over(store);
+        let reply = bench.get("/v1/usage?resolution=1h").await;
+        reply.problem(500);
+        assert!(
+            !reply.body.contains("/secret") && !reply.headers.contains_key("retry-after"),
+            "{}",
+            reply.body
+        );
+    }
+}
+
+#[tokio::test]
+async fn queries_beyond_those_at_once_are_told_to_wait() {
+    let config = Config { reads_max: 0, read_timeout: Duration::from_millis(5), ..Config::default() };
+    let bench = Bench::configured(config);
+    let reply = bench.get("/v1/usage?resolution=1h").await;
+    assert_eq!(reply.problem(503)["type"], "urn:flagmeter:problem:busy");
+    assert!(reply.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn every_answer_has_the_headers_that_keep_it_to_itself() {
+    let bench = Bench::new();
+    for path in ["/", "/ui/app.js", "/v1/usage", "/v1/nothing", "/healthz", "/openapi.json"] {
+        let headers = bench.get(path).await.headers;
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{path}");
+        assert!(
+            headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"),
+            "{path}"
+        );
+        assert!(!headers.contains_key("access-control-allow-origin"), "{path}");
+    }
+    let page = bench.get("/").await;
+    assert!(page.body.starts_with("<!doctype html>"));
+    assert!(
+        !page.body.contains("http://") && !page.body.contains("https://"),
+        "nothing comes from elsewhere"
+    );
+    assert_eq!(bench.get("/v1/usage").await.headers["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_route_and_status() {
+    let bench = Bench::new();
+    bench.get("/v1/usage").await.json();
+    bench.get("/v1/usage?x=1").await.problem(400);
+    bench.get("/some/path").await.problem(404);
+    bench.get("/other/path").await.problem(404);
+    let requests = |labels: &[&str]| bench.metric("flagmeter_queries_requests_total", labels);
+    assert_eq!(requests(&["/v1/usage", "200"]), 1);
+    assert_eq!(requests(&["/v1/usage", "400"]), 1);
+    assert_eq!(requests(&["none", "404"]), 2);
+    assert!(bench.metric("flagmeter_queries_rows_total", &[]) > 90);
+    let families = bench.metrics.gather();
+    let seconds =
+        families.iter().find(|family| family.name() == "flagmeter_queries_request_seconds").unwrap();
+    let samples: u64 =
+        seconds.get_metric().iter().map(|metric| metric.get_histogram().get_sample_count()).sum();
+    assert_eq!(samples, 4);
+}

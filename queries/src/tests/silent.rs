@@ -1,0 +1,83 @@
+//! A store that does not answer: the only store here that is not a real one.
+
+use std::{collections::BTreeMap, future::pending, sync::Arc};
+
+use async_trait::async_trait;
+use flagmeter_model::{Environment, Meter, Tier, Timestamp};
+use flagmeter_store::{
+    Answer, DeadLetter, Error, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
+    ScanRow, SeriesSeen, State, Store, Write, Written,
+};
+
+/// How it does not answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Silent {
+    /// With an error that may pass.
+    Unavailable,
+    /// With damage.
+    Damaged,
+    /// Never.
+    Never,
+    /// It breaks.
+    Panics,
+}
+
+impl Silent {
+    async fn answer<T>(self) -> Result<T> {
+        match self {
+            Self::Unavailable => Err(Error::Unavailable("/secret/path: disk I/O error".into())),
+            Self::Damaged => Err(Error::Damaged("/secret/path: page 7".into())),
+            Self::Never => pending().await,
+            Self::Panics => panic!("a bug"),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Silent {
+    async fn write(&self, _: Arc<Write>) -> Result<Written> {
+        self.answer().await
+    }
+    async fn positions(&self) -> Result<Option<BTreeMap<u32, u64>>> {
+        self.answer().await
+    }
+    async fn state(&self) -> Result<State> {
+        self.answer().await
+    }
+    async fn marks(&self, _: Tier, _: Timestamp, _: usize) -> Result<Vec<Mark>> {
+        self.answer().await
+    }
+    async fn announce(&self, _: Timestamp) -> Result<()> {
+        self.answer().await
+    }
+    async fn roll(&self, _: &Rolling) -> Result<Rolled> {
+        self.answer().await
+    }
+    async fn advance(&self, _: Tier, _: Timestamp) -> Result<()> {
+        self.answer().await
+    }
+    async fn mark(&self, _: &[NewMark]) -> Result<()> {
+        self.answer().await
+    }
+    async fn clear(&self, _: &[Mark]) -> Result<()> {
+        self.answer().await
+    }
+    async fn retain(&self, _: Floors) -> Result<Retained> {
+        self.answer().await
+    }
+    async fn read(&self, _: &Read) -> Result<Answer> {
+        self.answer().await
+    }
+    async fn scan(&self, _: &Scan) -> Result<Vec<ScanRow>> {
+        self.answer().await
+    }
+    async fn environments(&self) -> Result<Vec<Environment>> {
+        self.answer().await
+    }
+    async fn catalogue(&self, _: Meter, _: &Filter) -> Result<Vec<SeriesSeen>> {
+        self.answer().await
+    }
+    async fn dead_letters(&self, _: Option<(u32, u64)>, _: usize) -> Result<Vec<DeadLetter>> {
+        self.answer().await
+    }
+}

@@ -1,0 +1,258 @@
+//! From the parameters of `/v1/usage` to a question that the store can answer. Pure.
+
+use axum::http::{HeaderMap, Uri, header};
+use chrono_tz::Tz;
+use flagmeter_model::{Meter, Tier, TimeRange, Timestamp};
+use flagmeter_store::{Dimension, Floors};
+
+use crate::{
+    Config, Error, Result,
+    access::{Principal, Scoped},
+    civil::Resolution,
+    parameters::{Parameters, name},
+    reader::Question,
+};
+
+/// The parameters of `/v1/usage`.
+pub(crate) const KNOWN: &[&str] = &[
+    name::FROM,
+    name::TO,
+    name::RESOLUTION,
+    name::TZ,
+    name::METER,
+    name::CUSTOMER,
+    name::PROJECT,
+    name::ENVIRONMENT,
+    name::FLAG,
+    name::VARIANT,
+    name::SDK,
+    name::GROUP_BY,
+    name::LIMIT,
+    name::COMPARE,
+    name::FORMAT,
+];
+
+/// What can be grouped by, with its name in the API.
+pub(super) const DIMENSIONS: [(&str, Dimension); 6] = [
+    (name::CUSTOMER, Dimension::Customer),
+    (name::PROJECT, Dimension::Project),
+    (name::ENVIRONMENT, Dimension::Environment),
+    (name::FLAG, Dimension::Name),
+    (name::VARIANT, Dimension::Variant),
+    (name::SDK, Dimension::Sdk),
+];
+
+/// The name of a dimension in the API.
+pub(super) fn dimension_name(dimension: Dimension) -> &'static str {
+    DIMENSIONS.iter().find(|(_, known)| *known == dimension).map_or("", |(name, _)| *name)
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Csv,
+}
+
+/// What is asked, read and checked, but for the resolution where it is left to us.
+#[derive(Debug)]
+pub(super) struct Asked {
+    meter: Meter,
+    zone: Tz,
+    range: TimeRange,
+    resolution: Option<Resolution>,
+    scope: Scoped,
+    group_by: Vec<Dimension>,
+    limit: Option<usize>,
+    compares: bool,
+    format: Format,
+}
+
+/// What is asked, with its buckets.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) meter: Meter,
+    pub(super) zone: Tz,
+    pub(super) resolution: Resolution,
+    /// Edges of the buckets; those of the range before, if it is compared with, come first.
+    pub(super) edges: Vec<Timestamp>,
+    /// Buckets of the range before, 0 or as many as there are of the range itself.
+    pub(super) previous: usize,
+    pub(super) scope: Scoped,
+    pub(super) group_by: Vec<Dimension>,
+    pub(super) limit: Option<usize>,
+    pub(super) format: Format,
+    groups_max: usize,
+}
+
+/// Reads the parameters, and keeps them to what `principal` may read.
+pub(super) fn ask(
+    uri: &Uri,
+    headers: &HeaderMap,
+    principal: &Principal,
+    zone_default: Tz,
+    now: Timestamp,
+    config: &Config,
+) -> Result<Asked> {
+    let parameters = Parameters::read(uri, KNOWN)?;
+    let scope = principal.scope(parameters.filter()?)?;
+    let zone = parameters.zone(zone_default)?;
+    let meter = |text: &str| Meter::ALL.into_iter().find(|meter| meter.is_usage() && meter.name() == text);
+    let group_by = group_by(&parameters)?;
+    let limit = parameters.number(name::LIMIT, config.groups_max)?;
+    if limit.is_some() && group_by.is_empty() {
+        return Err(Error::parameter(name::LIMIT, "It keeps the top groups: say by what with group_by=."));
+    }
+    let previous = |text: &str| (text == "previous").then_some(());
+    Ok(Asked {
+        meter: parameters
+            .choice(name::METER, meter, &["evaluations", "requests"])?
+            .unwrap_or(Meter::Evaluations),
+        zone,
+        range: parameters.range(now, zone, "-24h")?,
+        resolution: parameters.resolution()?,
+        scope,
+        group_by,
+        limit,
+        compares: parameters.choice(name::COMPARE, previous, &["previous"])?.is_some(),
+        format: format(&parameters, headers)?,
+    })
+}
+
+impl Asked {
+    /// Whether the choice of the resolution is ours, and needs to know what is still kept.
+    pub(super) const fn needs_floors(&self) -> bool {
+        self.resolution.is_none()
+    }
+
+    /// Lays out the buckets.
+    pub(super) fn plan(self, floors: &Floors, config: &Config) -> Result<Plan> {
+        let resolution = self.resolution.unwrap_or_else(|| auto(self.range, floors));
+        let too_many = || {
+            Error::TooMuch(format!(
+                "The range has more than {} buckets of {}: ask for a shorter range or a coarser resolution.",
+                config.buckets_max,
+                resolution.name()
+            ))
+        };
+        let edges = resolution.edges(self.zone, self.range, config.buckets_max).ok_or_else(too_many)?;
+        let buckets = edges.len() - 1;
+        let (edges, previous) =
+            if self.compares { (before(resolution, self.zone, edges)?, buckets) } else { (edges, 0) };
+        let cells_per_group = edges.len() - 1;
+        let groups_max = if self.limit.is_some() {
+            config.groups_ranked_max.min(config.cells_max / cells_per_group)
+        } else {
+            config.groups_max.min(config.rows_max / buckets)
+        };
+        Ok(Plan {
+            meter: self.meter,
+            zone: self.zone,
+            resolution,
+            edges,
+            previous,
+            scope: self.scope,
+            group_by: self.group_by,
+            limit: self.limit.map(|limit| limit.min(config.rows_max / buckets)),
+            format: self.format,
+            groups_max: groups_max.max(1),
+        })
+    }
+}
+
+impl Plan {
+    /// What the store is asked.
+    pub(super) fn question(&self) -> Question {
+        Question {
+            meter: self.meter,
+            edges: self.edges.clone(),
+            scope: self.scope.clone(),
+            group_by: self.group_by.clone(),
+            groups_max: self.groups_max,
+        }
+    }
+
+    /// The range of the answer: what was asked for, rounded outward to whole buckets.
+    pub(super) fn range(&self) -> TimeRange {
+        let at = |edge: Option<&Timestamp>| edge.copied().unwrap_or_default();
+        TimeRange::new(at(self.edges.get(self.previous)), at(self.edges.last()))
+    }
+}
+
+/// Puts as many buckets before the edges as there are between them.
+pub(crate) fn before(resolution: Resolution, zone: Tz, edges: Vec<Timestamp>) -> Result<Vec<Timestamp>> {
+    let first = edges.first().copied().unwrap_or_default();
+    let mut all = resolution.edges_before(zone, first, edges.len() - 1).ok_or_else(|| {
+        Error::parameter(name::FROM, "There is no such range before it: time begins in 1970.")
+    })?;
+    all.extend(edges.into_iter().skip(1));
+    Ok(all)
+}
+
+/// The resolution that gives 60 to 200 buckets, or comes nearest to it, among those that are still kept at the
+/// beginning of the range.
+pub(crate) fn auto(range: TimeRange, floors: &Floors) -> Resolution {
+    let is_kept = |resolution: &Resolution| {
+        let tier = match resolution {
+            Resolution::Slot => Tier::Raw,
+            Resolution::Minute => Tier::Minute,
+            Resolution::Quarter => Tier::Quarter,
+            Resolution::Hour | Resolution::Day | Resolution::Month => Tier::Hour,
+        };
+        floors.of(tier).is_none_or(|floor| floor <= range.from)
+    };
+    // How many times too many or too few, in thousandths.
+    let distance = |resolution: &Resolution| {
+        let seconds = range.to.millis_since(range.from) / 1_000;
+        let buckets = (seconds / resolution.seconds_about()).max(1);
+        if buckets > 200 { buckets * 1_000 / 200 } else { 60_000 / buckets.min(60) }
+    };
+    Resolution::ALL.into_iter().filter(is_kept).min_by_key(distance).unwrap_or(Resolution::Hour)
+}
+
+fn group_by(parameters: &Parameters) -> Result<Vec<Dimension>> {
+    let mut group_by = Vec::new();
+    for text in parameters.list(name::GROUP_BY) {
+        let known = DIMENSIONS.iter().find(|(name, _)| *name == text).map(|(_, dimension)| *dimension);
+        match known {
+            Some(dimension) if !group_by.contains(&dimension) => group_by.push(dimension),
+            Some(_) => return Err(Error::parameter(name::GROUP_BY, format!("{text} stands twice."))),
+            None => {
+                let text: String = text.chars().take(64).collect();
+                let names: Vec<_> = DIMENSIONS.iter().map(|(name, _)| *name).collect();
+                let reason = format!("{text:?} is not one of {}.", names.join(", "));
+                return Err(Error::parameter(name::GROUP_BY, reason));
+            }
+        }
+    }
+    Ok(group_by)
+}
+
+/// The format: as asked by parameter, else as accepted by header, else JSON.
+fn format(parameters: &Parameters, headers: &HeaderMap) -> Result<Format> {
+    let read = |text: &str| match text {
+        "json" => Some(Format::Json),
+        "csv" => Some(Format::Csv),
+        _ => None,
+    };
+    if let Some(format) = parameters.choice(name::FORMAT, read, &["json", "csv"])? {
+        return Ok(format);
+    }
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (mut csv, mut json) = (0.0_f32, 0.0_f32);
+    for range in accept.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next().unwrap_or_default();
+        let quality =
+            parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0);
+        match media_type {
+            "text/csv" => csv = quality,
+            "application/json" | "application/*" | "*/*" => json = quality.max(json),
+            _ => {}
+        }
+    }
+    Ok(if csv > 0.0 && csv >= json { Format::Csv } else { Format::Json })
+}
+
+#[cfg(test)]
+mod tests;
