@@ -1,20 +1,14 @@
 //! Names that strangers choose.
 
-use std::{
-    borrow::{Borrow, Cow},
-    fmt,
-    ops::Deref,
-    sync::Arc,
-};
+use std::{borrow::Borrow, fmt, ops::Deref, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Error, Limits, Result};
 
 /// A name from outside: a customer, a flag, a variant. Not empty, at most [`Limits::NAME_BYTES_MAX`] bytes,
 /// no control characters. Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Cow<'_, str>", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 
 impl Name {
@@ -32,7 +26,9 @@ impl Name {
         if text.len() > Limits::NAME_BYTES_MAX {
             return Err(Error::NameTooLong { bytes: text.len(), bytes_max: Limits::NAME_BYTES_MAX });
         }
-        if text.chars().any(char::is_control) {
+        // Nearly all names are plain ASCII, which is checked eight bytes and more at a time.
+        let is_plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
+        if !is_plain && text.chars().any(char::is_control) {
             return Err(Error::NameControl);
         }
         Ok(())
@@ -62,10 +58,30 @@ impl From<Name> for String {
     }
 }
 
-impl TryFrom<Cow<'_, str>> for Name {
-    type Error = Error;
-    fn try_from(text: Cow<'_, str>) -> Result<Self> {
-        Self::new(&text)
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// By hand, so that the text is copied once.
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Name;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Name, E> {
+                Name::new(text).map_err(de::Error::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Visitor)
     }
 }
 

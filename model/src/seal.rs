@@ -39,6 +39,7 @@ pub struct EnvironmentCounts {
     /// Whose they are.
     pub environment: Environment,
     /// The series that occur, in order, each once.
+    #[serde(deserialize_with = "crate::codec::series::read")]
     pub series: Vec<SeriesKey>,
     /// The counts by slot, in order, each slot once.
     pub slots: Vec<SlotCounts>,

@@ -83,8 +83,8 @@ impl fmt::Display for Environment {
     }
 }
 
-/// A series within its environment.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A series within its environment. It is read from records by the codec, in lists.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct SeriesKey {
     /// What it counts.
     #[serde(rename = "m")]
@@ -93,10 +93,10 @@ pub struct SeriesKey {
     #[serde(rename = "n")]
     pub name: Name,
     /// The variant that was served, where the SDK says so.
-    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "v", skip_serializing_if = "Option::is_none")]
     pub variant: Option<Name>,
     /// The SDK and its version, where it says so.
-    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     pub sdk: Option<Name>,
 }
 

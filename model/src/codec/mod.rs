@@ -4,6 +4,7 @@
 //! beside the record. A change of meaning is a new version with a reader of its own; old readers stay for ever.
 
 mod compression;
+pub(crate) mod series;
 
 pub use compression::{ContentEncoding, decompress};
 
@@ -44,17 +45,19 @@ pub fn encode(batch: &Batch, encoding: ContentEncoding) -> Result<Vec<u8>> {
 /// makes more than [`Limits::RECORD_BYTES_MAX`] of a record.
 pub fn decode(record: &[u8]) -> Result<Batch> {
     let json = decompress(record, ContentEncoding::sniff(record), Limits::RECORD_BYTES_MAX)?;
-    let batch = match serde_json::from_slice(&json) {
+    // Once for all: else every text in it is checked by itself.
+    let json = str::from_utf8(&json).map_err(|error| Error::Malformed(error.to_string()))?;
+    let batch = match serde_json::from_str(json) {
         Ok(Read { version: VERSION, batch }) => batch,
-        other => return Err(why_unread(&json, other.err())),
+        other => return Err(why_unread(json, other.err())),
     };
     batch.validate()?;
     Ok(batch)
 }
 
 /// Tells a newer program's record from a damaged one. Only on the way to an error: a record is parsed once.
-fn why_unread(json: &[u8], error: Option<serde_json::Error>) -> Error {
-    match (serde_json::from_slice(json), error) {
+fn why_unread(json: &str, error: Option<serde_json::Error>) -> Error {
+    match (serde_json::from_str(json), error) {
         (Ok(Version { version }), _) if version > VERSION => {
             Error::VersionUnknown { found: version, known: VERSION }
         }
