@@ -219,27 +219,37 @@ fn there_is_one_consumer_at_a_time() {
     log.consumer().unwrap();
 }
 
+/// A writer without its thread, and its queue. Its file takes no more than 8 MiB.
+fn writer(folder: &Path) -> (writer::Writer, mpsc::Sender<writer::Command>, mpsc::Receiver<writer::Command>) {
+    let opened = file::open(&config(folder), &clock()).unwrap();
+    opened.connection.pragma_update(None, "max_page_count", 1_000).unwrap();
+    let (wake, _appended) = watch::channel(());
+    let (connection, ends) = (opened.connection, opened.ends);
+    let writer = writer::Writer::new(connection, ends, opened.bytes, config(folder), Arc::new(clock()), wake);
+    let (commands, queue) = mpsc::channel(100);
+    (writer, commands, queue)
+}
+
+/// Queues an append of `bytes` bytes.
+async fn queue_append(
+    commands: &mpsc::Sender<writer::Command>,
+    bytes: usize,
+) -> oneshot::Receiver<Result<()>> {
+    let (reply, answer) = oneshot::channel();
+    let records = vec![record(0, vec![7; bytes])];
+    commands.send(writer::Command::Append { records, reply }).await.unwrap();
+    answer
+}
+
 #[tokio::test]
 async fn appends_that_wait_share_one_transaction() {
     let folder = tempfile::tempdir().unwrap();
-    let opened = file::open(&config(folder.path()), &clock()).unwrap();
+    let (mut writer, commands, mut queue) = writer(folder.path());
     let observer = file::open_reader(&config(folder.path()).path).unwrap();
     let version = || observer.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)).unwrap();
-    let (wake, _appended) = watch::channel(());
-    let mut writer = writer::Writer::new(
-        opened.connection,
-        opened.ends,
-        opened.bytes,
-        config(folder.path()),
-        Arc::new(clock()),
-        wake,
-    );
-    let (commands, mut queue) = mpsc::channel(100);
     let mut answers = Vec::new();
     for _ in 0..50 {
-        let (reply, answer) = oneshot::channel();
-        commands.send(writer::Command::Append { records: vec![record(0, "x")], reply }).await.unwrap();
-        answers.push(answer);
+        answers.push(queue_append(&commands, 1).await);
     }
     let before = version();
     let first = queue.try_recv().unwrap();
@@ -248,6 +258,27 @@ async fn appends_that_wait_share_one_transaction() {
         answer.await.unwrap().unwrap();
     }
     assert_eq!(version(), before + 1, "one commit for all");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_append_and_leaves_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, commands, mut queue) = writer(folder.path());
+    let mut turn = async |bytes| {
+        let answer = queue_append(&commands, bytes).await;
+        writer.turn(vec![queue.try_recv().unwrap()]);
+        answer.await.unwrap()
+    };
+    turn(1).await.unwrap();
+    // More than the file may grow by: SQLite finds it full in the middle of the record.
+    let full = turn(20 << 20).await.unwrap_err();
+    assert!(matches!(full, Error::Unavailable(_)) && full.is_retryable(), "{full}");
+    turn(2).await.unwrap();
+    drop(writer);
+    let log = open(config(folder.path())).unwrap();
+    let records = read_all(log.consumer().unwrap().as_mut()).await.unwrap();
+    assert_eq!(records.iter().map(|record| record.payload.len()).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(records[1].offset, records[0].offset + 1);
 }
 
 fn rows(config: &Config) -> i64 {
