@@ -1,2 +1,39 @@
-//! stub
-fn main() {}
+//! flagmeter: counts feature-flag evaluations, each one exactly once, from the SDK to the invoice.
+//!
+//! # The way of a count through this crate
+//!
+//! This crate does not touch counts. It reads the configuration ([`config`]), takes the data folder, opens the
+//! embedded log and store, starts the stages on them and stops them in the order in which a count goes
+//! ([`serve`]): the listener, the edge, ingest, the downsampler, the store. It watches the registry's file for
+//! them ([`registry`]). Beside the server it holds what people use around one: a load that speaks like SDKs do
+//! ([`send`]), the proof that all answers agree ([`audit`]), tokens ([`token`]), and all of it at once
+//! ([`demo`]).
+//!
+//! What goes in: a command line, settings, a registry, signals. What comes out: one clear sentence and an exit
+//! status.
+//!
+//! # Invariants
+//!
+//! - Only this crate writes to the terminal, through [`output`].
+//! - A setting is declared once, in the table of [`config`].
+//! - What was acknowledged survives every way in which the process can end; the order of shutdown only makes
+//!   the next start shorter.
+
+mod audit;
+mod cli;
+mod config;
+mod demo;
+mod error;
+mod http;
+mod output;
+mod registry;
+mod send;
+mod serve;
+mod signals;
+mod token;
+
+pub(crate) use error::{Error, Result};
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -1,0 +1,108 @@
+//! `flagmeter audit`: proves that all answers agree (promise 3) and that every count has a fate (promise 6).
+//!
+//! On the data folder of a stopped server it reads the store itself; a running server does the same work behind
+//! [`route`], because its folder is its own.
+
+mod command;
+mod fates;
+pub(crate) mod route;
+#[cfg(test)]
+mod tests;
+mod tiers;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use flagmeter_model::{Environment, TimeRange, Timestamp};
+use flagmeter_store::{Result, State, Store};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::command::{AuditArgs, run};
+
+/// Differences that are told; more are counted.
+const DIFFERENCES_MAX: usize = 20;
+
+/// What an audit found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Environments that were looked at.
+    pub(crate) environments: u64,
+    /// Windows of the coarser tier of each pair that were compared.
+    pub(crate) windows: u64,
+    /// Series in them.
+    pub(crate) points: u64,
+    /// Windows left out because they are marked to be rolled up again.
+    pub(crate) waiting: u64,
+    /// How many differences there are.
+    pub(crate) differences: u64,
+    /// The first of them: what, where, and each tier's number.
+    pub(crate) first_differences: Vec<String>,
+    /// What became of what was received, by environment.
+    pub(crate) fates: Vec<Fates>,
+    /// Counts among the dead letters: received, and neither stored nor turned away.
+    pub(crate) dead_letter_counts: u64,
+}
+
+/// What became of the counts of one environment, over all time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fates {
+    /// Whose.
+    pub(crate) environment: Environment,
+    /// All that arrived and is past the log.
+    pub(crate) received: u64,
+    /// Evaluations and requests that are stored.
+    pub(crate) stored: u64,
+    /// Counts of posts that had been acknowledged before.
+    pub(crate) duplicate: u64,
+    /// Counts that were turned away.
+    pub(crate) rejected: u64,
+    /// Acknowledged, and still between the edge and the store.
+    pub(crate) in_flight: u64,
+}
+
+impl Report {
+    /// Whether everything agrees.
+    pub(crate) const fn agrees(&self) -> bool {
+        self.differences == 0
+    }
+
+    fn differs(&mut self, difference: impl FnOnce() -> String) {
+        self.differences = self.differences.saturating_add(1);
+        if self.first_differences.len() < DIFFERENCES_MAX {
+            self.first_differences.push(difference());
+        }
+    }
+}
+
+/// What an audit needs.
+#[derive(Clone)]
+pub(crate) struct Audit {
+    /// The store.
+    pub(crate) store: Arc<dyn Store>,
+    /// Which windows; fates are always those of all time.
+    pub(crate) range: TimeRange,
+    /// Up to when counts may lie.
+    pub(crate) now: Timestamp,
+}
+
+impl Audit {
+    /// Compares everything. `received` tells what the edge has received by environment, so that what is in
+    /// flight can be told; `progress` is called with the number of environments done and of all.
+    pub(crate) async fn run(
+        &self,
+        received: impl Fn() -> BTreeMap<Environment, u64> + Send,
+        mut progress: impl FnMut(usize, usize) + Send,
+    ) -> Result<Report> {
+        let mut report = Report::default();
+        let environments = self.store.environments().await?;
+        for (done, environment) in environments.iter().enumerate() {
+            progress(done, environments.len());
+            // Asked anew for each, because a running server's frontiers and floors move on.
+            let state: State = self.store.state().await?;
+            tiers::compare(self.store.as_ref(), &state, environment, self.range, &mut report).await?;
+            report.environments += 1;
+        }
+        progress(environments.len(), environments.len());
+        fates::compare(self.store.as_ref(), self.now, received, &mut report).await?;
+        Ok(report)
+    }
+}

@@ -1,0 +1,158 @@
+//! The audit on a real store: what agrees, what waits, and what it must find.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use flagmeter_downsampler::Downsampler;
+use flagmeter_model::{
+    Batch, Clock, Environment, EnvironmentCounts, ManualClock, Meter, Name, NodeId, Seq, SeriesKey, Slot,
+    SlotCounts, Tier, TimeRange, Timestamp,
+};
+use flagmeter_store::{Positioned, Store, Write, embedded};
+
+use super::{Audit, Report};
+
+const START: i64 = 1_795_176_000;
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    store: Arc<dyn Store>,
+    clock: ManualClock,
+    downsampler: Downsampler,
+    seq: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp::from_seconds_clamped(START + 2 * 3_600));
+        let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+        let config = embedded::Config::new(folder.path().join("store.sqlite"));
+        let store: Arc<dyn Store> =
+            Arc::new(embedded::EmbeddedStore::open(config, Arc::clone(&shared)).unwrap());
+        let downsampler = Downsampler::new(
+            flagmeter_downsampler::Config::default(),
+            Arc::clone(&store),
+            shared,
+            &prometheus::Registry::new(),
+        );
+        Self { _folder: folder, store, clock, downsampler: downsampler.unwrap(), seq: 0 }
+    }
+
+    /// Stores counts of a series, `seconds` after the start, sealed now.
+    async fn write(&mut self, counts: &[(Meter, &str, i64, u64)]) {
+        self.seq += 1;
+        let now = self.clock.now();
+        let environments: Vec<EnvironmentCounts> = vec![environment_counts(counts)];
+        let batch = Batch {
+            node: NodeId::new(0).unwrap(),
+            seq: Seq::new(self.seq),
+            part: 0,
+            sealed_at: now,
+            covers_from: Timestamp::from_seconds_clamped(START),
+            watermark: Some(now),
+            farewell: false,
+            environments,
+        };
+        let positioned = Positioned { partition: 0, offset: self.seq, appended_at: now, batch };
+        let positions = BTreeMap::from([(0, self.seq + 1)]);
+        let write = Write { batches: vec![positioned], positions, ..Write::default() };
+        self.store.write(Arc::new(write)).await.unwrap();
+    }
+
+    async fn roll(&mut self) {
+        while self.downsampler.cycle().await.unwrap().more {}
+    }
+
+    async fn audit(&self) -> Report {
+        let range = TimeRange::new(Timestamp::EPOCH, Timestamp::MAX);
+        let audit = Audit { store: Arc::clone(&self.store), range, now: self.clock.now() };
+        audit.run(|| BTreeMap::from([(environment(), 1_000)]), |_, _| {}).await.unwrap()
+    }
+}
+
+fn environment() -> Environment {
+    let name = |text| Name::new(text).unwrap();
+    Environment { customer: name("acme"), project: name("web"), environment: name("production") }
+}
+
+fn environment_counts(counts: &[(Meter, &str, i64, u64)]) -> EnvironmentCounts {
+    let key = |meter, name: &str| SeriesKey { meter, ..SeriesKey::flag(Name::new(name).unwrap()) };
+    let mut series: Vec<SeriesKey> = counts.iter().map(|(meter, name, ..)| key(*meter, name)).collect();
+    series.sort();
+    series.dedup();
+    let mut slots: BTreeMap<Slot, BTreeMap<u32, u64>> = BTreeMap::new();
+    for (meter, name, seconds, count) in counts {
+        let slot = Slot::containing(Timestamp::from_seconds_clamped(START + seconds));
+        let at = series.binary_search(&key(*meter, name)).unwrap();
+        *slots.entry(slot).or_default().entry(at.try_into().unwrap()).or_default() += count;
+    }
+    let slots = slots
+        .into_iter()
+        .map(|(slot, counts)| SlotCounts {
+            slot,
+            series: counts.keys().copied().collect(),
+            counts: counts.values().copied().collect(),
+        })
+        .collect();
+    EnvironmentCounts { environment: environment(), series, slots }
+}
+
+/// Ten evaluations of a flag, and that they were received.
+fn ten(seconds: i64) -> [(Meter, &'static str, i64, u64); 2] {
+    [(Meter::Evaluations, "a", seconds, 10), (Meter::Received, "counts.v1", seconds, 10)]
+}
+
+#[tokio::test]
+async fn a_store_that_is_rolled_up_agrees_in_all_tiers_and_fates() {
+    let mut bench = Bench::new();
+    for seconds in [0, 70, 1_000, 3_500, 3_700] {
+        bench.write(&ten(seconds)).await;
+    }
+    let fates = [
+        (Meter::Received, "counts.v1", 0, 7),
+        (Meter::Rejected, "name_empty", 0, 4),
+        (Meter::Duplicate, "counts.v1", 0, 3),
+    ];
+    bench.write(&fates).await;
+    bench.roll().await;
+    let report = bench.audit().await;
+    assert!(report.agrees(), "{report:?}");
+    assert_eq!((report.environments, report.waiting), (1, 0));
+    // Five minutes, four quarters, two hours.
+    assert_eq!(report.windows, 5 + 4 + 2);
+    let fates = &report.fates[0];
+    assert_eq!((fates.received, fates.stored, fates.duplicate, fates.rejected), (57, 50, 3, 4));
+    assert_eq!(fates.in_flight, 1_000 - 57);
+}
+
+#[tokio::test]
+async fn a_late_count_waits_while_its_window_is_marked_and_is_found_when_the_mark_is_lost() {
+    let mut bench = Bench::new();
+    bench.write(&ten(0)).await;
+    bench.roll().await;
+    bench.write(&ten(5)).await;
+    let report = bench.audit().await;
+    assert!(report.agrees() && report.waiting == 1, "{report:?}");
+
+    // What must never happen: a mark is cleared without its window being rolled up again.
+    let marks = bench.store.marks(Tier::Minute, Timestamp::MAX, 10).await.unwrap();
+    bench.store.clear(&marks).await.unwrap();
+    let report = bench.audit().await;
+    assert!(!report.agrees() && report.waiting == 0, "{report:?}");
+    let first = report.first_differences.join("\n");
+    assert!(
+        first.contains("acme/web/production 2026-11-20T12:00:00Z: evaluations a is 20 in 10s and 10 in 1m"),
+        "{first}"
+    );
+    assert!(first.contains("the total of evaluations is 20 in 10s and 10 in 1m"), "{first}");
+}
+
+#[tokio::test]
+async fn counts_without_a_fate_are_found() {
+    let mut bench = Bench::new();
+    bench.write(&[(Meter::Evaluations, "a", 0, 10), (Meter::Received, "counts.v1", 0, 12)]).await;
+    bench.roll().await;
+    let report = bench.audit().await;
+    assert_eq!(report.differences, 1);
+    assert!(report.first_differences[0].contains("12 counts were received, but 10 are stored"), "{report:?}");
+}

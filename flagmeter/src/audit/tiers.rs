@@ -1,0 +1,216 @@
+//! Promise 3: each tier is the sum of the finer one, and the totals are the sum of the series.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flagmeter_model::{Environment, Meter, SeriesKey, Tier, TimeRange, Timestamp, Window};
+use flagmeter_store::{Filter, Mark, Result, Scan, ScanRow, State, Store};
+
+use super::Report;
+
+/// How often a difference is looked at again before it counts: a running server rolls late counts up between
+/// the look at one tier and the look at the other.
+const LOOKS: usize = 5;
+/// Marks that are read to explain differences.
+const MARKS_MAX: usize = 100_000;
+
+/// Compares all tiers of one environment pair by pair, where both are kept and whole.
+pub(super) async fn compare(
+    store: &dyn Store,
+    state: &State,
+    environment: &Environment,
+    range: TimeRange,
+    report: &mut Report,
+) -> Result<()> {
+    let Some(seen) = seen(store, environment).await? else { return Ok(()) };
+    let range = range.intersection(seen);
+    for coarse in Tier::ROLLED {
+        let Some(fine) = coarse.finer() else { continue };
+        let both = comparable(state, fine, coarse, range);
+        let step = chunk_seconds(coarse);
+        let mut from = both.from;
+        while from < both.to {
+            let chunk = TimeRange::new(from, from.plus_seconds(step).min(both.to));
+            compare_chunk(store, environment, Pair { fine, coarse }, chunk, report).await?;
+            from = chunk.to;
+        }
+    }
+    Ok(())
+}
+
+/// From the first to after the last hour in which the environment was counted, in any meter.
+async fn seen(store: &dyn Store, environment: &Environment) -> Result<Option<TimeRange>> {
+    let filter = Filter {
+        customers: vec![environment.customer.clone()],
+        projects: vec![environment.project.clone()],
+        environments: vec![environment.environment.clone()],
+        ..Filter::default()
+    };
+    let mut seen: Option<TimeRange> = None;
+    for meter in Meter::ALL {
+        for series in store.catalogue(meter, &filter).await? {
+            let hours = TimeRange::new(
+                series.first_seen.floor_to(Tier::Hour.seconds()),
+                series.last_seen.plus_seconds(1).ceil_to(Tier::Hour.seconds()),
+            );
+            seen = Some(
+                seen.map_or(hours, |all| TimeRange::new(all.from.min(hours.from), all.to.max(hours.to))),
+            );
+        }
+    }
+    Ok(seen)
+}
+
+/// The part of `range` in which both tiers are kept and whole, on the coarser one's grid.
+fn comparable(state: &State, fine: Tier, coarse: Tier, range: TimeRange) -> TimeRange {
+    let kept_from = [state.floors.of(fine), state.floors.of(coarse)].into_iter().flatten().max();
+    let from = kept_from.map_or(range.from, |kept| range.from.max(kept));
+    let whole = |tier| state.frontiers.whole(tier).unwrap_or(Timestamp::EPOCH);
+    let to = range.to.min(whole(fine)).min(whole(coarse));
+    TimeRange::new(from.ceil_to(coarse.seconds()), to.floor_to(coarse.seconds()))
+}
+
+/// How much is held in memory at once: about sixty to a hundred rows of the finer tier.
+const fn chunk_seconds(coarse: Tier) -> i64 {
+    match coarse {
+        Tier::Raw | Tier::Minute => 3_600,
+        Tier::Quarter => 6 * 3_600,
+        Tier::Hour => 24 * 3_600,
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    fine: Tier,
+    coarse: Tier,
+}
+
+/// One series in one window, and the two numbers that should be one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Difference {
+    start: Timestamp,
+    what: String,
+    fine: u64,
+    coarse: u64,
+}
+
+async fn compare_chunk(
+    store: &dyn Store,
+    environment: &Environment,
+    pair: Pair,
+    chunk: TimeRange,
+    report: &mut Report,
+) -> Result<()> {
+    let mut known: Option<BTreeSet<Difference>> = None;
+    for look in 0..LOOKS {
+        let scan = |tier| Scan { environment: environment.clone(), tier, range: chunk };
+        let fine = store.scan(&scan(pair.fine)).await?;
+        let coarse = store.scan(&scan(pair.coarse)).await?;
+        if look == 0 {
+            report.windows = report.windows.saturating_add(count(coarse.len()));
+            let points = coarse.iter().map(|row| count(row.series.len())).sum();
+            report.points = report.points.saturating_add(points);
+        }
+        let found = differences(pair, &fine, &coarse);
+        // A difference counts when every look shows it.
+        let stays: BTreeSet<Difference> = match &known {
+            None => found,
+            Some(known) => found.intersection(known).cloned().collect(),
+        };
+        if stays.is_empty() {
+            return Ok(());
+        }
+        known = Some(stays);
+    }
+    let marks = store.marks(pair.coarse, chunk.to, MARKS_MAX).await?;
+    let mut waiting = BTreeSet::new();
+    for difference in known.into_iter().flatten() {
+        if is_marked(&marks, environment, Window::containing(pair.coarse, difference.start)) {
+            waiting.insert(difference.start);
+            continue;
+        }
+        report.differs(|| {
+            format!(
+                "{environment} {}: {} is {} in {} and {} in {}",
+                difference.start, difference.what, difference.fine, pair.fine, difference.coarse, pair.coarse
+            )
+        });
+    }
+    report.waiting = report.waiting.saturating_add(count(waiting.len()));
+    Ok(())
+}
+
+/// Whether a window waits to be rolled up again. Where there are more marks than were read, it may.
+fn is_marked(marks: &[Mark], environment: &Environment, window: Window) -> bool {
+    let beyond =
+        marks.len() >= MARKS_MAX && marks.last().is_some_and(|last| last.window.start() <= window.start());
+    beyond || marks.iter().any(|mark| mark.window == window && mark.environment == *environment)
+}
+
+fn differences(pair: Pair, fine: &[ScanRow], coarse: &[ScanRow]) -> BTreeSet<Difference> {
+    let mut found = BTreeSet::new();
+    for (tier, rows) in [(pair.fine, fine), (pair.coarse, coarse)] {
+        for row in rows {
+            totals_of_series(tier, row, &mut found);
+        }
+    }
+    let (summed, kept) = (by_window(pair.coarse, fine), by_window(pair.coarse, coarse));
+    for key in summed.keys().chain(kept.keys()).collect::<BTreeSet<_>>() {
+        let (fine, coarse) =
+            (summed.get(key).copied().unwrap_or_default(), kept.get(key).copied().unwrap_or_default());
+        if fine != coarse {
+            let (start, what) = key;
+            found.insert(Difference { start: *start, what: spoken(what), fine, coarse });
+        }
+    }
+    found
+}
+
+/// What of a window is compared: a series, or the total of a meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What<'a> {
+    Series(&'a SeriesKey),
+    Total(Meter),
+}
+
+/// Sums by window of `tier`, of each series and of the totals.
+fn by_window(tier: Tier, rows: &[ScanRow]) -> BTreeMap<(Timestamp, What<'_>), u64> {
+    let mut sums: BTreeMap<(Timestamp, What<'_>), u64> = BTreeMap::new();
+    for row in rows {
+        let start = row.start.floor_to(tier.seconds());
+        let series = row.series.iter().map(|(key, count)| (What::Series(key), *count));
+        let totals = Meter::ALL.into_iter().zip(row.totals).map(|(meter, count)| (What::Total(meter), count));
+        for (what, count) in series.chain(totals) {
+            let sum = sums.entry((start, what)).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    }
+    sums
+}
+
+/// Within one window of one tier, the totals are the sums of the series.
+fn totals_of_series(tier: Tier, row: &ScanRow, found: &mut BTreeSet<Difference>) {
+    for (meter, total) in Meter::ALL.into_iter().zip(row.totals) {
+        let of_meter = row.series.iter().filter(|(key, _)| key.meter == meter);
+        let sum = of_meter.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+        if sum != total {
+            let what = format!("the sum of the series of {meter} (and then their total) within {tier}");
+            found.insert(Difference { start: row.start, what, fine: sum, coarse: total });
+        }
+    }
+}
+
+fn spoken(what: &What<'_>) -> String {
+    match what {
+        What::Total(meter) => format!("the total of {meter}"),
+        What::Series(key) => {
+            let part = |label: &str, value: &Option<flagmeter_model::Name>| {
+                value.as_ref().map_or(String::new(), |value| format!(" {label} {value}"))
+            };
+            format!("{} {}{}{}", key.meter, key.name, part("variant", &key.variant), part("sdk", &key.sdk))
+        }
+    }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,208 @@
+//! The command line.
+
+use std::{future::Future, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    Error, Result,
+    audit::{self, AuditArgs},
+    config::{self, SettingArgs},
+    demo::{self, DemoArgs},
+    output, registry,
+    send::{self, SendArgs},
+    serve::{self, ServeArgs},
+    token::{self, TokenCommand},
+};
+
+/// Counts feature-flag evaluations, each one exactly once, from the SDK to the invoice.
+#[derive(Debug, Parser)]
+#[command(name = "flagmeter", version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process, with an embedded log and store (what flagmeter does without a command)
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeArgs),
+    /// Show a living pipeline: several customers, days of history, and a fleet of SDK clients
+    #[command(after_help = DEMO_EXAMPLES)]
+    Demo(DemoArgs),
+    /// Send a load of real SDK requests, and tell what was acknowledged
+    #[command(after_help = SEND_EXAMPLES)]
+    Send(SendArgs),
+    /// Prove that all tiers agree and that every count has a fate
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit(AuditArgs),
+    /// Make, list and revoke API tokens, beside a running server too
+    #[command(after_help = TOKEN_EXAMPLES)]
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Check a registry of customers, environments and keys
+    #[command(after_help = REGISTRY_EXAMPLES)]
+    Registry {
+        #[command(subcommand)]
+        command: RegistryCommand,
+    },
+    /// Print and check the configuration
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RegistryCommand {
+    /// Say `ok` and how much is in it, or which line is wrong
+    #[command(after_help = REGISTRY_EXAMPLES)]
+    Check {
+        /// The registry
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print every setting: what it means, its value, and where that comes from; a valid TOML file
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Print(SettingArgs),
+    /// Say `ok`, or what is wrong in one sentence
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Check {
+        /// The file: short for --config FILE
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        settings: SettingArgs,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  flagmeter                                   everything, in ./flagmeter-data, on 127.0.0.1:8080
+  flagmeter demo                              the same with something to look at
+  flagmeter --data /var/lib/flagmeter --listen 0.0.0.0:8080
+  flagmeter config print                      every setting with its explanation";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  flagmeter serve
+  flagmeter serve --data /var/lib/flagmeter --listen 0.0.0.0:8080
+  flagmeter serve --set retention.raw=14d --set logging.format=json
+  FLAGMETER_RETENTION_RAW=14d flagmeter serve
+SIGTERM or Ctrl-C stops it in order; a second one at once. Nothing that was acknowledged is lost either way.";
+
+const DEMO_EXAMPLES: &str = "\
+Examples:
+  flagmeter demo
+  flagmeter demo --keep                       go on with the data of the last time
+  flagmeter demo --listen 127.0.0.1:9000";
+
+const SEND_EXAMPLES: &str = "\
+Examples:
+  flagmeter send --key fm_env_… --rate 500 --duration 30s
+  flagmeter send --key fm_env_… --rate max --clients 64 --door flagsmith-v2
+  flagmeter send --key fm_env_… --door counts --shape burst --duration 2m --record sent.jsonl
+  flagmeter send --key fm_env_… --compare --token fm_…";
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  flagmeter audit                             the data folder of a stopped server
+  flagmeter audit --from -24h
+  flagmeter audit --url http://127.0.0.1:8080 --token fm_…
+  flagmeter audit --url http://127.0.0.1:8080 --token fm_… --against sent.jsonl
+The exit status is 1 when something does not agree; the first differences are printed.";
+
+const TOKEN_EXAMPLES: &str = "\
+Examples:
+  flagmeter token create operator --note 'on call'
+  flagmeter token create customer --customer acme --expires 90d
+  flagmeter token list
+  flagmeter token revoke 0123456789ab";
+
+const REGISTRY_EXAMPLES: &str = "\
+Examples:
+  flagmeter registry check flagmeter-data/registry.toml";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  flagmeter config print > flagmeter.toml
+  flagmeter config check flagmeter.toml";
+
+/// Runs what the command line asks for.
+pub(crate) fn run() -> ExitCode {
+    match dispatch(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(format!("flagmeter: {error}"));
+            ExitCode::from(error.exit_status())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    match cli.command.unwrap_or(Command::Serve(cli.serve)) {
+        Command::Serve(args) => block_on(serve::run(args)),
+        Command::Demo(args) => block_on(demo::run(args)),
+        Command::Send(args) => block_on(send::run(args)),
+        Command::Audit(args) => block_on(audit::run(args)),
+        Command::Token { command } => token::run(command),
+        Command::Registry { command: RegistryCommand::Check { file } } => registry::check(&file),
+        Command::Config { command: ConfigCommand::Print(settings) } => {
+            let (_, sources) = settings.load()?;
+            output::say(config::print(&sources).trim_end());
+            Ok(())
+        }
+        Command::Config { command: ConfigCommand::Check { file, mut settings } } => {
+            settings.config = file.or(settings.config);
+            settings.load()?;
+            output::say("ok");
+            Ok(())
+        }
+    }
+}
+
+/// Runs a command to its end. What still runs then is left behind: a command that must wait for its tasks does.
+fn block_on(command: impl Future<Output = Result<()>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::System)?;
+    let ended = runtime.block_on(command);
+    runtime.shutdown_background();
+    ended
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_in_its_help() {
+        fn check(command: &clap::Command) {
+            let name = command.get_name();
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.starts_with("Examples:\n"), "{name} shows no examples");
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn no_command_means_serve() {
+        let cli = Cli::try_parse_from(["flagmeter", "--listen", "127.0.0.1:9000"]).unwrap();
+        assert!(cli.command.is_none());
+        assert!(Cli::try_parse_from(["flagmeter", "serve", "--listen", "127.0.0.1:9000"]).is_ok());
+    }
+}

@@ -1,0 +1,184 @@
+//! The table of settings. A setting is declared here once: its section, name, type, default and explanation.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use flagmeter_model::NodeId;
+
+use super::{
+    sources::Sources,
+    value::{LogFormat, Size, Value},
+};
+use crate::Result;
+
+/// One line of the table.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// The TOML table it stands in.
+    pub(crate) section: &'static str,
+    /// Its name there.
+    pub(crate) name: &'static str,
+    /// What holds when nobody says anything.
+    pub(crate) default: &'static str,
+    /// What it means, in lines.
+    pub(crate) about: &'static [&'static str],
+    /// Whether TOML writes its values without quotes.
+    pub(crate) bare: bool,
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $section_about:literal])+
+        $section:ident: $Section:ident {
+            $( $(#[doc = $about:literal])+ $name:ident: $kind:ty = $default:literal, )+
+        }
+    )+) => {
+        /// The effective configuration, by section.
+        #[derive(Debug, Clone)]
+        pub(crate) struct Config {
+            $( $(#[doc = $section_about])+ pub(crate) $section: $Section, )+
+        }
+
+        $(
+            $(#[doc = $section_about])+
+            #[derive(Debug, Clone)]
+            pub(crate) struct $Section {
+                $( $(#[doc = $about])+ pub(crate) $name: $kind, )+
+            }
+        )+
+
+        /// Every setting, in the order in which they are printed.
+        pub(super) const SETTINGS: &[Setting] = &[$($(
+            Setting {
+                section: stringify!($section),
+                name: stringify!($name),
+                default: $default,
+                about: &[$($about),+],
+                bare: <$kind as Value>::BARE,
+            },
+        )+)+];
+
+        /// Every section with its explanation, in the order in which they are printed.
+        pub(super) const SECTIONS: &[(&str, &[&str])] = &[$((stringify!($section), &[$($section_about),+])),+];
+
+        impl Config {
+            /// Parses every setting; the first that is wrong is the error.
+            pub(super) fn build(sources: &Sources) -> Result<Self> {
+                Ok(Self { $(
+                    $section: $Section { $(
+                        $name: sources.value(stringify!($section), stringify!($name))?,
+                    )+ },
+                )+ })
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where everything is kept.
+    data: Data {
+        /// The folder of the journal, the log, the store, the registry and the tokens. One process at a time.
+        path: PathBuf = "./flagmeter-data",
+    }
+
+    /// Where to listen. Port 0 takes any that is free.
+    listen: Listen {
+        /// Address of the SDKs' doors, the API and the web page.
+        http: SocketAddr = "127.0.0.1:8080",
+        /// Address of /metrics and /healthz, which ask for no token: keep it inside.
+        metrics: SocketAddr = "127.0.0.1:9464",
+        /// Connections at a time; further ones wait until they are taken.
+        connections_max: usize = "10000",
+        /// A connection that sends no request for this long is closed.
+        idle_max: Duration = "75s",
+    }
+
+    /// The program's own log lines, on stderr.
+    logging: Logging {
+        /// How they look: "text" or "json".
+        format: LogFormat = "text",
+        /// How much is logged: "error", "warn", "info", "debug", or directives such as `info,flagmeter_edge=debug`.
+        level: String = "info",
+    }
+
+    /// Customers, projects, environments and their keys.
+    registry: RegistrySection {
+        /// The registry's file; empty means registry.toml in the data folder.
+        file: PathBuf = "",
+        /// How often the file is looked at for changes.
+        poll_interval: Duration = "1s",
+    }
+
+    /// The doors for SDKs.
+    edge: Edge {
+        /// Number of this edge node, 0 to 1023: no two edges at a time may have the same.
+        node: NodeId = "0",
+        /// Oldest time that a count may name, back from its arrival. Raw points must be kept longer than this.
+        late_max: Duration = "6d",
+        /// Farthest time ahead of its arrival that a count may name.
+        future_max: Duration = "10m",
+        /// Largest body of a request as it arrives, compressed or not.
+        body_max: Size = "1MiB",
+        /// Largest body of a request after decompression.
+        decompressed_max: Size = "8MiB",
+        /// Series kept apart per environment; beyond it variants, then names, fold into "__other__".
+        series_max: usize = "100000",
+        /// Size of the journal at which requests are answered 503 until seals are handed on.
+        journal_max: Size = "1GiB",
+        /// How long an idempotency key is remembered.
+        idempotency_window: Duration = "1d",
+    }
+
+    /// The log between the edge and ingest.
+    log: Log {
+        /// Size at which it takes no more until ingest has caught up.
+        size_max: Size = "8GiB",
+        /// How long a record is kept after it was stored: a store put back from a backup catches up from here.
+        keep_stored: Duration = "1h",
+    }
+
+    /// The store of points and windows.
+    store: StoreSection {
+        /// Reads at a time; further ones wait.
+        readers: usize = "2",
+    }
+
+    /// From the log into the store.
+    ingest: Ingest {
+        /// Bytes of log records that are stored in one step, about.
+        read_max: Size = "2MiB",
+    }
+
+    /// Rolling up: 1m, 15m, 1h.
+    downsampler: Downsampler {
+        /// How often it goes round.
+        interval: Duration = "1s",
+        /// A node unheard of for this long, by the log's time, is left out and shown as missing.
+        node_timeout: Duration = "60s",
+    }
+
+    /// How long each tier is kept. Hours are kept for ever.
+    retention: Retention {
+        /// Raw points of 10 seconds.
+        raw: Duration = "7d",
+        /// Windows of 1 minute.
+        minute: Duration = "30d",
+        /// Windows of 15 minutes.
+        quarter: Duration = "400d",
+    }
+
+    /// The API.
+    queries: Queries {
+        /// Rows in one answer; a question with more is refused and told how to ask for less.
+        rows_max: usize = "200000",
+        /// How long a question may wait for the store.
+        timeout: Duration = "20s",
+    }
+
+    /// Stopping in order.
+    shutdown: Shutdown {
+        /// How long open requests may take to finish.
+        requests_max: Duration = "10s",
+        /// How long ingest may take to store what is in the log; what is left then waits there.
+        drain_max: Duration = "30s",
+    }
+}

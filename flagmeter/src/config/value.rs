@@ -1,0 +1,149 @@
+//! The types that settings have, and how they are written.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use flagmeter_model::NodeId;
+
+/// A type that a setting can have. The error says how such a value is written.
+pub(super) trait Value: Sized {
+    /// Whether TOML writes it bare; else it is a string.
+    const BARE: bool = false;
+
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+/// A number of bytes, written `64MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Size(pub(crate) u64);
+
+impl Size {
+    /// As the length of something in memory.
+    pub(crate) fn bytes(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+/// How the program's own log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Value for PathBuf {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self::from(text))
+    }
+}
+
+impl Value for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl Value for SocketAddr {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| "write an address and a port, such as 127.0.0.1:8080 or [::]:8080".to_owned())
+    }
+}
+
+impl Value for Duration {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || r#"write a time such as "500ms", "10s", "5m", "36h" or "7d""#.to_owned();
+        let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
+        let millis_each = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 7 * 86_400_000,
+            _ => return Err(wrong()),
+        };
+        number.checked_mul(millis_each).map(Self::from_millis).ok_or_else(wrong)
+    }
+}
+
+impl Value for Size {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || r#"write a size such as "512KiB", "64MiB" or "2GiB""#.to_owned();
+        let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
+        let bytes_each = match unit {
+            "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            "TiB" => 1_u64 << 40,
+            _ => return Err(wrong()),
+        };
+        number.checked_mul(bytes_each).map(Self).ok_or_else(wrong)
+    }
+}
+
+impl Value for NodeId {
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("choose a number from 0 to {}, another one for each edge", Self::MAX);
+        text.parse::<u16>().ok().and_then(|number| Self::new(number).ok()).ok_or_else(wrong)
+    }
+}
+
+impl Value for LogFormat {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(r#"choose "text" or "json""#.into()),
+        }
+    }
+}
+
+/// A whole number of things, at least one.
+impl Value for usize {
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "write a whole number from 1 up".into())
+    }
+}
+
+impl Value for u32 {
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "write a whole number from 1 up".into())
+    }
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit())?);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_are_read_as_people_write_them() {
+        assert_eq!(Duration::parse("7d"), Ok(Duration::from_hours(168)));
+        assert_eq!(Duration::parse("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(Duration::parse(" 2 h"), Ok(Duration::from_hours(2)));
+        assert_eq!(Size::parse("64MiB"), Ok(Size(64 << 20)));
+    }
+
+    #[test]
+    fn what_is_ambiguous_or_too_large_is_refused() {
+        for text in ["", "7", "d", "-1d", "1.5h", "7 days", "99999999999999999999s", "18446744073709551615w"]
+        {
+            assert!(Duration::parse(text).is_err(), "{text}");
+        }
+        for text in ["64", "64MB", "64mib", "MiB", "18446744073709551615TiB"] {
+            assert!(Size::parse(text).is_err(), "{text}");
+        }
+    }
+}

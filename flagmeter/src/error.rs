@@ -1,0 +1,126 @@
+//! Why a command did not do it.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+/// Every way in which a command ends badly. Each is one sentence for the person at the terminal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The command line asks for what cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// A setting is wrong: the sentence names it, its value and the fix.
+    #[error("{0}")]
+    Config(String),
+    /// Another process works on the data folder.
+    #[error(
+        "the data folder {path} is in use by another flagmeter: stop that one first, or choose another \
+         folder with --data"
+    )]
+    FolderInUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A newer program has written the data folder.
+    #[error(
+        "the data folder {path} has version {found:?}, which this program does not read (it reads {known}): \
+         use the newer flagmeter that wrote it, or choose another folder with --data"
+    )]
+    FolderNewer {
+        /// The folder.
+        path: PathBuf,
+        /// What its version file says.
+        found: String,
+        /// What this build reads.
+        known: u32,
+    },
+    /// The data folder cannot be written.
+    #[error(
+        "the data folder {path} cannot be written ({reason}): give this user the right to, or choose \
+         another folder with --data"
+    )]
+    FolderReadOnly {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// There is no data folder where one is needed.
+    #[error("there is no data folder {path}: name one with --data, or start `flagmeter serve` to make it")]
+    FolderMissing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file cannot be read or written.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({reason}): set {setting} to another address")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The setting that names it.
+        setting: &'static str,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// A registry that cannot be used.
+    #[error("the registry {path} cannot be used: {reason}")]
+    Registry {
+        /// The file.
+        path: PathBuf,
+        /// The line that is wrong, and why.
+        reason: String,
+    },
+    /// The edge failed.
+    #[error(transparent)]
+    Edge(#[from] flagmeter_edge::Error),
+    /// Ingest failed.
+    #[error(transparent)]
+    Ingest(#[from] flagmeter_ingest::Error),
+    /// The downsampler failed.
+    #[error(transparent)]
+    Downsampler(#[from] flagmeter_downsampler::Error),
+    /// The queries stage failed.
+    #[error(transparent)]
+    Queries(#[from] flagmeter_queries::Error),
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] flagmeter_log::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] flagmeter_store::Error),
+    /// A server did not answer as it should.
+    #[error("{url}: {reason}")]
+    Http {
+        /// What was asked.
+        url: String,
+        /// What came of it.
+        reason: String,
+    },
+    /// A proof failed: the differences have been printed.
+    #[error("{0}")]
+    Disagreement(String),
+    /// A stage ended without being told to.
+    #[error("{0} ended by itself: see the log lines above")]
+    StageEnded(&'static str),
+    /// A second signal came while stopping.
+    #[error("stopped at once: what was acknowledged is on disk, and the next start goes on with it")]
+    StoppedAtOnce,
+    /// The program cannot do its own housekeeping.
+    #[error("the system refuses: {0}")]
+    System(io::Error),
+}
+
+impl Error {
+    /// What the process says to whoever started it.
+    pub(crate) const fn exit_status(&self) -> u8 {
+        if matches!(self, Self::Usage(_)) { 2 } else { 1 }
+    }
+}
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

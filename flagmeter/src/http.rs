@@ -1,0 +1,180 @@
+//! HTTP/1.1 on bare connections: for the load generator, which must cost little, and for the commands that ask
+//! a running server.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{Request, Response, body::Incoming, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, task::JoinHandle};
+
+use crate::{Error, Result};
+
+/// How long a connection may take to be made, or an answer to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Largest answer that is read.
+const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Where a server is: `http://host:port`, without a path of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    /// `host:port`.
+    pub(crate) authority: String,
+}
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let uri: hyper::Uri =
+            text.trim_end_matches('/').parse().map_err(|_| format!("{text:?} is not a URL"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err("write it as http://host:port; for https, send through a proxy that ends TLS".into());
+        }
+        if uri.path() != "/" || uri.query().is_some() {
+            return Err("write it as http://host:port, without a path".into());
+        }
+        let host = uri.host().ok_or_else(|| "write it as http://host:port".to_owned())?;
+        Ok(Self { authority: format!("{host}:{}", uri.port_u16().unwrap_or(80)) })
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.authority)
+    }
+}
+
+/// What a request came to.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// `Retry-After`, in seconds.
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Bytes,
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) reason: String,
+    /// Whether the server may have done what was asked.
+    pub(crate) maybe_done: bool,
+}
+
+/// One kept-alive connection, made when it is first needed and again after it broke.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    url: Url,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    pub(crate) const fn new(url: Url) -> Self {
+        Self { url, open: None }
+    }
+
+    /// Asks once. After an error the next call goes over a new connection.
+    pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Broken> {
+        let asked = tokio::time::timeout(PATIENCE, self.exchange(request)).await;
+        let answer = asked.unwrap_or_else(|_| {
+            Err(Broken { reason: format!("no answer within {} s", PATIENCE.as_secs()), maybe_done: true })
+        });
+        if answer.is_err() {
+            self.open = None;
+        }
+        answer
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Broken> {
+        let open = match self.open.as_mut() {
+            Some(open) if !open.sender.is_closed() => open,
+            _ => {
+                let connected = connect(&self.url).await;
+                self.open.insert(connected.map_err(|reason| Broken { reason, maybe_done: false })?)
+            }
+        };
+        let before = |error: hyper::Error| Broken { reason: error.to_string(), maybe_done: false };
+        let after = |reason: String| Broken { reason, maybe_done: true };
+        open.sender.ready().await.map_err(before)?;
+        let response = open.sender.send_request(request).await.map_err(|error| after(error.to_string()))?;
+        read(response).await.map_err(after)
+    }
+
+    /// A GET, with a token where one is needed; `Err` for any status but 200.
+    pub(crate) async fn get(&mut self, path: &str, token: Option<&str>) -> Result<Bytes> {
+        let failed = |reason: String| Error::Http { url: format!("{}{path}", self.url), reason };
+        let mut request = Request::get(path).header(header::HOST, self.url.authority.as_str());
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Full::default()).map_err(|error| failed(error.to_string()))?;
+        let url = format!("{}{path}", self.url);
+        let answer = self
+            .ask(request)
+            .await
+            .map_err(|broken| Error::Http { url: url.clone(), reason: broken.reason })?;
+        if answer.status == 200 {
+            return Ok(answer.body);
+        }
+        let said = String::from_utf8_lossy(&answer.body).chars().take(400).collect::<String>();
+        Err(Error::Http { url, reason: format!("answered {}: {said}", answer.status) })
+    }
+}
+
+async fn connect(url: &Url) -> Result<Open, String> {
+    let stream = TcpStream::connect(&url.authority)
+        .await
+        .map_err(|error| format!("cannot connect to {}: {error}", url.authority))?;
+    stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    #[expect(clippy::disallowed_methods, reason = "the task ends with its connection, which `Open` aborts")]
+    let driver = tokio::spawn(async move {
+        // Whatever breaks the connection is told by the request that was on it.
+        let _told_by_the_request = connection.await;
+    });
+    Ok(Open { sender, driver })
+}
+
+async fn read(response: Response<Incoming>) -> Result<Answer, String> {
+    let status = response.status().as_u16();
+    let retry_after = response
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .map(Duration::from_secs);
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await
+        .map_err(|error| format!("the answer cannot be read: {error}"))?
+        .to_bytes();
+    Ok(Answer { status, retry_after, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_host_and_a_port() {
+        assert_eq!("http://127.0.0.1:8080/".parse(), Ok(Url { authority: "127.0.0.1:8080".into() }));
+        assert_eq!("http://meter".parse(), Ok(Url { authority: "meter:80".into() }));
+        for wrong in ["127.0.0.1:8080", "https://meter", "http://meter/v1", "http://meter?x", ""] {
+            assert!(wrong.parse::<Url>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The registry's file: looked at once a second, taken when it has changed and is good.
+//!
+//! What was last found good is kept in the data folder, so that a bad edit, or a file that has gone, stops
+//! nothing: neither a running server, which goes on with what it has, nor one that starts.
+
+mod metrics;
+mod starter;
+
+use std::{
+    fs,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use flagmeter_model::{Registry, RegistryError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::metrics::Metrics;
+pub(crate) use self::starter::{Starter, secret};
+use crate::{Error, Result, output, serve::folder::write_whole};
+
+/// The file, and what was last taken from it.
+#[derive(Debug)]
+pub(crate) struct RegistryFile {
+    path: PathBuf,
+    good_copy: PathBuf,
+    /// What was read last, good or bad: the same bytes are judged once.
+    seen: Result<String, String>,
+    taken: watch::Sender<Arc<Registry>>,
+    metrics: Metrics,
+}
+
+/// What a look at the file found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing new.
+    Unchanged,
+    /// A good registry, published.
+    Taken,
+    /// A bad one; the old one goes on. With what is wrong.
+    Refused(String),
+}
+
+impl RegistryFile {
+    /// Reads the file, or else the good copy, with a warning.
+    pub(crate) fn open(path: PathBuf, good_copy: PathBuf, registry: &prometheus::Registry) -> Result<Self> {
+        let metrics = Metrics::new(registry)?;
+        let seen = read(&path);
+        let (taken, good) = match seen.as_ref().map_err(Clone::clone).and_then(|text| parse(text)) {
+            Ok(taken) => (taken, true),
+            Err(reason) => match read(&good_copy).and_then(|text| parse(&text)) {
+                Ok(last_good) => {
+                    warn!(
+                        "the registry {} cannot be used ({reason}); going on with the last good one, {}",
+                        path.display(),
+                        good_copy.display()
+                    );
+                    metrics.refused.inc();
+                    (last_good, false)
+                }
+                Err(_) => return Err(Error::Registry { path, reason }),
+            },
+        };
+        metrics.current(good, &taken);
+        let file = Self { path, good_copy, seen, taken: watch::Sender::new(Arc::new(taken)), metrics };
+        if good {
+            file.keep_good_copy();
+        }
+        Ok(file)
+    }
+
+    /// Where the stages see the registry.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Registry>> {
+        self.taken.subscribe()
+    }
+
+    /// Looks at the file once.
+    pub(crate) fn look(&mut self) -> Look {
+        let found = read(&self.path);
+        if found == self.seen {
+            return Look::Unchanged;
+        }
+        self.seen = found;
+        match self.seen.as_ref().map_err(Clone::clone).and_then(|text| parse(text)) {
+            Ok(registry) => {
+                info!(
+                    customers = registry.customers().len(),
+                    environments = registry.environments().len(),
+                    "the registry has changed and is taken"
+                );
+                self.metrics.reloads.inc();
+                self.metrics.current(true, &registry);
+                self.taken.send_replace(Arc::new(registry));
+                self.keep_good_copy();
+                Look::Taken
+            }
+            Err(reason) => {
+                warn!("the registry {} is refused, the old one goes on: {reason}", self.path.display());
+                self.metrics.refused.inc();
+                self.metrics.good.set(0);
+                Look::Refused(reason)
+            }
+        }
+    }
+
+    /// Looks every `interval` until it is told to stop.
+    pub(crate) async fn watch(mut self, interval: Duration, stop: CancellationToken) {
+        while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+            self.look();
+        }
+    }
+
+    fn keep_good_copy(&self) {
+        let Ok(text) = &self.seen else { return };
+        if read(&self.good_copy).as_ref() == Ok(text) {
+            return;
+        }
+        if let Err(error) = write_whole(&self.good_copy, text) {
+            warn!("the good copy of the registry cannot be kept at {}: {error}", self.good_copy.display());
+        }
+    }
+}
+
+/// `flagmeter registry check FILE`.
+pub(crate) fn check(path: &Path) -> Result<()> {
+    let registry = read(path)
+        .and_then(|text| parse(&text))
+        .map_err(|reason| Error::Registry { path: path.to_owned(), reason })?;
+    let customers = registry.customers();
+    let projects: usize = customers.iter().map(|customer| customer.projects.len()).sum();
+    let keys: usize = customers
+        .iter()
+        .flat_map(|customer| &customer.projects)
+        .flat_map(|project| &project.environments)
+        .map(|environment| environment.keys.len())
+        .sum();
+    output::say(format!(
+        "ok: {} customers, {projects} projects, {} environments, {keys} keys",
+        customers.len(),
+        registry.environments().len(),
+    ));
+    Ok(())
+}
+
+/// Parses a registry and checks what the model cannot: that time zones exist.
+fn parse(text: &str) -> Result<Registry, String> {
+    let registry = Registry::parse(text).map_err(|error: RegistryError| error.to_string())?;
+    for customer in registry.customers() {
+        if let Some(zone) = &customer.time_zone
+            && !flagmeter_queries::is_time_zone(zone)
+        {
+            return Err(format!(
+                "line {}: {zone:?} is no IANA time zone; write one such as \"Europe/Berlin\" or \"UTC\"",
+                customer.line
+            ));
+        }
+    }
+    Ok(registry)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let bytes_max = u64::try_from(Registry::BYTES_MAX).unwrap_or(u64::MAX);
+    fs::File::open(path)
+        // One byte more than is allowed: the parser then says that it is too large.
+        .and_then(|file| file.take(bytes_max.saturating_add(1)).read_to_string(&mut text))
+        .map(|_| text)
+        .map_err(|error| format!("it cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+[[customer]]
+id = "acme"
+[[customer.project]]
+id = "web"
+[[customer.project.environment]]
+id = "production"
+keys = ["key-1"]
+"#;
+
+    struct Bench {
+        folder: tempfile::TempDir,
+        metrics: prometheus::Registry,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            Self { folder: tempfile::tempdir().unwrap(), metrics: prometheus::Registry::new() }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("registry.toml")
+        }
+
+        fn good_copy(&self) -> PathBuf {
+            self.folder.path().join("good.toml")
+        }
+
+        fn open(&self) -> Result<RegistryFile> {
+            RegistryFile::open(self.path(), self.good_copy(), &self.metrics)
+        }
+    }
+
+    fn knows(file: &RegistryFile, key: &str) -> bool {
+        file.subscribe().borrow().environment_of(key).is_some()
+    }
+
+    #[test]
+    fn a_change_is_taken_once() {
+        let bench = Bench::new();
+        fs::write(bench.path(), GOOD).unwrap();
+        let mut file = bench.open().unwrap();
+        assert!(knows(&file, "key-1"));
+        assert_eq!(file.look(), Look::Unchanged);
+        fs::write(bench.path(), GOOD.replace("key-1", "key-2")).unwrap();
+        assert_eq!(file.look(), Look::Taken);
+        assert!(knows(&file, "key-2") && !knows(&file, "key-1"));
+        assert_eq!(file.look(), Look::Unchanged);
+        assert_eq!(file.metrics.reloads.get(), 1);
+    }
+
+    #[test]
+    fn a_bad_edit_is_refused_with_its_line_and_the_old_one_goes_on() {
+        let bench = Bench::new();
+        fs::write(bench.path(), GOOD).unwrap();
+        let mut file = bench.open().unwrap();
+        fs::write(bench.path(), GOOD.replace("keys = [\"key-1\"]", "keys = [\"key-1\"")).unwrap();
+        let Look::Refused(reason) = file.look() else { panic!("taken") };
+        assert!(reason.contains("line 8") || reason.contains("line 9"), "{reason}");
+        assert!(knows(&file, "key-1"));
+        assert_eq!((file.metrics.refused.get(), file.metrics.good.get()), (1, 0));
+        fs::write(bench.path(), GOOD).unwrap();
+        assert_eq!(file.look(), Look::Taken);
+        assert_eq!(file.metrics.good.get(), 1);
+    }
+
+    #[test]
+    fn a_start_with_a_bad_or_missing_file_goes_on_with_the_good_copy() {
+        let bench = Bench::new();
+        fs::write(bench.path(), GOOD).unwrap();
+        drop(bench.open().unwrap());
+        for bad in [Some("nonsense"), None] {
+            match bad {
+                Some(text) => fs::write(bench.path(), text).unwrap(),
+                None => fs::remove_file(bench.path()).unwrap(),
+            }
+            let again = Bench { folder: tempfile::tempdir().unwrap(), metrics: prometheus::Registry::new() };
+            let file = RegistryFile::open(bench.path(), bench.good_copy(), &again.metrics).unwrap();
+            assert!(knows(&file, "key-1"));
+            assert_eq!(fs::read_to_string(bench.good_copy()).unwrap(), GOOD);
+        }
+    }
+
+    #[test]
+    fn a_start_without_any_good_registry_is_refused_with_the_line() {
+        let bench = Bench::new();
+        fs::write(bench.path(), GOOD.replace("id = \"web\"", "id = 5")).unwrap();
+        let error = bench.open().unwrap_err();
+        assert!(error.to_string().contains("line 5"), "{error}");
+    }
+
+    #[test]
+    fn a_time_zone_that_does_not_exist_is_told_with_its_line() {
+        let bench = Bench::new();
+        let zoned = GOOD.replace("id = \"acme\"", "id = \"acme\"\ntime_zone = \"Europe/Atlantis\"");
+        fs::write(bench.path(), zoned).unwrap();
+        let error = bench.open().unwrap_err();
+        assert!(error.to_string().contains("line 4"), "{error}");
+        assert!(error.to_string().contains("Europe/Atlantis"), "{error}");
+    }
+}

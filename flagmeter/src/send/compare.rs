@@ -1,0 +1,142 @@
+//! What was acknowledged against what is there.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use flagmeter_model::{Slot, Timestamp};
+use serde_json::Value;
+
+use super::{record::Sent, tally::Fate};
+use crate::{
+    Error, Result,
+    http::{Connection, Url},
+    output::{self, grouped},
+};
+
+/// How long the server may take until the answer is complete.
+const COMPLETE_WITHIN: Duration = Duration::from_mins(2);
+const POLL_EVERY: Duration = Duration::from_millis(250);
+/// Differences that are shown.
+const SHOWN_MAX: usize = 20;
+
+/// Waits until the server's answer is complete for the time of the load, and compares it flag by flag: what is
+/// there must be no less than what was acknowledged, and no more than that and what got no answer.
+pub(crate) async fn compare(url: &Url, token: &str, sent: &Sent) -> Result<()> {
+    if sent.flags.is_empty() {
+        output::say("nothing was sent, so there is nothing to compare");
+        return Ok(());
+    }
+    let stored = complete_answer(url, token, sent).await?;
+    let differences = differences(&sent.flags, &stored);
+    let acknowledged: u64 = sent.flags.values().map(|fate| fate.acknowledged).sum();
+    if differences.is_empty() {
+        output::say(format!(
+            "agrees: {} counts acknowledged, {} stored, in {} flags",
+            grouped(acknowledged),
+            grouped(stored.values().sum()),
+            sent.flags.len()
+        ));
+        return Ok(());
+    }
+    for line in differences.iter().take(SHOWN_MAX) {
+        output::say(line);
+    }
+    Err(Error::Disagreement(format!("{} of {} flags disagree", differences.len(), sent.flags.len())))
+}
+
+/// A line for every flag that does not agree.
+fn differences(sent: &BTreeMap<String, Fate>, stored: &BTreeMap<String, u64>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (flag, fate) in sent {
+        let count = stored.get(flag).copied().unwrap_or(0);
+        let most = fate.acknowledged.saturating_add(fate.unknown);
+        if count < fate.acknowledged {
+            let missing = grouped(fate.acknowledged - count);
+            lines.push(format!(
+                "{flag}: {missing} counts missing: {count} stored, {} acknowledged",
+                fate.acknowledged
+            ));
+        } else if count > most {
+            let twice = grouped(count - most);
+            lines.push(format!("{flag}: {twice} counts too many: {count} stored, {most} sent"));
+        }
+    }
+    for (flag, count) in stored.iter().filter(|(flag, _)| !sent.contains_key(*flag)) {
+        lines.push(format!("{flag}: {count} stored, but never sent (a limit may have folded names)"));
+    }
+    lines
+}
+
+async fn complete_answer(url: &Url, token: &str, sent: &Sent) -> Result<BTreeMap<String, u64>> {
+    let mut connection = Connection::new(url.clone());
+    // Counts without a time of their own lie in the slot in which they arrived: look a little beyond.
+    let from = sent.range.from.floor_to(Slot::SECONDS).plus_seconds(-Slot::SECONDS);
+    let to = sent.range.to.ceil_to(Slot::SECONDS).plus_seconds(Slot::SECONDS);
+    let path = format!(
+        "/v1/usage?from={from}&to={to}&resolution=10s&group_by=flag&sdk={}&limit={}",
+        percent_encoded(&sent.sdk),
+        sent.flags.len().saturating_add(1),
+    );
+    let poll = async {
+        loop {
+            let body = connection.get(&path, Some(token)).await?;
+            let unreadable = |reason: String| Error::Http { url: format!("{url}{path}"), reason };
+            let answer: Value =
+                serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
+            let until = answer["complete_until"].as_str().and_then(|at| Timestamp::parse_rfc3339(at).ok());
+            if until.is_some_and(|until| until >= sent.range.to) {
+                return Ok(by_flag(&answer));
+            }
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+    };
+    tokio::time::timeout(COMPLETE_WITHIN, poll).await.unwrap_or_else(|_| {
+        Err(Error::Http {
+            url: url.to_string(),
+            reason: format!("is not complete until {} within {} s", sent.range.to, COMPLETE_WITHIN.as_secs()),
+        })
+    })
+}
+
+/// The sums by flag of an answer of `/v1/usage`.
+fn by_flag(answer: &Value) -> BTreeMap<String, u64> {
+    let mut sums = BTreeMap::new();
+    for row in answer["rows"].as_array().into_iter().flatten() {
+        let count = row["count"].as_u64().unwrap_or(0);
+        if let (Some(flag), true) = (row["flag"].as_str(), count > 0) {
+            let sum: &mut u64 = sums.entry(flag.to_owned()).or_default();
+            *sum = sum.saturating_add(count);
+        }
+    }
+    sums
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |encoded, byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            encoded + char::from(byte).encode_utf8(&mut [0; 4])
+        }
+        _ => encoded + &format!("%{byte:02X}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(acknowledged: u64, unknown: u64, stored: u64) -> Vec<String> {
+        let sent = BTreeMap::from([("a".to_owned(), Fate { acknowledged, unknown })]);
+        differences(&sent, &BTreeMap::from([("a".to_owned(), stored)]))
+    }
+
+    #[test]
+    fn what_got_no_answer_may_be_there_or_not_and_everything_else_must_agree() {
+        assert!(told(5, 0, 5).is_empty() && told(5, 2, 5).is_empty() && told(5, 2, 7).is_empty());
+        assert_eq!(told(5, 2, 4), ["a: 1 counts missing: 4 stored, 5 acknowledged"]);
+        assert_eq!(told(5, 2, 8), ["a: 1 counts too many: 8 stored, 7 sent"]);
+    }
+
+    #[test]
+    fn names_are_encoded_for_addresses() {
+        assert_eq!(percent_encoded("a-b/1 ü"), "a-b%2F1%20%C3%BC");
+    }
+}

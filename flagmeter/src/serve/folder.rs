@@ -1,0 +1,147 @@
+//! The data folder: who may use it, and what lies where.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{ErrorKind, Write as _},
+    path::{Path, PathBuf},
+};
+
+use crate::{Error, Result};
+
+/// The layout that this build reads and writes.
+const VERSION: u32 = 1;
+
+/// A data folder that belongs to this process until the value is dropped, or the process ends however it does.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder, and makes it if it is not there.
+    pub(crate) fn take(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(|error| unwritable(path, error))?;
+        Self::take_existing(path)
+    }
+
+    /// Takes a folder that must be there.
+    pub(crate) fn take_existing(path: &Path) -> Result<Self> {
+        if !path.is_dir() {
+            return Err(Error::FolderMissing { path: path.to_owned() });
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path.join("lock"))
+            .map_err(|error| unwritable(path, error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::FolderInUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(unwritable(path, error)),
+        }
+        let folder = Self { path: path.to_owned(), _lock: lock };
+        folder.check_version()?;
+        Ok(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn journal(&self) -> PathBuf {
+        self.path.join("journal.sqlite")
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.path.join("log.sqlite")
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path.join("store.sqlite")
+    }
+
+    /// Where the registry lies that was last found good.
+    pub(crate) fn registry_good_copy(&self) -> PathBuf {
+        self.path.join("registry.last-good.toml")
+    }
+
+    fn check_version(&self) -> Result<()> {
+        let path = self.path.join("version");
+        match fs::read_to_string(&path) {
+            Ok(text) if text.trim() == VERSION.to_string() => Ok(()),
+            Ok(text) => Err(Error::FolderNewer {
+                path: self.path.clone(),
+                found: text.trim().chars().take(32).collect(),
+                known: VERSION,
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                write_whole(&path, &format!("{VERSION}\n")).map_err(|error| unwritable(&self.path, error))
+            }
+            Err(reason) => Err(Error::File { path, reason }),
+        }
+    }
+}
+
+/// The registry's file of a data folder, where no other is configured.
+pub(crate) fn registry_file(config: &crate::config::Config) -> PathBuf {
+    let file = &config.registry.file;
+    if file.as_os_str().is_empty() { config.data.path.join("registry.toml") } else { file.clone() }
+}
+
+/// The file of the API tokens, which commands write beside a running server.
+pub(crate) fn tokens_file(data: &Path) -> PathBuf {
+    data.join("tokens.jsonl")
+}
+
+/// Writes a file so that a reader, or a power cut, finds the old content or the new one and nothing between.
+pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = File::create(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+fn unwritable(path: &Path, reason: std::io::Error) -> Error {
+    Error::FolderReadOnly { path: path.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_belongs_to_one_at_a_time() {
+        let temp = tempfile::tempdir().unwrap();
+        let first = Folder::take(&temp.path().join("data")).unwrap();
+        let second = Folder::take(first.path()).unwrap_err();
+        assert!(matches!(second, Error::FolderInUse { .. }), "{second}");
+        let path = first.path().to_owned();
+        drop(first);
+        Folder::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_a_newer_version_is_left_alone() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("version"), "2\n").unwrap();
+        let error = Folder::take(temp.path()).unwrap_err();
+        assert!(error.to_string().contains("version \"2\""), "{error}");
+        assert_eq!(fs::read_to_string(temp.path().join("version")).unwrap(), "2\n");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_or_is_not_there_is_told_in_one_sentence() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = temp.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Folder::take(&file.join("data")).unwrap_err();
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+        let error = Folder::take_existing(&temp.path().join("nothing")).unwrap_err();
+        assert!(error.to_string().contains("there is no data folder"), "{error}");
+    }
+}

@@ -1,0 +1,37 @@
+//! /metrics and /healthz, on an address of their own and without a token.
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use prometheus::{Encoder as _, Registry, TextEncoder, core::Collector};
+
+use crate::{Error, Result};
+
+/// Registers a metric. Fails only where two have one name, which is a mistake in the program.
+pub(crate) fn register<M: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<M>,
+) -> Result<M> {
+    let refused = |error: prometheus::Error| Error::System(std::io::Error::other(error));
+    let metric = metric.map_err(refused)?;
+    registry.register(Box::new(metric.clone())).map_err(refused)?;
+    Ok(metric)
+}
+
+/// The routes of the metrics' address.
+pub(super) fn router(registry: Registry) -> Router {
+    Router::new()
+        .route("/metrics", get(move || async move { exposition(&registry) }))
+        .route("/healthz", get(|| async { "ok\n" }))
+}
+
+fn exposition(registry: &Registry) -> Response {
+    let mut text = Vec::new();
+    match TextEncoder::new().encode(&registry.gather(), &mut text) {
+        Ok(()) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

@@ -1,0 +1,60 @@
+//! As little HTTP as the tests need, blocking, over a connection per request.
+
+use std::{
+    fmt::Write as _,
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+/// What was answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// A POST of JSON; `None` when no whole answer came.
+pub(crate) fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+    exchange(address, "POST", path, headers, body)
+}
+
+/// A GET; `None` when no whole answer came.
+pub(crate) fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+    exchange(address, "GET", path, headers, "")
+}
+
+fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    for (name, value) in headers {
+        write!(request, "{name}: {value}\r\n").ok()?;
+    }
+    if method == "POST" {
+        write!(request, "content-type: application/json\r\ncontent-length: {}\r\n", body.len()).ok()?;
+    }
+    request += "\r\n";
+    request += body;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked { dechunk(body)? } else { body.to_owned() };
+    Some(Answer { status, body })
+}
+
+fn dechunk(mut body: &str) -> Option<String> {
+    let mut whole = String::new();
+    loop {
+        let (size, rest) = body.split_once("\r\n")?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(whole);
+        }
+        whole += rest.get(..size)?;
+        body = rest.get(size + 2..)?;
+    }
+}

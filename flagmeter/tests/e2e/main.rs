@@ -1,0 +1,11 @@
+//! The built binary, started as a process and spoken to over HTTP: what a user sees, end to end.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
+
+mod http;
+mod late;
+mod registry;
+mod server;
+mod shutdown;
+mod start;
+mod tokens;
