@@ -101,3 +101,22 @@ fn why_not(error: &rusqlite::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_commit_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let connection = open(&folder.path().join("journal.sqlite")).unwrap();
+            let text =
+                |name| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0)).unwrap();
+            let number =
+                |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+            assert_eq!((text("journal_mode").as_str(), number("synchronous")), ("wal", 2));
+            assert_eq!((text("locking_mode").as_str(), number("auto_vacuum")), ("exclusive", 2));
+        }
+    }
+}

@@ -137,6 +137,17 @@ async fn a_log_that_fails_gets_everything_in_order_once_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_log_that_refuses_for_good_ends_the_run_and_nothing_is_lost() {
+    let rig = Rig::new();
+    rig.log.closed.store(true, Ordering::SeqCst);
+    rig.counts(None, FIVE).await;
+    let error = rig.edge.run(CancellationToken::new()).await.unwrap_err();
+    assert!(!error.is_retryable(), "{error}");
+    rig.log.closed.store(false, Ordering::SeqCst);
+    assert_eq!(sums(&rig.killed().drained().await)[&Meter::Evaluations], 5);
+}
+
+#[tokio::test]
 async fn a_log_that_stays_away_does_not_hold_up_the_stop_and_nothing_is_lost() {
     let rig = Rig::with(|config| config.drain_timeout = std::time::Duration::ZERO);
     rig.log.fails.store(true, Ordering::SeqCst);

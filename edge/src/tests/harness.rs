@@ -43,6 +43,8 @@ keys = ["key-2"]
 pub(super) struct TestLog {
     pub(super) records: Mutex<Vec<NewRecord>>,
     pub(super) fails: AtomicBool,
+    /// Another node took this one's place.
+    pub(super) closed: AtomicBool,
 }
 
 #[async_trait]
@@ -52,6 +54,9 @@ impl Producer for TestLog {
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> flagmeter_log::Result<()> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(LogError::Closed);
+        }
         if self.fails.load(Ordering::SeqCst) {
             return Err(LogError::Unavailable("told to".into()));
         }
