@@ -44,9 +44,14 @@ function askForToken(why) {
   $("token").focus();
 }
 
+// Text that is read out when it changes: the same text again must stay silent.
+function say(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text;
+}
+
 function notice(text) {
   $("notice").hidden = !text;
-  $("notice").textContent = text ?? "";
+  say("notice", text ?? "");
 }
 
 // Asking.
@@ -241,7 +246,9 @@ function drawTimes(svg, buckets, x, step, height) {
     const ofDay = hours * 60 + minute;
     if (ofDay % every) return;
     const text = ofDay === 0 && minutes > 1 ? wall(bucket.start).split(",")[0] : bucket.start.slice(11, 16);
-    svg.append(shape("text", { class: "axis", x: x(at), y: height - 6, "text-anchor": at ? "middle" : "start" }, text));
+    // Labels at the edges stay inside.
+    const anchor = x(at) < MARGIN.left + 20 ? "start" : x(at) > x(buckets.length) - 20 ? "end" : "middle";
+    svg.append(shape("text", { class: "axis", x: x(at), y: height - 6, "text-anchor": anchor }, text));
   });
 }
 
@@ -312,7 +319,7 @@ function point(at) {
   view.point?.(at);
   const { groups, buckets } = view.answer;
   if (at === null) {
-    $("readout").textContent = "";
+    say("readout", "");
     return;
   }
   const bucket = buckets[at];
@@ -321,7 +328,7 @@ function point(at) {
   const counts = named.map(([name, count]) => `${name} ${number.format(count)}`);
   const state = bucket.state === "complete" ? "" : ` (${stateText(bucket.state)})`;
   const sum = isKnown ? `${number.format(bucket.sum)}${state}` : stateText(bucket.state);
-  $("readout").textContent = [`${wall(bucket.start)} – ${wall(bucket.end).split(", ")[1]}: ${sum}`, ...counts].join(" · ");
+  say("readout", [`${wall(bucket.start)} – ${wall(bucket.end).split(", ")[1]}: ${sum}`, ...counts].join(" · "));
 }
 
 function pointByKey(event) {
