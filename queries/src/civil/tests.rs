@@ -91,6 +91,15 @@ fn lord_howe_has_hours_of_30_minutes() {
 }
 
 #[test]
+fn an_hour_ends_where_the_clocks_jump_within_it() {
+    // 23:30 became midnight.
+    let pyongyang = zone("Asia/Pyongyang");
+    let hours = Resolution::Hour.edges(pyongyang, range("2018-05-04T14:30:00Z", "2018-05-04T16:00:00Z"), 9);
+    assert_eq!(minutes(&hours.unwrap()), [30, 60]);
+    assert_eq!(Resolution::Day.floor(pyongyang, at("2018-05-04T15:10:00Z")), at("2018-05-04T15:00:00Z"));
+}
+
+#[test]
 fn hours_of_zones_off_the_full_hour_begin_on_their_quarter() {
     let kathmandu = zone("Asia/Kathmandu");
     assert_eq!(Resolution::Hour.floor(kathmandu, at("2026-11-20T12:44:54Z")), at("2026-11-20T12:15:00Z"));
