@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use flagmeter_model::Timestamp;
 use http_body_util::Full;
-use hyper::{Request, header};
+use hyper::{Request, header, http::request};
 
 /// Which door a load goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -104,11 +104,11 @@ impl Post {
         let request = Request::builder()
             .method("POST")
             .header(header::HOST, authority)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::USER_AGENT, sdk);
+            .header(header::CONTENT_TYPE, "application/json");
+        let flagsmith = [("x-environment-key", key), ("flagsmith-sdk-user-agent", sdk)];
         let request = match self.door {
-            Door::FlagsmithV1 => request.uri("/api/v1/analytics/flags/").header("x-environment-key", key),
-            Door::FlagsmithV2 => request.uri("/api/v2/analytics/flags/").header("x-environment-key", key),
+            Door::FlagsmithV1 => with(request.uri("/api/v1/analytics/flags/"), flagsmith),
+            Door::FlagsmithV2 => with(request.uri("/api/v2/analytics/flags/"), flagsmith),
             Door::Counts => request.uri("/v1/counts").header(header::AUTHORIZATION, format!("Bearer {key}")),
         };
         let request = match &self.idempotency_key {
@@ -117,6 +117,10 @@ impl Post {
         };
         request.body(Full::new(self.body.clone())).map_err(|error| error.to_string())
     }
+}
+
+fn with(request: request::Builder, headers: [(&str, &str); 2]) -> request::Builder {
+    headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
 const fn variant(on: bool) -> &'static str {

@@ -2,9 +2,11 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 
+mod demo;
 mod http;
 mod late;
 mod registry;
+mod send;
 mod server;
 mod shutdown;
 mod start;

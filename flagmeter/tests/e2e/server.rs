@@ -240,7 +240,7 @@ pub(crate) fn run(args: &[&str], environment: &[(&str, &str)]) -> Output {
 }
 
 /// The binary, in a folder without a configuration file and without variables of whoever runs the tests.
-fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flagmeter"));
     command.current_dir(std::env::temp_dir()).stdin(Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FLAGMETER_")) {
@@ -251,7 +251,7 @@ fn binary() -> Command {
 
 /// A port that is free now, outside the range from which the system gives ports to connections: a server that
 /// is started again finds it free again.
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     static NEXT: OnceLock<AtomicU16> = OnceLock::new();
     let next = NEXT.get_or_init(|| AtomicU16::new(u16::try_from(process::id() % 10_000).unwrap_or(0)));
     loop {

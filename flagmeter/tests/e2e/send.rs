@@ -1,0 +1,56 @@
+//! Loads through each door, held against what the server has.
+
+use std::fs;
+
+use crate::server::{DataFolder, Output, Server, run};
+
+fn send(folder: &DataFolder, more: &[&str]) -> Output {
+    let (url, key) = (format!("http://{}", folder.address()), folder.environment_key());
+    let mut args = vec!["send", "--url", &url, "--key", &key, "--rate", "300", "--duration", "1s"];
+    args.extend(more);
+    run(&args, &[("FLAGMETER_TOKEN", folder.operator_token())])
+}
+
+#[test]
+fn what_each_door_acknowledges_is_there_to_the_last_count() {
+    let folder = DataFolder::new();
+    let _server = Server::start(&folder);
+    for door in ["flagsmith-v1", "flagsmith-v2", "counts"] {
+        let sent = send(&folder, &["--door", door, "--compare"]);
+        assert!(sent.success, "{door}: {sent:?}");
+        assert!(sent.stdout.contains("agrees: ") && sent.stdout.contains("p99.9"), "{}", sent.stdout);
+    }
+}
+
+#[test]
+fn a_record_is_compared_and_what_is_missing_is_told() {
+    let folder = DataFolder::new();
+    let _server = Server::start(&folder);
+    let record = folder.path().with_extension("jsonl");
+    let path = record.to_str().expect("a readable path");
+    let sent = send(&folder, &["--door", "counts", "--shape", "burst", "--flags", "5", "--record", path]);
+    assert!(sent.success, "{sent:?}");
+
+    let (url, token) = (format!("http://{}", folder.address()), folder.operator_token());
+    let against = || run(&["audit", "--url", &url, "--token", token, "--against", path], &[]);
+    let agrees = against();
+    assert!(agrees.success && agrees.stdout.contains("agrees"), "{agrees:?}");
+
+    // One acknowledgement more than there was.
+    let mut text = fs::read_to_string(&record).unwrap();
+    let line = text.lines().last().expect("a line").to_owned();
+    text += &line;
+    fs::write(&record, text).unwrap();
+    let differs = against();
+    assert_eq!(differs.status, Some(1), "{differs:?}");
+    assert!(differs.stdout.contains("counts missing"), "{}", differs.stdout);
+}
+
+#[test]
+fn a_wrong_key_is_refused_and_nothing_is_called_acknowledged() {
+    let folder = DataFolder::new();
+    let _server = Server::start(&folder);
+    let url = format!("http://{}", folder.address());
+    let sent = run(&["send", "--url", &url, "--key", "nobodys", "--rate", "50", "--duration", "200ms"], &[]);
+    assert!(sent.stdout.contains("acknowledged  0 ") && sent.stdout.contains("answered 40"), "{sent:?}");
+}
