@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_with_those_that_are_known() {
-        let error = read("from=-1h&custmer=acme").unwrap_err().to_string();
-        assert!(error.contains("\"custmer\"") && error.contains("from, to, flag"), "{error}");
+        let error = read("from=-1h&client=acme").unwrap_err().to_string();
+        assert!(error.contains("\"client\"") && error.contains("from, to, flag"), "{error}");
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) struct Problem {
     #[schema(example = 400)]
     status: u16,
     /// What is wrong this time and what to do about it.
-    #[schema(example = "There is no parameter \"custmer\" here. Known are: from, to, customer.")]
+    #[schema(example = "There is no parameter \"client\" here. Known are: from, to, customer.")]
     detail: String,
     /// The parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]

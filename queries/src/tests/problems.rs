@@ -41,8 +41,8 @@ async fn what_is_not_served_is_a_problem_too() {
 async fn a_typo_in_a_parameter_is_refused_with_those_that_exist() {
     let bench = Bench::new();
     for path in ["/v1/usage", "/v1/flags", "/v1/reconcile"] {
-        let problem = bench.get(&format!("{path}?custmer=acme")).await.problem(400);
-        assert_eq!(problem["parameter"], "custmer");
+        let problem = bench.get(&format!("{path}?client=acme")).await.problem(400);
+        assert_eq!(problem["parameter"], "client");
         let known = problem["known_parameters"].as_array().unwrap();
         assert!(known.iter().any(|name| name == "customer"), "{problem}");
     }
