@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use flagmeter_model::{Slot, Timestamp};
+use flagmeter_model::{Slot, TimeRange, Timestamp};
 use serde_json::Value;
 
 use super::{record::Sent, tally::Fate};
@@ -15,6 +15,8 @@ use crate::{
 /// How long the server may take until the answer is complete.
 const COMPLETE_WITHIN: Duration = Duration::from_mins(2);
 const POLL_EVERY: Duration = Duration::from_millis(250);
+/// Rows of one answer, about: half of what a server gives by default.
+const ROWS_PER_ANSWER: usize = 50_000;
 /// Differences that are shown.
 const SHOWN_MAX: usize = 20;
 
@@ -68,46 +70,70 @@ fn differences(sent: &BTreeMap<String, Fate>, stored: &BTreeMap<String, u64>) ->
 
 async fn complete_answer(url: &Url, token: &str, sent: &Sent) -> Result<BTreeMap<String, u64>> {
     let mut connection = Connection::new(url.clone());
-    // Counts without a time of their own lie in the slot in which they arrived: look a little beyond.
-    let from = sent.range.from.floor_to(Slot::SECONDS).plus_seconds(-Slot::SECONDS);
-    let to = sent.range.to.ceil_to(Slot::SECONDS).plus_seconds(Slot::SECONDS);
-    let path = format!(
-        "/v1/usage?from={from}&to={to}&resolution=10s&group_by=flag&sdk={}&limit={}",
-        percent_encoded(&sent.sdk),
-        sent.flags.len().saturating_add(1),
-    );
-    let poll = async {
-        loop {
-            let body = connection.get(&path, Some(token)).await?;
-            let unreadable = |reason: String| Error::Http { url: format!("{url}{path}"), reason };
-            let answer: Value =
-                serde_json::from_slice(&body).map_err(|error| unreadable(error.to_string()))?;
-            let until = answer["complete_until"].as_str().and_then(|at| Timestamp::parse_rfc3339(at).ok());
-            if until.is_some_and(|until| until >= sent.range.to) {
-                return Ok(by_flag(&answer));
-            }
+    let complete = async {
+        while !ask(&mut connection, url, token, "/v1/usage?from=-1m").await?.is_complete_until(sent.range.to)
+        {
             tokio::time::sleep(POLL_EVERY).await;
         }
+        Ok(())
     };
-    tokio::time::timeout(COMPLETE_WITHIN, poll).await.unwrap_or_else(|_| {
+    tokio::time::timeout(COMPLETE_WITHIN, complete).await.unwrap_or_else(|_| {
         Err(Error::Http {
             url: url.to_string(),
             reason: format!("is not complete until {} within {} s", sent.range.to, COMPLETE_WITHIN.as_secs()),
         })
-    })
+    })?;
+    let mut sums = BTreeMap::new();
+    for piece in pieces(sent.range, sent.flags.len()) {
+        let path = format!(
+            "/v1/usage?from={}&to={}&resolution=10s&group_by=flag&sdk={}",
+            piece.from,
+            piece.to,
+            percent_encoded(&sent.sdk),
+        );
+        ask(&mut connection, url, token, &path).await?.add_to(&mut sums);
+    }
+    Ok(sums)
 }
 
-/// The sums by flag of an answer of `/v1/usage`.
-fn by_flag(answer: &Value) -> BTreeMap<String, u64> {
-    let mut sums = BTreeMap::new();
-    for row in answer["rows"].as_array().into_iter().flatten() {
-        let count = row["count"].as_u64().unwrap_or(0);
-        if let (Some(flag), true) = (row["flag"].as_str(), count > 0) {
-            let sum: &mut u64 = sums.entry(flag.to_owned()).or_default();
-            *sum = sum.saturating_add(count);
+/// The slots of a load, in pieces whose answers have at most about [`ROWS_PER_ANSWER`] rows.
+fn pieces(range: TimeRange, flags: usize) -> impl Iterator<Item = TimeRange> {
+    // Counts without a time of their own lie in the slot in which they arrived: look a little beyond.
+    let from = range.from.floor_to(Slot::SECONDS).plus_seconds(-Slot::SECONDS);
+    let to = range.to.ceil_to(Slot::SECONDS).plus_seconds(Slot::SECONDS);
+    let slots = i64::try_from(ROWS_PER_ANSWER / flags.max(1)).unwrap_or(i64::MAX).max(1);
+    let seconds = slots.saturating_mul(Slot::SECONDS);
+    std::iter::successors(Some(from), move |start| Some(start.plus_seconds(seconds)))
+        .take_while(move |start| *start < to)
+        .map(move |start| TimeRange::new(start, start.plus_seconds(seconds).min(to)))
+}
+
+/// What `/v1/usage` answered.
+struct Answer(Value);
+
+async fn ask(connection: &mut Connection, url: &Url, token: &str, path: &str) -> Result<Answer> {
+    let body = connection.get(path, Some(token)).await?;
+    let unreadable =
+        |error: serde_json::Error| Error::Http { url: format!("{url}{path}"), reason: error.to_string() };
+    serde_json::from_slice(&body).map(Answer).map_err(unreadable)
+}
+
+impl Answer {
+    fn is_complete_until(&self, time: Timestamp) -> bool {
+        let until = self.0["complete_until"].as_str().and_then(|at| Timestamp::parse_rfc3339(at).ok());
+        until.is_some_and(|until| until >= time)
+    }
+
+    /// Adds the counts to the sums by flag.
+    fn add_to(&self, sums: &mut BTreeMap<String, u64>) {
+        for row in self.0["rows"].as_array().into_iter().flatten() {
+            let count = row["count"].as_u64().unwrap_or(0);
+            if let (Some(flag), true) = (row["flag"].as_str(), count > 0) {
+                let sum: &mut u64 = sums.entry(flag.to_owned()).or_default();
+                *sum = sum.saturating_add(count);
+            }
         }
     }
-    sums
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -133,6 +159,16 @@ mod tests {
         assert!(told(5, 0, 5).is_empty() && told(5, 2, 5).is_empty() && told(5, 2, 7).is_empty());
         assert_eq!(told(5, 2, 4), ["a: 1 counts missing: 4 stored, 5 acknowledged"]);
         assert_eq!(told(5, 2, 8), ["a: 1 counts too many: 8 stored, 7 sent"]);
+    }
+
+    #[test]
+    fn a_long_load_of_many_flags_is_asked_for_in_pieces_that_touch() {
+        let at = |seconds| Timestamp::EPOCH.plus_seconds(seconds);
+        let load = TimeRange::new(at(1_003), at(1_599));
+        assert_eq!(pieces(load, 100).collect::<Vec<_>>(), [TimeRange::new(at(990), at(1_610))]);
+        let of_many = pieces(load, 1_000).collect::<Vec<_>>();
+        assert_eq!(of_many, [TimeRange::new(at(990), at(1_490)), TimeRange::new(at(1_490), at(1_610))]);
+        assert_eq!(pieces(load, 1_000_000).count(), 62);
     }
 
     #[test]
