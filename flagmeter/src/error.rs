@@ -20,6 +20,15 @@ pub(crate) enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A server works on the data folder that is to be audited.
+    #[error(
+        "the data folder {path} is in use: ask the server that uses it, with `flagmeter audit --url http://… \
+         --token …`"
+    )]
+    AuditInUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A newer program has written the data folder.
     #[error(
         "the data folder {path} has version {found:?}, which this program does not read (it reads {known}): \

@@ -68,10 +68,7 @@ async fn ask(url: &Url, token: &str, range: TimeRange) -> Result<Report> {
 async fn read_folder(settings: &SettingArgs, range: TimeRange, now: Timestamp) -> Result<Report> {
     let (config, _) = settings.load()?;
     let folder = Folder::take_existing(&config.data.path).map_err(|error| match error {
-        Error::FolderInUse { path } => Error::Usage(format!(
-            "the data folder {} is in use: ask the server itself, with `flagmeter audit --url http://… --token …`",
-            path.display()
-        )),
+        Error::FolderInUse { path } => Error::AuditInUse { path },
         other => other,
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -25,8 +25,8 @@ pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
         "give each its own port",
     )?;
     fits(
-        edge.late_max.saturating_add(RAW_MARGIN) <= retention.raw,
-        "edge.late_max",
+        edge.accepted_lateness.saturating_add(RAW_MARGIN) <= retention.raw,
+        "edge.accepted_lateness",
         "retention.raw",
         "raw points must be kept at least an hour longer than late counts are taken",
     )?;
@@ -43,9 +43,9 @@ pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
         "quarters must be kept at least as long as minutes",
     )?;
     fits(
-        edge.body_max <= edge.decompressed_max,
-        "edge.decompressed_max",
-        "edge.body_max",
+        edge.body_bytes_max <= edge.body_decompressed_bytes_max,
+        "edge.body_decompressed_bytes_max",
+        "edge.body_bytes_max",
         "a body may not be allowed to be larger than what it decompresses to",
     )
 }

@@ -56,7 +56,10 @@ impl SettingArgs {
     }
 
     /// [`load`](Self::load) with these environment variables.
-    fn load_from(&self, environment: impl Iterator<Item = (String, String)>) -> Result<(Config, Sources)> {
+    pub(crate) fn load_from(
+        &self,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<(Config, Sources)> {
         let mut sources = Sources::defaults();
         match &self.config {
             Some(path) => file::read(path, &mut sources)?,
@@ -163,8 +166,11 @@ mod tests {
 
     #[test]
     fn settings_that_contradict_each_other_are_told_with_both_names() {
-        let sentence = refused(&args(&["edge.late_max=8d"]), &[]);
-        assert!(sentence.contains("edge.late_max") && sentence.contains("retention.raw"), "{sentence}");
+        let sentence = refused(&args(&["edge.accepted_lateness=8d"]), &[]);
+        assert!(
+            sentence.contains("edge.accepted_lateness") && sentence.contains("retention.raw"),
+            "{sentence}"
+        );
         let sentence = refused(&args(&["retention.minute=1d"]), &[]);
         assert!(sentence.contains("retention.minute") && sentence.contains("retention.raw"), "{sentence}");
         let sentence = refused(&args(&["listen.metrics=127.0.0.1:8080"]), &[]);

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use flagmeter_edge::Ack;
 use flagmeter_model::NodeId;
 
 use super::{
@@ -112,28 +113,44 @@ settings! {
     edge: Edge {
         /// Number of this edge node, 0 to 1023: no two edges at a time may have the same.
         node: NodeId = "0",
+        /// What a 2xx promises: "disk", or "memory": then a crash loses some milliseconds of what was acknowledged.
+        ack: Ack = "disk",
         /// Oldest time that a count may name, back from its arrival. Raw points must be kept longer than this.
-        late_max: Duration = "6d",
+        accepted_lateness: Duration = "6d",
         /// Farthest time ahead of its arrival that a count may name.
-        future_max: Duration = "10m",
-        /// Largest body of a request as it arrives, compressed or not.
-        body_max: Size = "1MiB",
-        /// Largest body of a request after decompression.
-        decompressed_max: Size = "8MiB",
-        /// Series kept apart per environment; beyond it variants, then names, fold into "__other__".
-        series_max: usize = "100000",
-        /// Size of the journal at which requests are answered 503 until seals are handed on.
-        journal_max: Size = "1GiB",
+        accepted_ahead: Duration = "10m",
         /// How long an idempotency key is remembered.
-        idempotency_window: Duration = "1d",
+        idempotency_retention: Duration = "1d",
+        /// Idempotency keys that are remembered; beyond it the oldest are forgotten early, which is counted.
+        idempotency_keys_max: u64 = "10000000",
+        /// Size of the journal at which senders are asked to wait until seals are handed on.
+        journal_bytes_max: Size = "1GiB",
+        /// Largest body of a request as it arrives, compressed or not.
+        body_bytes_max: Size = "1MiB",
+        /// Largest body of a request after decompression.
+        body_decompressed_bytes_max: Size = "8MiB",
+        /// Largest sum of the bodies that are being read at the same time; small ones are not counted.
+        bodies_bytes_max: Size = "256MiB",
+        /// Longest time that a body may take to arrive.
+        body_timeout: Duration = "20s",
+        /// Entries that are taken of one request; the rest are rejected one by one.
+        entries_max: usize = "10000",
+        /// Series kept apart per environment; beyond it variants, then names, fold into "__other__".
+        series_per_environment_max: usize = "100000",
+        /// A series that was not counted for this long leaves the memory.
+        series_idle: Duration = "15m",
+        /// Points (series and slot) that wait for a seal; above it senders are asked to wait.
+        points_waiting_max: usize = "1000000",
+        /// Requests that wait for a commit; above it senders are asked to wait.
+        requests_waiting_max: usize = "16384",
     }
 
     /// The log between the edge and ingest.
     log: Log {
         /// Size at which it takes no more until ingest has caught up.
-        size_max: Size = "8GiB",
+        bytes_max: Size = "8GiB",
         /// How long a record is kept after it was stored: a store put back from a backup catches up from here.
-        keep_stored: Duration = "1h",
+        retain_committed: Duration = "1h",
     }
 
     /// The store of points and windows.
@@ -145,7 +162,7 @@ settings! {
     /// From the log into the store.
     ingest: Ingest {
         /// Bytes of log records that are stored in one step, about.
-        read_max: Size = "2MiB",
+        read_bytes_max: Size = "2MiB",
     }
 
     /// Rolling up: 1m, 15m, 1h.
@@ -170,8 +187,10 @@ settings! {
     queries: Queries {
         /// Rows in one answer; a question with more is refused and told how to ask for less.
         rows_max: usize = "200000",
-        /// How long a question may wait for the store.
-        timeout: Duration = "20s",
+        /// Questions that read the store at a time; further ones wait for their turn.
+        reads_max: usize = "16",
+        /// How long a question may wait for its turn and for the store.
+        read_timeout: Duration = "20s",
     }
 
     /// Stopping in order.

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use flagmeter_edge::Ack;
 use flagmeter_model::NodeId;
 
 /// A type that a setting can have. The error says how such a value is written.
@@ -101,8 +102,18 @@ impl Value for LogFormat {
     }
 }
 
-/// A whole number of things, at least one.
-impl Value for usize {
+impl Value for Ack {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "disk" => Ok(Self::Disk),
+            "memory" => Ok(Self::Memory),
+            _ => Err(r#"choose "disk" or "memory""#.into()),
+        }
+    }
+}
+
+/// A number of things, at least one.
+impl Value for u64 {
     const BARE: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -110,18 +121,20 @@ impl Value for usize {
     }
 }
 
-impl Value for u32 {
+/// A number of things in memory, at least one.
+impl Value for usize {
     const BARE: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "write a whole number from 1 up".into())
+        u64::parse(text)?.try_into().map_err(|_| "write a smaller number: memory has no room for it".into())
     }
 }
 
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit())?);
-    Some((number.parse().ok()?, unit.trim_start()))
+    // Nothing that is configured can be nothing: no time to wait is a busy loop, no room takes nothing.
+    Some((number.parse().ok().filter(|&number| number > 0)?, unit.trim_start()))
 }
 
 #[cfg(test)]
@@ -138,7 +151,8 @@ mod tests {
 
     #[test]
     fn what_is_ambiguous_or_too_large_is_refused() {
-        for text in ["", "7", "d", "-1d", "1.5h", "7 days", "99999999999999999999s", "18446744073709551615w"]
+        for text in
+            ["", "7", "d", "-1d", "1.5h", "7 days", "0s", "99999999999999999999s", "18446744073709551615w"]
         {
             assert!(Duration::parse(text).is_err(), "{text}");
         }

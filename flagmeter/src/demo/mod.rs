@@ -140,7 +140,7 @@ fn prepare(config: &Config, keep: bool) -> Result<(Folder, bool)> {
     let marker = path.join(MARKER);
     let used = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
     if used && !marker.exists() {
-        return Err(Error::Usage(format!(
+        return Err(Error::Config(format!(
             "{} is not a demo's folder and will not be emptied: choose another with --data",
             path.display()
         )));
@@ -205,12 +205,10 @@ async fn flow(server: &Server, live: &Live, clock: &dyn Clock, quit: &Cancellati
     while quit.run_until_cancelled(tokio::time::sleep(Duration::from_secs(1))).await.is_some() {
         let (now, state) = (live.seen(), server.store().state().await?);
         let stored = until_when(server, &state).map_or("nothing yet".to_owned(), |at| {
-            let behind = clock.now().millis_since(at).max(0) / 1_000;
-            format!("{} ({behind} s ago)", at.floor_to(1))
+            format!("{} s ago", clock.now().millis_since(at).max(0) / 1_000)
         });
         shown.show(&format!(
-            "{:>5} posts/s  {:>8} counts/s acknowledged  stored until {stored}  {} windows to roll up again  \
-             {} counts in all",
+            "{:>4} posts/s {:>7} counts/s acknowledged, stored until {stored}, {} dirty, {} in all",
             grouped(now.posts - before.posts),
             grouped(now.acknowledged - before.acknowledged),
             grouped(state.dirty),

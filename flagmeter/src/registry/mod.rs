@@ -138,10 +138,14 @@ pub(crate) fn check(path: &Path) -> Result<()> {
         .flat_map(|project| &project.environments)
         .map(|environment| environment.keys.len())
         .sum();
+    let counted =
+        |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     output::say(format!(
-        "ok: {} customers, {projects} projects, {} environments, {keys} keys",
-        customers.len(),
-        registry.environments().len(),
+        "ok: {}, {}, {}, {}",
+        counted(customers.len(), "customer"),
+        counted(projects, "project"),
+        counted(registry.environments().len(), "environment"),
+        counted(keys, "key"),
     ));
     Ok(())
 }

@@ -43,7 +43,7 @@ pub(crate) struct SendArgs {
     #[arg(long, default_value = "http://127.0.0.1:8080", env = "FLAGMETER_URL")]
     url: Url,
     /// Environment key; repeat it for several environments
-    #[arg(long, required = true, env = "FLAGMETER_KEY", value_name = "KEY")]
+    #[arg(long, required = true, env = "FLAGMETER_KEY", hide_env_values = true, value_name = "KEY")]
     key: Vec<String>,
     /// Which SDK to speak like
     #[arg(long, value_enum, default_value = "flagsmith-v1")]

@@ -15,13 +15,21 @@ pub(super) fn edge_config(
 ) -> flagmeter_edge::Config {
     let edge = &config.edge;
     flagmeter_edge::Config {
-        accepted_lateness: edge.late_max,
-        accepted_ahead: edge.future_max,
-        idempotency_retention: edge.idempotency_window,
-        journal_bytes_max: edge.journal_max.0,
-        body_bytes_max: edge.body_max.bytes(),
-        body_decompressed_bytes_max: edge.decompressed_max.bytes(),
-        series_per_environment_max: edge.series_max,
+        ack: edge.ack,
+        accepted_lateness: edge.accepted_lateness,
+        accepted_ahead: edge.accepted_ahead,
+        idempotency_retention: edge.idempotency_retention,
+        idempotency_keys_max: edge.idempotency_keys_max,
+        journal_bytes_max: edge.journal_bytes_max.0,
+        body_bytes_max: edge.body_bytes_max.bytes(),
+        body_decompressed_bytes_max: edge.body_decompressed_bytes_max.bytes(),
+        bodies_bytes_max: edge.bodies_bytes_max.bytes(),
+        body_timeout: edge.body_timeout,
+        entries_max: edge.entries_max,
+        series_per_environment_max: edge.series_per_environment_max,
+        series_idle: edge.series_idle,
+        points_waiting_max: edge.points_waiting_max,
+        requests_waiting_max: edge.requests_waiting_max,
         covers_from,
         ..flagmeter_edge::Config::new(edge.node, folder.journal())
     }
@@ -39,8 +47,8 @@ pub(super) fn listener_bounds(config: &Config) -> Bounds {
 /// The embedded log's.
 pub(super) fn log_config(config: &Config, folder: &Folder) -> flagmeter_log::embedded::Config {
     flagmeter_log::embedded::Config {
-        bytes_max: config.log.size_max.0,
-        retain_committed: config.log.keep_stored,
+        bytes_max: config.log.bytes_max.0,
+        retain_committed: config.log.retain_committed,
         ..flagmeter_log::embedded::Config::at(folder.log())
     }
 }
@@ -57,7 +65,7 @@ pub(crate) fn store_config(config: &Config, folder: &Folder) -> flagmeter_store:
 /// Ingest's.
 pub(super) fn ingest_config(config: &Config) -> flagmeter_ingest::Config {
     flagmeter_ingest::Config {
-        read_bytes_max: config.ingest.read_max.bytes(),
+        read_bytes_max: config.ingest.read_bytes_max.bytes(),
         drain_max: config.shutdown.drain_max,
         ..flagmeter_ingest::Config::default()
     }
@@ -82,11 +90,37 @@ pub(super) fn downsampler_config(config: &Config) -> flagmeter_downsampler::Conf
 pub(super) fn queries_config(config: &Config) -> flagmeter_queries::Config {
     flagmeter_queries::Config {
         rows_max: config.queries.rows_max,
-        read_timeout: config.queries.timeout,
+        reads_max: config.queries.reads_max,
+        read_timeout: config.queries.read_timeout,
         ..flagmeter_queries::Config::default()
     }
 }
 
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use flagmeter_model::NodeId;
+
+    use super::*;
+    use crate::config::SettingArgs;
+
+    #[test]
+    fn what_is_printed_as_default_is_what_the_stages_call_their_default() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::take(temp.path()).unwrap();
+        let (config, _) = SettingArgs::default().load_from(std::iter::empty()).unwrap();
+        let same = |ours: &dyn std::fmt::Debug, theirs: &dyn std::fmt::Debug| {
+            assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+        };
+        let node = NodeId::new(0).unwrap();
+        same(&edge_config(&config, &folder, None), &flagmeter_edge::Config::new(node, folder.journal()));
+        same(&log_config(&config, &folder), &flagmeter_log::embedded::Config::at(folder.log()));
+        same(&store_config(&config, &folder), &flagmeter_store::embedded::Config::new(folder.store()));
+        same(&ingest_config(&config), &flagmeter_ingest::Config::default());
+        same(&downsampler_config(&config), &flagmeter_downsampler::Config::default());
+        same(&queries_config(&config), &flagmeter_queries::Config::default());
+    }
 }
