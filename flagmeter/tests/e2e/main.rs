@@ -4,6 +4,7 @@
 
 mod demo;
 mod http;
+mod kill;
 mod late;
 mod registry;
 mod send;
