@@ -148,6 +148,24 @@ async fn a_late_count_waits_while_its_window_is_marked_and_is_found_when_the_mar
 }
 
 #[tokio::test]
+async fn what_retention_took_is_not_missed() {
+    let mut bench = Bench::new();
+    bench.write(&ten(0)).await;
+    bench.roll().await;
+    let days = 10 * 86_400;
+    bench.clock.advance(days);
+    bench.write(&ten(days)).await;
+    bench.roll().await;
+    let floors = bench.store.state().await.unwrap().floors;
+    let start = Some(Timestamp::from_seconds_clamped(START));
+    assert!(floors.minute < start && start < floors.raw, "{floors:?}");
+    let report = bench.audit().await;
+    assert!(report.agrees(), "{report:?}");
+    // The old count is compared in quarters and hours only, the new one in minutes, too.
+    assert_eq!(report.windows, 1 + 2 + 2);
+}
+
+#[tokio::test]
 async fn counts_without_a_fate_are_found() {
     let mut bench = Bench::new();
     bench.write(&[(Meter::Evaluations, "a", 0, 10), (Meter::Received, "counts.v1", 0, 12)]).await;

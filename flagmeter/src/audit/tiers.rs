@@ -122,8 +122,13 @@ async fn compare_chunk(
         known = Some(stays);
     }
     let marks = store.marks(pair.coarse, chunk.to, MARKS_MAX).await?;
+    let floor = store.state().await?.floors.of(pair.fine);
     let mut waiting = BTreeSet::new();
     for difference in known.into_iter().flatten() {
+        // Retention has gone on while we looked.
+        if floor.is_some_and(|floor| difference.start < floor) {
+            continue;
+        }
         if is_marked(&marks, environment, Window::containing(pair.coarse, difference.start)) {
             waiting.insert(difference.start);
             continue;
