@@ -22,7 +22,7 @@ const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Pages in the write-ahead log before it is checkpointed.
 const WAL_PAGES: i64 = 4_000;
 /// Page cache of the writer, and of each reader, in KiB.
-const CACHE_KIB: i64 = 32 * 1024;
+const CACHE_KIB: i64 = 8 * 1024;
 /// Distinct statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 
