@@ -17,10 +17,11 @@ fn what_each_door_acknowledges_is_there_to_the_last_count() {
     let _server = Server::start(&folder);
     // All at once: each load knows its own counts by the name it gives itself.
     thread::scope(|scope| {
-        for door in ["flagsmith-v1", "flagsmith-v2", "counts"] {
+        for (door, flags) in [("flagsmith-v1", "100"), ("flagsmith-v2", "100"), ("counts", "4000")] {
             let folder = &folder;
             scope.spawn(move || {
-                let sent = send(folder, &["--door", door, "--compare"]);
+                // More flags than one answer of the API tells apart.
+                let sent = send(folder, &["--door", door, "--flags", flags, "--entries", "50", "--compare"]);
                 assert!(sent.success, "{door}: {sent:?}");
                 assert!(sent.stdout.contains("agrees: ") && sent.stdout.contains("p99.9"), "{}", sent.stdout);
             });
