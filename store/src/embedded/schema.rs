@@ -21,8 +21,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Pages in the write-ahead log before it is checkpointed.
 const WAL_PAGES: i64 = 4_000;
-/// Page cache of the writer, and of each reader, in KiB.
-const CACHE_KIB: i64 = 8 * 1024;
+/// Page cache of the writer, and of each reader, in KiB: small, because blocks are read once and the file system
+/// caches as well.
+const CACHE_KIB: i64 = 2 * 1024;
 /// Distinct statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 
