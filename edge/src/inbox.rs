@@ -99,7 +99,7 @@ pub(crate) enum Order {
     Abandon,
     /// Let the journal's file grow by no more than this many pages; `None` lifts the limit.
     #[cfg(test)]
-    LimitPages { more: Option<i64> },
+    LimitPages { more: Option<i64>, done: oneshot::Sender<()> },
 }
 
 #[derive(Debug, Default)]

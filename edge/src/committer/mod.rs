@@ -146,7 +146,10 @@ impl Committer {
                     }
                     Order::Abandon => return,
                     #[cfg(test)]
-                    Order::LimitPages { more } => self.journal.limit_pages(more),
+                    Order::LimitPages { more, done } => {
+                        self.journal.limit_pages(more);
+                        let _ = done.send(());
+                    }
                 }
             }
             self.show();

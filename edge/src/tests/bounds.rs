@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use flagmeter_model::Meter;
 
 use super::harness::{Rig, assert_every_count_has_a_fate, sums};
-use crate::{Ack, inbox::Order};
+use crate::Ack;
 
 /// A body of a thousand counts that takes some room, also when it is compressed.
 fn wide(tag: u64) -> String {
@@ -42,7 +42,7 @@ async fn a_full_journal_asks_senders_to_wait_and_keeps_what_was_acknowledged() {
 async fn a_full_disk_acknowledges_nothing_and_recovers() {
     let rig = Rig::new();
     rig.flagsmith("key-1", r#"{"f":1}"#).await;
-    rig.edge.order(Order::LimitPages { more: Some(0) });
+    rig.limit_pages(Some(0)).await;
     let mut taken = 1;
     let refused = loop {
         let answer = rig.flagsmith("key-1", wide(taken)).await;
@@ -55,7 +55,7 @@ async fn a_full_disk_acknowledges_nothing_and_recovers() {
     assert_eq!((refused.status.as_u16(), refused.reason().as_str()), (503, "disk_failed"));
     assert!(refused.headers.contains_key("retry-after"));
     assert!(rig.metric("commit_failures_total", &[]) >= 1);
-    rig.edge.order(Order::LimitPages { more: None });
+    rig.limit_pages(None).await;
     assert_eq!(rig.flagsmith("key-1", r#"{"f":1}"#).await.status, StatusCode::OK);
     let batches = rig.drained().await;
     assert_eq!(sums(&batches)[&Meter::Evaluations], taken + 1, "neither lost nor half-written");
@@ -66,11 +66,11 @@ async fn a_full_disk_acknowledges_nothing_and_recovers() {
 async fn a_seal_that_cannot_be_written_is_made_again_with_all_that_it_had() {
     let rig = Rig::new();
     rig.flagsmith("key-1", wide(0)).await;
-    rig.edge.order(Order::LimitPages { more: Some(0) });
+    rig.limit_pages(Some(0)).await;
     let error = rig.edge.seal(false).await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
     assert_eq!(rig.metric("seal_failures_total", &[]), 1);
-    rig.edge.order(Order::LimitPages { more: None });
+    rig.limit_pages(None).await;
     assert_eq!(sums(&rig.drained().await)[&Meter::Evaluations], 1_000);
 }
 
@@ -88,10 +88,10 @@ async fn answers_from_memory_are_counted_all_the_same_and_what_is_lost_is_told()
     let rig = Rig::with(|config| config.ack = Ack::Memory);
     assert_eq!(rig.flagsmith("key-1", r#"{"f":2}"#).await.status, StatusCode::OK);
     rig.seal().await;
-    rig.edge.order(Order::LimitPages { more: Some(0) });
+    rig.limit_pages(Some(0)).await;
     assert_eq!(rig.flagsmith("key-1", wide(1)).await.status, StatusCode::OK);
     let _ = rig.edge.seal(false).await;
     assert_eq!(rig.metric("memory_lost_total", &[]), 1_000);
-    rig.edge.order(Order::LimitPages { more: None });
+    rig.limit_pages(None).await;
     assert_eq!(sums(&rig.drained().await)[&Meter::Evaluations], 2);
 }

@@ -231,6 +231,14 @@ impl Rig {
         waiting.through
     }
 
+    /// Limits how far the journal's file may grow. Done when it returns: the committer takes requests before
+    /// orders that wait with them.
+    pub(super) async fn limit_pages(&self, more: Option<i64>) {
+        let (done, answer) = oneshot::channel();
+        self.edge.order(Order::LimitPages { more, done });
+        answer.await.unwrap();
+    }
+
     /// Everything that was ever committed here, as a store would hold it.
     pub(super) async fn drained(&self) -> Vec<Batch> {
         self.clock.advance(1);
