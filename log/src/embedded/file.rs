@@ -67,6 +67,7 @@ pub(super) fn open(config: &Config, clock: &dyn Clock) -> Result<OpenedFile, Str
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(path, OpenFlags::empty())?;
     connection.pragma_update(None, "query_only", true)?;
+    connection.pragma_update(None, "cache_size", -512)?;
     Ok(connection)
 }
 
@@ -110,7 +111,7 @@ pub(super) fn prepare(
     identify(connection)?;
     connection
         .execute_batch(
-            "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
+            "PRAGMA page_size = 8192; PRAGMA cache_size = -512; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;",
         )
         .and_then(|()| connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate))

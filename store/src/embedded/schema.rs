@@ -23,7 +23,7 @@ const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 const WAL_PAGES: i64 = 4_000;
 /// Page cache of the writer, and of each reader, in KiB: small, because blocks are read once and the file system
 /// caches as well.
-const CACHE_KIB: i64 = 2 * 1024;
+const CACHE_KIB: i64 = 1024;
 /// Distinct statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 
