@@ -9,7 +9,6 @@ mod history;
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -22,12 +21,12 @@ use tokio_util::sync::CancellationToken;
 use self::fleet::Fleet;
 use crate::{
     Error, Result,
-    config::{Config, SettingArgs},
+    config::Config,
     http::Url,
     output::{self, LiveLine, grouped},
     send::{Live, Seen},
     serve::{
-        Server, Start,
+        ServeArgs, Server, Start,
         folder::{Folder, registry_file, write_whole},
         start_logging,
     },
@@ -54,27 +53,17 @@ pub(crate) struct DemoArgs {
     /// How lively the fleet is: posts of SDKs a second
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: u32,
-    /// Address of the SDKs' doors, the API and the web page
-    #[arg(long, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
-    /// Address of /metrics and /healthz
-    #[arg(long, value_name = "ADDRESS")]
-    metrics: Option<SocketAddr>,
     #[command(flatten)]
-    settings: SettingArgs,
+    serve: ServeArgs,
 }
 
 impl DemoArgs {
     fn load(&self) -> Result<Config> {
-        let mut settings = self.settings.clone();
-        settings.data.get_or_insert_with(|| PathBuf::from(FOLDER));
-        if let Some(address) = self.listen {
-            settings.say("--listen", "listen.http", address.to_string());
-        }
-        if let Some(address) = self.metrics {
-            settings.say("--metrics", "listen.metrics", address.to_string());
-        }
-        let (mut config, sources) = settings.load()?;
+        let mut serve = self.serve.clone();
+        serve.settings.data.get_or_insert_with(|| PathBuf::from(FOLDER));
+        let (mut config, sources) = serve.load()?;
+        // A demo writes its registry: that is never the file that another configuration names.
+        config.registry.file = PathBuf::new();
         // Log lines would break the live line, unless somebody asks for them.
         if sources.is_default("logging.level") {
             config.logging.level = "error".into();
@@ -234,31 +223,51 @@ fn addresses(url: &str, token: &str, took: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
 
-    fn config(path: &Path) -> Config {
-        let args = SettingArgs { data: Some(path.to_owned()), ..SettingArgs::default() };
-        args.load().unwrap().0
+    /// With `more` on the command line.
+    fn config(path: &Path, more: &[&str]) -> Config {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            demo: DemoArgs,
+        }
+        let data = ["demo", "--data", path.to_str().unwrap()];
+        Command::parse_from(data.iter().chain(more)).demo.load().unwrap()
+    }
+
+    #[test]
+    fn a_registry_that_is_configured_is_left_alone() {
+        let temp = tempfile::tempdir().unwrap();
+        let (path, configured) = (temp.path().join("demo"), temp.path().join("registry.toml"));
+        fs::write(&configured, "# precious\n").unwrap();
+        let setting = format!("registry.file={}", configured.display());
+        let config = config(&path, &["--set", &setting]);
+        prepare(&config, false).unwrap();
+        assert_eq!(fs::read_to_string(&configured).unwrap(), "# precious\n");
+        assert!(path.join("registry.toml").exists());
     }
 
     #[test]
     fn only_a_demos_own_folder_is_emptied() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("demo");
-        let (folder, fresh) = prepare(&config(&path), false).unwrap();
+        let (folder, fresh) = prepare(&config(&path, &[]), false).unwrap();
         assert!(fresh);
         drop(folder);
         fs::write(path.join("store.sqlite"), "old").unwrap();
-        let (folder, fresh) = prepare(&config(&path), true).unwrap();
+        let (folder, fresh) = prepare(&config(&path, &[]), true).unwrap();
         assert!(!fresh && path.join("store.sqlite").exists(), "kept");
         drop(folder);
-        prepare(&config(&path), false).unwrap();
+        prepare(&config(&path, &[]), false).unwrap();
         assert!(!path.join("store.sqlite").exists(), "emptied");
 
         let other = temp.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("precious"), "").unwrap();
-        let error = prepare(&config(&other), false).unwrap_err();
+        let error = prepare(&config(&other, &[]), false).unwrap_err();
         assert!(error.to_string().contains("not a demo's folder"), "{error}");
         assert!(other.join("precious").exists());
     }
