@@ -178,16 +178,18 @@ impl Stages {
     ) where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let (stop, broken) = (CancellationToken::new(), self.broken.clone());
+        let stop = CancellationToken::new();
         let work = run(stop.clone());
-        let told = stop.clone();
+        let (told, broken) = (stop.clone(), self.broken.clone().drop_guard());
         let task = self.tasks.spawn(async move {
+            // Dropped by a panic as well: a stage that is gone is noticed however it went.
+            let broken = broken;
             let ended = work.await;
-            if !told.is_cancelled() {
-                broken.cancel();
-                return ended.and(Err(Error::StageEnded(name)));
+            if told.is_cancelled() {
+                broken.disarm();
+                return ended;
             }
-            ended
+            ended.and(Err(Error::StageEnded(name)))
         });
         self.started.push(Stage { name, stopping, stop, task });
     }
@@ -275,5 +277,38 @@ impl fmt::Debug for Server {
             .field("http", &self.http)
             .field("metrics", &self.metrics)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Starts one stage; whether its end is noticed, and what it ends with.
+    async fn end_of<F>(told: bool, run: impl FnOnce(CancellationToken) -> F) -> (bool, Option<Result<()>>)
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let mut stages = Stages::default();
+        stages.start("a stage", None, run);
+        let stage = stages.started.remove(0);
+        if told {
+            stage.stop.cancel();
+        }
+        let ended = stage.task.await.ok();
+        (stages.broken.is_cancelled(), ended)
+    }
+
+    #[tokio::test]
+    async fn a_stage_that_ends_by_itself_is_noticed_also_when_it_panics() {
+        let panics = end_of(false, |_| async { panic!("on purpose") }).await;
+        assert!(matches!(panics, (true, None)), "{panics:?}");
+        let returns = end_of(false, |_| async { Ok(()) }).await;
+        assert!(matches!(returns, (true, Some(Err(Error::StageEnded(_))))), "{returns:?}");
+        let told = end_of(true, |stop| async move {
+            stop.cancelled().await;
+            Ok(())
+        });
+        assert!(matches!(told.await, (false, Some(Ok(())))));
     }
 }
