@@ -87,7 +87,7 @@ fn question(app: &App, asked: &Asked, trend: &Trend, page: &Page) -> Question {
         let scope = scope.narrowed_to(each(|key| &key.customer), each(|key| &key.project), names);
         (scope, vec![Dimension::Customer, Dimension::Project, Dimension::Name])
     };
-    let cells_per_group = 2 * trend.buckets.max(1);
+    let cells_per_group = (trend.edges.len() - 1).max(1);
     Question {
         meter: Meter::Evaluations,
         edges: trend.edges.clone(),

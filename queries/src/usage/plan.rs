@@ -137,8 +137,14 @@ impl Asked {
         };
         let edges = resolution.edges(self.zone, self.range, config.buckets_max).ok_or_else(too_many)?;
         let buckets = edges.len() - 1;
-        let (edges, previous) =
-            if self.compares { (before(resolution, self.zone, edges)?, buckets) } else { (edges, 0) };
+        let (edges, previous) = if self.compares {
+            let all = before(resolution, self.zone, &edges).ok_or_else(|| {
+                Error::parameter(name::FROM, "There is no such range before it: time begins in 1970.")
+            })?;
+            (all, buckets)
+        } else {
+            (edges, 0)
+        };
         let cells_per_group = edges.len() - 1;
         let groups_max = if self.limit.is_some() {
             config.groups_ranked_max.min(config.cells_max / cells_per_group)
@@ -179,14 +185,12 @@ impl Plan {
     }
 }
 
-/// Puts as many buckets before the edges as there are between them.
-pub(crate) fn before(resolution: Resolution, zone: Tz, edges: Vec<Timestamp>) -> Result<Vec<Timestamp>> {
-    let first = edges.first().copied().unwrap_or_default();
-    let mut all = resolution.edges_before(zone, first, edges.len() - 1).ok_or_else(|| {
-        Error::parameter(name::FROM, "There is no such range before it: time begins in 1970.")
-    })?;
-    all.extend(edges.into_iter().skip(1));
-    Ok(all)
+/// The edges with as many buckets before them as there are between them; `None` if those would begin before 1970.
+pub(crate) fn before(resolution: Resolution, zone: Tz, edges: &[Timestamp]) -> Option<Vec<Timestamp>> {
+    let (first, rest) = edges.split_first()?;
+    let mut all = resolution.edges_before(zone, *first, rest.len())?;
+    all.extend(rest);
+    Some(all)
 }
 
 /// The resolution that gives 60 to 200 buckets, or comes nearest to it, among those that are still kept at the
