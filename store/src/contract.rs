@@ -16,7 +16,7 @@ use crate::{
 pub trait Store: Send + Sync + 'static {
     // Ingest.
 
-    /// Stores raw points, nodes' progress, dead letters and log positions.
+    /// Stores raw points, nodes' progress, the number of partitions, dead letters and log positions.
     ///
     /// Points overwrite themselves by their identity. Per (partition, node), progress is stored after the
     /// points, and never moves back: a repeat of an older record changes nothing. A point whose minute ends at

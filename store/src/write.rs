@@ -46,6 +46,8 @@ pub struct Write {
     pub dead_letters: Vec<DeadLetter>,
     /// Per partition of the log, the offset of the next record that is wanted after this step.
     pub positions: BTreeMap<u32, u64>,
+    /// How many partitions the log has; 0 where that is not known.
+    pub partitions: u32,
 }
 
 /// What became of a [`Write`].
@@ -177,6 +179,8 @@ pub struct Retained {
 pub struct State {
     /// How far each node has got in each partition.
     pub progress: Vec<NodeProgress>,
+    /// How many partitions the log has: the most that a [`Write`] has told; 0 where none has.
+    pub partitions: u32,
     /// When at least one node was there to receive.
     pub covered: Spans,
     /// How far the tiers are rolled up.

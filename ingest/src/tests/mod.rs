@@ -26,6 +26,7 @@ async fn everything_in_the_log_is_in_the_store_when_a_stopped_run_returns() {
     world.drain(config()).await.unwrap();
     assert_eq!(world.stored().await, world.sent());
     assert_eq!(world.lag().await, 0);
+    assert_eq!(world.store.state().await.unwrap().partitions, 2);
     assert_eq!(world.metric("flagmeter_ingest_records_total"), 30);
     assert_eq!(world.metric("flagmeter_ingest_points_total"), 30);
     assert_eq!(world.metric("flagmeter_ingest_lag_records"), 0);

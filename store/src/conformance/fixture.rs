@@ -153,7 +153,7 @@ pub fn write_of(seals: &[Seal]) -> Result<Arc<Write>> {
         let next = positions.entry(record.partition).or_default();
         *next = record.offset.saturating_add(1).max(*next);
     }
-    Ok(Arc::new(Write { batches, dead_letters: Vec::new(), positions }))
+    Ok(Arc::new(Write { batches, positions, ..Write::default() }))
 }
 
 /// Writes these seals in one step.

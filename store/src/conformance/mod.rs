@@ -78,6 +78,8 @@ macro_rules! store_conformance {
                 a_farewell_holds_until_the_node_is_heard_again,
                 covered_spans_become_one_where_they_touch,
                 positions_are_kept_with_the_points,
+                the_most_partitions_that_were_told_are_kept,
+                a_partition_that_was_not_read_holds_the_answers_open,
             }
             retaining {
                 floors_stop_at_what_is_not_rolled_up,

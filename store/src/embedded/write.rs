@@ -41,6 +41,10 @@ pub(super) fn write(writer: &mut Writer, write: &Write) -> Result<Written> {
             put_dead_letter(tx, letter)?;
         }
         points.mark(tx, memory, &mut written)?;
+        if write.partitions > memory.standing.partitions {
+            memory.standing.partitions = write.partitions;
+            memory.standing.store(tx)?;
+        }
         memory.interner.store_seen(tx)?;
         memory.progress.store(tx, &write.positions)?;
         Ok(written)

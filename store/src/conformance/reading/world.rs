@@ -125,7 +125,7 @@ impl<H: Harness> World<H> {
         if record.offset == self.sent.len() as u64 {
             self.sent.push(record.clone());
         }
-        self.store.write(Arc::new(Write { batches: vec![record], dead_letters: Vec::new(), positions })).await
+        self.store.write(Arc::new(Write { batches: vec![record], positions, ..Write::default() })).await
     }
 
     pub(super) fn records(&self) -> usize {
