@@ -107,6 +107,7 @@ pub(super) struct Bench {
     pub(super) store: Arc<dyn Store>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) edges: Arc<Edges>,
+    pub(super) clock: ManualClock,
     pub(super) metrics: prometheus::Registry,
     /// A token of each role.
     pub(super) operator: String,
@@ -144,18 +145,39 @@ impl Bench {
             (token(Role::Operator), token(Role::Billing), token(Role::Customer(name("acme"))));
         let edges = Arc::new(Edges::default());
         let metrics = prometheus::Registry::new();
+        let seals = AtomicU64::new(1);
+        let clock = clock.clone();
+        let router = Router::new();
+        let over = Self {
+            router,
+            store,
+            tokens,
+            edges,
+            clock,
+            metrics,
+            operator,
+            billing,
+            acme,
+            seals,
+            _folder: folder,
+        };
+        over.with(config)
+    }
+
+    /// The same with other bounds, and its metrics anew.
+    pub(super) fn with(self, config: Config) -> Self {
+        let metrics = prometheus::Registry::new();
         let router = router(Parts {
             config,
-            store: Arc::clone(&store),
-            tokens: Arc::clone(&tokens),
+            store: Arc::clone(&self.store),
+            tokens: Arc::clone(&self.tokens),
             registry: watch::channel(Arc::new(Registry::parse(REGISTRY).unwrap())).1,
-            in_flight: Some(Arc::clone(&edges) as Arc<dyn InFlight>),
-            clock: Arc::new(clock.clone()),
+            in_flight: Some(Arc::clone(&self.edges) as Arc<dyn InFlight>),
+            clock: Arc::new(self.clock.clone()),
             metrics: &metrics,
         })
         .unwrap();
-        let seals = AtomicU64::new(1);
-        Self { router, store, tokens, edges, metrics, operator, billing, acme, seals, _folder: folder }
+        Self { router, metrics, ..self }
     }
 
     /// Node 1 was there from `from` to `to`, and counted this.

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, Uri, header};
 use chrono_tz::Tz;
 use flagmeter_model::{Meter, Tier, TimeRange, Timestamp};
-use flagmeter_store::{Dimension, Floors};
+use flagmeter_store::{Dimension, Error as StoreError, Floors};
 
 use crate::{
     Config, Error, Result,
@@ -82,7 +82,9 @@ pub(super) struct Plan {
     pub(super) group_by: Vec<Dimension>,
     pub(super) limit: Option<usize>,
     pub(super) format: Format,
+    /// Groups that are added up at most.
     groups_max: usize,
+    rows_max: usize,
 }
 
 /// Reads the parameters, and keeps them to what `principal` may read.
@@ -145,12 +147,8 @@ impl Asked {
         } else {
             (edges, 0)
         };
+        let groups_max = if self.limit.is_some() { config.groups_ranked_max } else { config.groups_max };
         let cells_per_group = edges.len() - 1;
-        let groups_max = if self.limit.is_some() {
-            config.groups_ranked_max.min(config.cells_max / cells_per_group)
-        } else {
-            config.groups_max.min(config.rows_max / buckets)
-        };
         Ok(Plan {
             meter: self.meter,
             zone: self.zone,
@@ -159,9 +157,10 @@ impl Asked {
             previous,
             scope: self.scope,
             group_by: self.group_by,
-            limit: self.limit.map(|limit| limit.min(config.rows_max / buckets)),
+            limit: self.limit,
             format: self.format,
-            groups_max: groups_max.max(1),
+            groups_max: groups_max.min(config.cells_max / cells_per_group).max(1),
+            rows_max: config.rows_max,
         })
     }
 }
@@ -176,6 +175,41 @@ impl Plan {
             group_by: self.group_by.clone(),
             groups_max: self.groups_max,
         }
+    }
+
+    /// Refuses an answer of so many groups if it has too many rows. How many groups there are is known only when
+    /// they are counted.
+    pub(super) fn check_rows(&self, groups: usize) -> Result<()> {
+        let buckets = self.edges.len() - 1 - self.previous;
+        if groups.saturating_mul(buckets) <= self.rows_max {
+            return Ok(());
+        }
+        let fitting = self.rows_max / buckets;
+        let fewer = match (self.group_by.is_empty() || fitting == 0, self.limit) {
+            (true, _) => String::new(),
+            (_, None) => format!(
+                ", for the top groups with limit= (at most {fitting} fit, the rest added up among them), for fewer \
+                 with a filter, or for fewer dimensions in group_by"
+            ),
+            (_, Some(_)) => {
+                format!(", or for fewer groups (at most {fitting} fit, the rest added up among them)")
+            }
+        };
+        Err(Error::TooMuch(format!(
+            "{groups} groups in {buckets} buckets are more than {} rows. Ask for a shorter range or a coarser \
+             resolution{fewer}.",
+            self.rows_max
+        )))
+    }
+
+    /// Says how to ask for less where the store says that there is too much.
+    pub(super) fn narrower(&self, error: Error) -> Error {
+        let Error::Store(StoreError::TooMany { max, .. }) = error else { return error };
+        let top = if self.limit.is_none() { "for the top groups with limit=, " } else { "" };
+        Error::TooMuch(format!(
+            "There are more than {max} groups to add up. Ask {top}for fewer with a filter, for fewer dimensions in \
+             group_by, for a shorter range or a coarser resolution."
+        ))
     }
 
     /// The range of the answer: what was asked for, rounded outward to whole buckets.

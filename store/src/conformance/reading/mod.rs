@@ -183,8 +183,9 @@ pub async fn what_cannot_be_answered_is_refused<H: Harness>() -> Result<()> {
     let world = two_hours::<H>().await?;
     let by_name = Read { group_by: vec![Dimension::Name], ..question([0, HOUR]) };
     world.assert_answer(&Read { groups_max: 3, ..by_name.clone() }).await?;
+    let error = world.store.read(&Read { groups_max: 2, ..by_name.clone() }).await.err();
+    assert!(matches!(error, Some(Error::TooMany { max: 2, .. })), "refused with {error:?}");
     let refused = [
-        Read { groups_max: 2, ..by_name.clone() },
         Read { axis: Axis::Totals, ..by_name },
         Read { axis: Axis::Totals, ..question([0, 10]) },
         Read { tiers: TierChoice::Only(Tier::Hour), ..question([0, 1_800]) },
