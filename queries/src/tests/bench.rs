@@ -23,7 +23,7 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use prometheus::proto::{LabelPair, MetricFamily};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tower::ServiceExt as _;
 
 use crate::{
@@ -93,11 +93,16 @@ fn after_start(at: Timestamp) -> i64 {
 
 /// What the edges say they have received.
 #[derive(Default)]
-pub(super) struct Edges(pub(super) Mutex<BTreeMap<Environment, u64>>);
+pub(super) struct Edges {
+    pub(super) received: Mutex<BTreeMap<Environment, u64>>,
+    /// Told whenever they are asked.
+    pub(super) asked: Notify,
+}
 
 impl InFlight for Edges {
     fn received(&self) -> BTreeMap<Environment, u64> {
-        self.0.lock().clone()
+        self.asked.notify_waiters();
+        self.received.lock().clone()
     }
 }
 
