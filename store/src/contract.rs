@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A store. Every call is safe to repeat, and safe to be cut off: what it did stays, the rest is done by the
-/// next one.
+/// next one. A read that is cut off ends soon, and does not keep later ones waiting.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     // Ingest.

@@ -47,7 +47,7 @@ use crate::{
 pub struct Config {
     /// The file. Beside it stand `-wal`, `-shm` and `.lock`. Its folder must exist.
     pub path: PathBuf,
-    /// Reads at a time, at least 1; further ones wait.
+    /// Reads at a time, at least 1; further ones wait. The state and the marks have a reader besides.
     pub readers: usize,
     /// A node unheard of for longer than this, by the log's time, is missing.
     pub node_timeout_ms: i64,
@@ -93,15 +93,15 @@ impl Store for EmbeddedStore {
     }
 
     async fn positions(&self) -> Result<Option<BTreeMap<u32, u64>>> {
-        self.connections.read(|connection| progress::positions(connection).map(Some)).await
+        self.connections.look(|connection| progress::positions(connection).map(Some)).await
     }
 
     async fn state(&self) -> Result<State> {
-        self.connections.read(state::state).await
+        self.connections.look(state::state).await
     }
 
     async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {
-        self.connections.read(move |connection| marks::first(connection, tier, until, limit)).await
+        self.connections.look(move |connection| marks::first(connection, tier, until, limit)).await
     }
 
     async fn announce(&self, until: Timestamp) -> Result<()> {
