@@ -17,6 +17,30 @@ pub struct Positioned {
     pub batch: Batch,
 }
 
+/// A node tells its times by its own clock, which may have been ahead; the log's clock bounds what is believed.
+impl Positioned {
+    /// The node's watermark, but no later than the record was appended: what it receives from then on is not in.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        self.batch.watermark.map(|at| at.min(self.appended_at))
+    }
+
+    /// When the node was there to receive: up to [`watermark`](Self::watermark). `heard_at` is when its newest
+    /// record before this one was appended in the partition.
+    ///
+    /// A node whose clock is ahead says that it is there from a time that is still to come. It was there all the
+    /// same: since it was last heard, if that is no longer ago than what is a break and no outage.
+    pub fn covers(&self, heard_at: Option<Timestamp>, node_timeout_ms: i64) -> Option<TimeRange> {
+        let to = self.watermark()?;
+        let is_ahead = self.batch.covers_from > self.appended_at;
+        let from = if is_ahead {
+            heard_at.filter(|&heard_at| to.millis_since(heard_at) <= node_timeout_ms)?
+        } else {
+            self.batch.covers_from
+        };
+        Some(TimeRange::new(from, to)).filter(|range| !range.is_empty())
+    }
+}
+
 /// A record, or a part of one, that could not be stored; kept with its bytes. Its identity is (partition,
 /// offset): written again it replaces itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -136,7 +136,7 @@ impl Store for ModelStore {
             }
             let key = (positioned.partition, batch.node);
             let before = kept.progress.get(&key).copied();
-            let watermark = batch.watermark.max(before.map(|(_, before)| before.watermark));
+            let watermark = positioned.watermark().max(before.map(|(_, before)| before.watermark));
             if let Some(watermark) = watermark
                 && before.is_none_or(|(offset, _)| offset < positioned.offset)
             {

@@ -210,6 +210,18 @@ async fn late_points_and_points_past_retention_are_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_nodes_clock_that_is_ahead_is_told() {
+    let world = World::new(1);
+    world.append(0, &seal(90), ContentEncoding::Zstd).await;
+    world.drain(config()).await.unwrap();
+    assert_eq!(world.metric("flagmeter_ingest_clock_ahead_seconds"), 90);
+    world.clock.advance(100);
+    world.append(0, &seal(91), ContentEncoding::Zstd).await;
+    world.drain(config()).await.unwrap();
+    assert_eq!(world.metric("flagmeter_ingest_clock_ahead_seconds"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stall_is_told_while_it_lasts() {
     let world = World::new(1);
     world.append(0, &seal(1), ContentEncoding::Zstd).await;

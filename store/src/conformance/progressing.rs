@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use flagmeter_model::{Meter, NodeProgress, TimeRange};
 
 use super::{
-    Harness,
-    fixture::{Seal, at, environment, flag, node, range, write},
+    Harness, NODE_TIMEOUT_MS,
+    fixture::{HOUR, Seal, at, environment, flag, node, range, write},
 };
 use crate::{Axis, Filter, Read, Result, Store, TierChoice, Write};
 
@@ -107,6 +107,41 @@ pub async fn covered_spans_become_one_where_they_touch<H: Harness>() -> Result<(
     // An older seal may cover what no other did: a journal that was moved hands on late.
     write(&*harness.store(), &[Seal::new(1, 1)?.covering(45, 60)]).await?;
     assert_eq!(spans(&harness).await?, [range(0, 70)]);
+    Ok(())
+}
+
+/// A watermark from the future, and the time it claims to cover, are taken up to when the record was appended: what
+/// comes after may be an outage.
+pub async fn a_clock_that_is_ahead_promises_nothing_to_come<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    let store = harness.store();
+    write(&*store, &[Seal::new(1, 1)?.covering(0, 10)]).await?;
+    write(&*store, &[Seal::new(1, 2)?.covering(10, 10 + HOUR).heard(11)]).await?;
+    assert_eq!(only(&*store).await?.watermark, at(11));
+    // Back with its right time, the node repeats the watermark that it has claimed.
+    write(&*store, &[Seal::new(1, 3)?.covering(10 + HOUR, 10 + HOUR).heard(12)]).await?;
+    assert_eq!(only(&*store).await?.watermark, at(12));
+    assert_eq!(store.state().await?.covered.iter().collect::<Vec<_>>(), [range(0, 12)]);
+    // A node that is new and ahead has not been there yet.
+    write(&*store, &[Seal::new(2, 1)?.place(0, 4).covering(HOUR, HOUR).heard(20)]).await?;
+    let state = store.state().await?;
+    assert_eq!(state.covered.iter().collect::<Vec<_>>(), [range(0, 12)]);
+    assert_eq!(state.progress[1].watermark, at(20));
+    Ok(())
+}
+
+/// A clock that is always ahead leaves no holes in the time in which its node was there, but for outages.
+pub async fn a_node_whose_clock_is_ahead_was_there_all_the_same<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    let store = harness.store();
+    let longest = NODE_TIMEOUT_MS / 1_000;
+    let heard = [1, 2, 3, 3 + longest, 4 + 2 * longest, 5 + 2 * longest];
+    for (seq, heard) in (1..).zip(heard) {
+        let ahead = heard + 1_000;
+        write(&*store, &[Seal::new(1, seq)?.covering(ahead - 1, ahead).heard(heard)]).await?;
+    }
+    let covered: Vec<_> = store.state().await?.covered.iter().collect();
+    assert_eq!(covered, [range(1, 3 + longest), range(4 + 2 * longest, 5 + 2 * longest)]);
     Ok(())
 }
 

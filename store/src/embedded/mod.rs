@@ -67,6 +67,7 @@ pub struct EmbeddedStore {
     connections: Connections,
     path: PathBuf,
     node_timeout_ms: i64,
+    clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for EmbeddedStore {
@@ -80,9 +81,9 @@ impl EmbeddedStore {
     /// when it is of a newer version, damaged, read-only or not ours; nothing is changed then.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
         let connections = Connections::open(&config.path, config.readers, |connection| {
-            Writer::new(connection, clock, config.series_cached_max)
+            Writer::new(connection, Arc::clone(&clock), &config)
         })?;
-        Ok(Self { connections, path: config.path, node_timeout_ms: config.node_timeout_ms })
+        Ok(Self { connections, path: config.path, node_timeout_ms: config.node_timeout_ms, clock })
     }
 }
 
@@ -137,8 +138,8 @@ impl Store for EmbeddedStore {
     }
 
     async fn read(&self, read: &Read) -> Result<Answer> {
-        let (read, node_timeout_ms) = (read.clone(), self.node_timeout_ms);
-        self.connections.read(move |connection| read::read(connection, &read, node_timeout_ms)).await
+        let (read, node_timeout_ms, now) = (read.clone(), self.node_timeout_ms, self.clock.now());
+        self.connections.read(move |connection| read::read(connection, &read, node_timeout_ms, now)).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<ScanRow>> {

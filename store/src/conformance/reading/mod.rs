@@ -242,6 +242,19 @@ pub async fn missing_nodes_are_shown<H: Harness>() -> Result<()> {
     Ok(())
 }
 
+/// Whatever the log says the time is, what is still to come is not complete.
+pub async fn nothing_is_complete_beyond_the_stores_clock<H: Harness>() -> Result<()> {
+    let mut world = World::<H>::new().await?;
+    world.send(1, (0, HOUR), []).await?;
+    let question = question([0, 600, HOUR]);
+    assert_eq!(world.assert_answer(&question).await?.states, [RowState::Complete; 2]);
+    world.harness.clock().set(at(619));
+    let answer = world.assert_answer(&question).await?;
+    assert_eq!(answer.complete_until, Some(at(610)));
+    assert_eq!(answer.states, [RowState::Complete, RowState::Open]);
+    Ok(())
+}
+
 /// Where the tier that a bucket needs is gone, the bucket is unknown and nothing is rounded.
 pub async fn what_retention_took_is_not_rounded<H: Harness>() -> Result<()> {
     let mut world = World::<H>::new().await?;
