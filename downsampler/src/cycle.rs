@@ -102,7 +102,7 @@ impl Cycle {
 
     fn finish(&mut self, config: &Config) -> CycleReport {
         let state = self.state.take().unwrap_or_default();
-        let low_watermark = low_watermark(&state.progress, config.node_timeout_ms);
+        let low_watermark = low_watermark(&state.progress, state.partitions, config.node_timeout_ms);
         CycleReport { low_watermark, state, ..std::mem::take(&mut self.report) }
     }
 

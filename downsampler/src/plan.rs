@@ -94,7 +94,8 @@ pub(crate) fn marks_due(tier: Tier, state: &State) -> Option<Timestamp> {
 /// ahead must not make everything after it late. They are announced in the pieces in which they are rolled up,
 /// so that a point that comes in before its piece needs no mark.
 fn announce(state: &State, config: &Config, now: Timestamp) -> Plan {
-    let Some(low) = low_watermark(&state.progress, config.node_timeout_ms).at else { return Plan::default() };
+    let low = low_watermark(&state.progress, state.partitions, config.node_timeout_ms);
+    let Some(low) = low.at else { return Plan::default() };
     let due = low.min(now).floor_to(Tier::Minute.seconds());
     let piece = config.bounds.seconds(Tier::Minute);
     let until = beginning(Tier::Minute, state).map_or(due, |from| due.min(from.plus_seconds(piece)));

@@ -20,7 +20,8 @@ const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// How often a long catch-up is spoken of, in seconds.
 const PROGRESS_SECONDS: i64 = 10;
-/// How far the low watermark may lie ahead of our clock before that is spoken of, in seconds.
+/// How far the low watermark, which never passes the log's time, may lie ahead of our clock before that is spoken of,
+/// in seconds.
 const AHEAD_SECONDS_MAX: i64 = 60;
 
 /// A downsampler over one store. Several of them, in one process or in many, do no harm.
@@ -138,7 +139,7 @@ impl Told {
         if ahead > AHEAD_SECONDS_MAX && !self.ahead {
             warn!(
                 seconds = ahead,
-                "the edges' clocks are ahead of this machine's: windows wait until this one has caught up"
+                "the log's clock is ahead of this machine's: windows wait until this one has caught up"
             );
         }
         self.ahead = ahead > AHEAD_SECONDS_MAX;

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread::JoinHandle,
 };
 
@@ -76,6 +79,7 @@ impl Edge {
             inbox: Inbox::new(config.requests_waiting_max, INBOX_BYTES_MAX),
             received: Mutex::default(),
             full: AtomicBool::new(false),
+            waiting_bytes: AtomicU64::new(0),
         });
         let committer = Committer::open(
             shared.clone(),
@@ -108,6 +112,12 @@ impl Edge {
     pub fn received(&self) -> BTreeMap<Environment, u64> {
         let received = self.shared.received.lock();
         received.iter().map(|(environment, &count)| (Environment::clone(environment), count)).collect()
+    }
+
+    /// Bytes of counts and records that wait in the journal, or that the log has taken and that are still to be
+    /// deleted: 0 is left by an edge that stopped in order, and nothing else.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.shared.waiting_bytes.load(Ordering::Relaxed)
     }
 
     /// Seals once a second and hands on, until `stop`. Then it takes no more requests, seals with a farewell,

@@ -19,10 +19,10 @@ pub(crate) struct Step {
     pub(crate) oldest: Timestamp,
 }
 
-/// Gathers what was decoded, in order. `None` for nothing.
-pub(crate) fn aggregate(decoded: Vec<Decoded>, now: Timestamp) -> Option<Step> {
+/// Gathers what was decoded, in order, of a log of so many partitions. `None` for nothing.
+pub(crate) fn aggregate(decoded: Vec<Decoded>, partitions: u32, now: Timestamp) -> Option<Step> {
     let oldest = decoded.iter().map(|decoded| decoded.record.appended_at).min()?;
-    let mut write = Write::default();
+    let mut write = Write { partitions, ..Write::default() };
     let mut payloads = Vec::with_capacity(decoded.len());
     for Decoded { record, batch } in decoded {
         let next = record.offset.saturating_add(1);
@@ -64,6 +64,7 @@ pub(crate) fn split(step: Step, error: &Error, now: Timestamp) -> Option<(Step, 
         batches: write.batches.split_off(middle),
         dead_letters: Vec::new(),
         positions: std::mem::take(&mut write.positions),
+        partitions: write.partitions,
     };
     let second_payloads = payloads.split_off(middle);
     let mut positions: BTreeMap<u32, u64> = BTreeMap::new();
@@ -142,7 +143,7 @@ mod tests {
         #[test]
         fn a_step_holds_every_record_once_and_its_positions_come_after_them(decoded in decoded()) {
             let mut expected: Vec<_> = decoded.iter().map(|it| (it.record.partition, it.record.offset)).collect();
-            let Some(step) = aggregate(decoded, Timestamp::EPOCH) else {
+            let Some(step) = aggregate(decoded, 3, Timestamp::EPOCH) else {
                 prop_assert!(expected.is_empty());
                 return Ok(());
             };
@@ -164,10 +165,11 @@ mod tests {
         #[test]
         fn splitting_finds_exactly_the_refused_records(decoded in decoded(), refused in prop::collection::hash_set((0..3_u32, 0..60_u64), 0..20)) {
             let all: Vec<_> = decoded.iter().map(|it| (it.record.partition, it.record.offset, it.batch.is_ok())).collect();
-            let mut steps: Vec<Step> = aggregate(decoded, Timestamp::EPOCH).into_iter().collect();
+            let mut steps: Vec<Step> = aggregate(decoded, 3, Timestamp::EPOCH).into_iter().collect();
             let (mut written, mut dead) = (Vec::new(), BTreeMap::new());
             while let Some(step) = steps.pop() {
                 prop_assert_eq!(step.write.batches.len(), step.payloads.len());
+                prop_assert_eq!(step.write.partitions, 3);
                 if step.write.batches.iter().any(|it| refused.contains(&(it.partition, it.offset))) {
                     let (first, second) = split(step, &Error::Overflow, Timestamp::EPOCH).unwrap();
                     steps.extend(second);

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) lag_records: IntGauge,
     pub(crate) lag_seconds: Gauge,
     pub(crate) stalled: IntGauge,
+    pub(crate) clock_ahead_seconds: IntGauge,
 }
 
 impl Metrics {
@@ -75,6 +76,10 @@ impl Metrics {
                 )?,
             )?,
             stalled: gauge("flagmeter_ingest_stalled", "1 while records wait and nothing is stored")?,
+            clock_ahead_seconds: gauge(
+                "flagmeter_ingest_clock_ahead_seconds",
+                "How far the clock of a node was ahead of the log's: the most in the last step",
+            )?,
         })
     }
 }

@@ -54,7 +54,7 @@ impl<'a> Pipeline<'a> {
             let (written, decoded) = tokio::join!(write(&self, pending), decode(&self, records));
             written?;
             let (decoded, rest) = decoded?;
-            pending = aggregate(decoded, self.clock.now());
+            pending = aggregate(decoded, consumer.partitions(), self.clock.now());
             records = rest;
             if let Some(positions) = positions {
                 commit.commit(&self, consumer, &positions).await?;

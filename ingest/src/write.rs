@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use flagmeter_store::{Error as StoreError, Write, Written};
+use flagmeter_store::{Error as StoreError, Positioned, Write, Written};
 
 use crate::{
     Result,
     aggregate::{Step, split},
     pipeline::Pipeline,
 };
+
+/// How far a node's clock may be ahead of the log's before that is spoken of, in seconds.
+const AHEAD_SECONDS_MAX: i64 = 60;
 
 /// Writes a step until the store has all of it. A value that the store refuses is searched for by halves, so that
 /// one record cannot hold up all others: it goes to the dead letters.
@@ -31,6 +34,21 @@ pub(crate) async fn write(pipeline: &Pipeline<'_>, step: Option<Step>) -> Result
     Ok(())
 }
 
+/// Says so, once, when a node's clock is ahead: its counts stand in slots that are still to come.
+fn tell_of_clocks(pipeline: &Pipeline<'_>, write: &Write) {
+    let ahead = |record: &Positioned| record.batch.sealed_at.millis_since(record.appended_at) / 1_000;
+    let Some(farthest) = write.batches.iter().max_by_key(|record| ahead(record)) else { return };
+    let (seconds, gauge) = (ahead(farthest).max(0), &pipeline.metrics.clock_ahead_seconds);
+    if seconds > AHEAD_SECONDS_MAX && gauge.get() <= AHEAD_SECONDS_MAX {
+        tracing::warn!(
+            node = %farthest.batch.node,
+            seconds,
+            "the clock of an edge node is ahead of the log's: set it right, its counts are in the future"
+        );
+    }
+    gauge.set(seconds);
+}
+
 async fn write_one(pipeline: &Pipeline<'_>, write: &Arc<Write>) -> Result<Written, StoreError> {
     let mut patience = pipeline.patience("write");
     loop {
@@ -51,6 +69,7 @@ fn tell(pipeline: &Pipeline<'_>, write: &Write, written: &Written) {
     metrics.points.inc_by(written.points);
     metrics.late_marks.inc_by(written.dirty);
     metrics.past_retention.inc_by(written.past_retention);
+    tell_of_clocks(pipeline, write);
     for letter in &write.dead_letters {
         metrics.dead_letters.with_label_values(&[&letter.reason]).inc();
         tracing::warn!(

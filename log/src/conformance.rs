@@ -44,6 +44,7 @@ pub trait Harness: Sized + Send + Sync {
 macro_rules! log_conformance {
     ($harness:ty) => {
         $crate::log_conformance! { $harness:
+            both_ends_know_how_many_partitions_there_are,
             records_come_in_the_order_of_their_appends,
             an_append_is_there_whole_or_not_at_all,
             an_append_to_a_missing_partition_leaves_nothing,
@@ -114,6 +115,19 @@ fn after(records: &[Record]) -> Positions {
 async fn append(producer: &dyn Producer, partition: Partition, numbers: std::ops::Range<u32>) -> Result<()> {
     for number in numbers {
         producer.append(vec![record(partition, number.to_string())]).await?;
+    }
+    Ok(())
+}
+
+/// The reader must know which partitions it has not heard of yet: also of those in which nothing was ever written.
+pub async fn both_ends_know_how_many_partitions_there_are<H: Harness>() -> Result<()> {
+    for partitions in [1, 3] {
+        let mut log = H::new(partitions).await?;
+        for _ in 0..2 {
+            assert_eq!(log.producer().await?.partitions(), partitions);
+            assert_eq!(log.consumer().await?.partitions(), partitions);
+            log.reopen().await?;
+        }
     }
     Ok(())
 }

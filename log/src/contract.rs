@@ -50,6 +50,9 @@ pub trait Producer: Send + Sync + 'static {
 /// The reading end. It owns its partitions while it lives.
 #[async_trait]
 pub trait Consumer: Send + 'static {
+    /// How many partitions the log has, those of other consumers included: at least 1. It may grow.
+    fn partitions(&self) -> u32;
+
     /// The next records, in order within each partition: as many as are there, up to about `bytes_max` of
     /// payload (at least one record if there is any). Waits up to `wait` for the first; none after that.
     async fn read(&mut self, bytes_max: usize, wait: Duration) -> Result<Vec<Record>>;

@@ -1,6 +1,6 @@
 //! Until when is everything in?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{NodeId, Timestamp};
 
@@ -31,7 +31,8 @@ pub struct MissingNode {
 /// Until when everything is in, and who was not asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LowWatermark {
-    /// Every live node has handed on all that it received before this time. `None` before the first seal.
+    /// Every live node has handed on all that it received before this time. `None` before the first seal, and
+    /// while a partition was not read in which a node that is there must have records.
     pub at: Option<Timestamp>,
     /// Nodes left out because they are silent, in the order of their numbers.
     pub missing: Vec<MissingNode>,
@@ -44,7 +45,13 @@ pub struct LowWatermark {
 /// hour does not make every node look missing, and the last node standing holds the windows open instead of
 /// letting an outage look like zero. When no node is live, the farthest farewell counts: nodes that stopped in
 /// good order have handed on everything.
-pub fn low_watermark(progress: &[NodeProgress], node_timeout_ms: i64) -> LowWatermark {
+///
+/// Every seal has a record in every partition. So a node that was heard in one of the `partitions` of the log has
+/// records in the others as well, and until they are read nothing is known to be in. Only in a partition that has
+/// been read further than the node's last record anywhere, by more than `node_timeout_ms`, is nothing waited for:
+/// there the partition is younger than the node. `partitions` is 0 where the number is not known; then
+/// nothing is waited for.
+pub fn low_watermark(progress: &[NodeProgress], partitions: u32, node_timeout_ms: i64) -> LowWatermark {
     let mut newest: BTreeMap<u32, Timestamp> = BTreeMap::new();
     for at in progress {
         let seen = newest.entry(at.partition).or_insert(at.heard_at);
@@ -56,7 +63,12 @@ pub fn low_watermark(progress: &[NodeProgress], node_timeout_ms: i64) -> LowWate
     let mut live: Option<Timestamp> = None;
     let mut stopped: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
     let mut missing: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
+    let mut there: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
     for at in progress {
+        if at.farewell || !silent(at) {
+            let heard = there.entry(at.node).or_insert(at.heard_at);
+            *heard = at.heard_at.max(*heard);
+        }
         let into = if at.farewell {
             &mut stopped
         } else if silent(at) {
@@ -68,8 +80,16 @@ pub fn low_watermark(progress: &[NodeProgress], node_timeout_ms: i64) -> LowWate
         let since = into.entry(at.node).or_insert(at.watermark);
         *since = at.watermark.min(*since);
     }
+    let heard: BTreeSet<(NodeId, u32)> = progress.iter().map(|at| (at.node, at.partition)).collect();
+    let is_awaited = |(&node, last): (&NodeId, &Timestamp)| {
+        (0..partitions).any(|partition| {
+            !heard.contains(&(node, partition))
+                && newest.get(&partition).is_none_or(|newest| newest.millis_since(*last) <= node_timeout_ms)
+        })
+    };
+    let all_are_heard = !there.iter().any(is_awaited);
     LowWatermark {
-        at: live.or_else(|| stopped.values().max().copied()),
+        at: live.or_else(|| stopped.values().max().copied()).filter(|_| all_are_heard),
         missing: missing.into_iter().map(|(node, since)| MissingNode { node, since }).collect(),
     }
 }

@@ -57,6 +57,11 @@ impl Known {
             .unwrap_or(Self::Unknown)
     }
 
+    /// Whether all that came so far is counted, so that a growth against another such range means something.
+    pub(crate) const fn is_comparable(self) -> bool {
+        matches!(self, Self::Complete | Self::Open)
+    }
+
     /// Its name in the API.
     pub(crate) const fn name(self) -> &'static str {
         match self {

@@ -46,7 +46,7 @@ const fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "This token may not read that"),
         Error::ParameterUnknown { .. } => (StatusCode::BAD_REQUEST, "parameter-unknown", "Unknown parameter"),
         Error::Parameter { .. } => (StatusCode::BAD_REQUEST, "parameter-invalid", "Invalid parameter"),
-        Error::TooMuch(_) | Error::Store(StoreError::Unanswerable(_)) => {
+        Error::TooMuch(_) | Error::Store(StoreError::Unanswerable(_) | StoreError::TooMany { .. }) => {
             (StatusCode::UNPROCESSABLE_ENTITY, "too-much", "The answer would be too large")
         }
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Nothing is served here"),

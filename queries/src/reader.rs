@@ -3,7 +3,9 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use flagmeter_model::{Meter, Timestamp};
-use flagmeter_store::{Answer, Axis, Dimension, Read, SeriesSeen, State, Store, TierChoice};
+use flagmeter_store::{
+    Answer, Axis, Dimension, Error as StoreError, Read, SeriesSeen, State, Store, TierChoice,
+};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{Config, Error, Result, access::Scoped, metrics::Metrics};
@@ -84,7 +86,7 @@ impl Reader {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 // A question that is too large is the asker's error, not the store's.
-                if !matches!(error, flagmeter_store::Error::Unanswerable(_)) {
+                if !matches!(error, StoreError::Unanswerable(_) | StoreError::TooMany { .. }) {
                     self.metrics.store_failed(error.is_retryable());
                 }
                 Err(error.into())

@@ -51,7 +51,7 @@ fn decoded(group: &[Vec<u8>], first: usize) -> Result<Arc<Write>, ModelError> {
         })
         .collect::<Result<Vec<_>, ModelError>>()?;
     let positions = [(0, (first + group.len()) as u64)].into();
-    Ok(Arc::new(Write { batches, dead_letters: Vec::new(), positions }))
+    Ok(Arc::new(Write { batches, positions, ..Write::default() }))
 }
 
 fn decode_aside((number, group): (usize, Vec<Vec<u8>>)) -> JoinHandle<Result<Arc<Write>, ModelError>> {

@@ -11,15 +11,17 @@ use crate::{
 };
 
 /// A store. Every call is safe to repeat, and safe to be cut off: what it did stays, the rest is done by the
-/// next one.
+/// next one. A read that is cut off ends soon, and does not keep later ones waiting.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     // Ingest.
 
-    /// Stores raw points, nodes' progress, dead letters and log positions.
+    /// Stores raw points, nodes' progress, the number of partitions, dead letters and log positions.
     ///
     /// Points overwrite themselves by their identity. Per (partition, node), progress is stored after the
-    /// points, and never moves back: a repeat of an older record changes nothing. A point whose minute ends at
+    /// points, and never moves back: a repeat of an older record changes nothing. No node's watermark passes the
+    /// log's time ([`Positioned::watermark`](crate::Positioned::watermark)), nor does the time in which it was there
+    /// ([`Positioned::covers`](crate::Positioned::covers)). A point whose minute ends at
     /// or before the announced minute frontier marks (environment, minute) dirty: either the roll-up that was
     /// announced sees the point, or the point sees the announcement. When this returns, it is durable.
     /// Shared, not taken: whoever repeats a write repeats the very same one.
@@ -63,7 +65,7 @@ pub trait Store: Send + Sync + 'static {
 
     // Queries.
 
-    /// Answers a question from one snapshot.
+    /// Answers a question from one snapshot. Nothing is complete beyond the store's own clock.
     async fn read(&self, read: &Read) -> Result<Answer>;
 
     /// Every window of a tier as it is kept: for audits.

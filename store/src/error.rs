@@ -17,6 +17,14 @@ pub enum Error {
     /// The question cannot be answered as it is put.
     #[error("{0}")]
     Unanswerable(String),
+    /// The answer would hold more than whoever asked allows.
+    #[error("the answer has more than {max} {what}: narrow the filter, or ask for less")]
+    TooMany {
+        /// What there are too many of.
+        what: &'static str,
+        /// How many were allowed.
+        max: usize,
+    },
     /// A value that the model refuses, in what is stored or asked.
     #[error(transparent)]
     Model(#[from] flagmeter_model::Error),

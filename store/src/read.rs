@@ -105,8 +105,7 @@ pub struct Read {
     pub tiers: TierChoice,
     /// Which axis may answer.
     pub axis: Axis,
-    /// Groups at most; a read that would answer with more is [`Unanswerable`](crate::Error::Unanswerable),
-    /// before it grows beyond it.
+    /// Groups at most; a read that would answer with more is [`TooMany`](crate::Error::TooMany), before it grows beyond it.
     pub groups_max: usize,
 }
 

@@ -17,6 +17,30 @@ pub struct Positioned {
     pub batch: Batch,
 }
 
+/// A node tells its times by its own clock, which may have been ahead; the log's clock bounds what is believed.
+impl Positioned {
+    /// The node's watermark, but no later than the record was appended: what it receives from then on is not in.
+    pub fn watermark(&self) -> Option<Timestamp> {
+        self.batch.watermark.map(|at| at.min(self.appended_at))
+    }
+
+    /// When the node was there to receive: up to [`watermark`](Self::watermark). `heard_at` is when its newest
+    /// record before this one was appended in the partition.
+    ///
+    /// A node whose clock is ahead says that it is there from a time that is still to come. It was there all the
+    /// same: since it was last heard, if that is no longer ago than what is a break and no outage.
+    pub fn covers(&self, heard_at: Option<Timestamp>, node_timeout_ms: i64) -> Option<TimeRange> {
+        let to = self.watermark()?;
+        let is_ahead = self.batch.covers_from > self.appended_at;
+        let from = if is_ahead {
+            heard_at.filter(|&heard_at| to.millis_since(heard_at) <= node_timeout_ms)?
+        } else {
+            self.batch.covers_from
+        };
+        Some(TimeRange::new(from, to)).filter(|range| !range.is_empty())
+    }
+}
+
 /// A record, or a part of one, that could not be stored; kept with its bytes. Its identity is (partition,
 /// offset): written again it replaces itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +70,8 @@ pub struct Write {
     pub dead_letters: Vec<DeadLetter>,
     /// Per partition of the log, the offset of the next record that is wanted after this step.
     pub positions: BTreeMap<u32, u64>,
+    /// How many partitions the log has; 0 where that is not known.
+    pub partitions: u32,
 }
 
 /// What became of a [`Write`].
@@ -177,6 +203,8 @@ pub struct Retained {
 pub struct State {
     /// How far each node has got in each partition.
     pub progress: Vec<NodeProgress>,
+    /// How many partitions the log has: the most that a [`Write`] has told; 0 where none has.
+    pub partitions: u32,
     /// When at least one node was there to receive.
     pub covered: Spans,
     /// How far the tiers are rolled up.

@@ -133,6 +133,14 @@ fn minutes_are_rolled_up_as_far_as_they_are_announced_and_then_called_whole() {
 }
 
 #[test]
+fn nothing_is_announced_before_every_partition_was_read() {
+    let mut state = State { partitions: 2, ..state() };
+    assert_eq!(steps(Phase::Announce, &state), []);
+    state.progress.push(node(1, 1, "12:06:30", "12:07:31"));
+    assert_eq!(steps(Phase::Announce, &state), announce("12:06"));
+}
+
+#[test]
 fn the_first_time_minutes_begin_with_the_first_raw_point_as_read_after_the_announcement() {
     let mut state = State { frontiers: Frontiers::default(), ..state() };
     state.raw_first = Some(at("11:59"));

@@ -20,7 +20,7 @@ async fn settled() -> (Arc<ModelStore>, World, ManualClock) {
     (store, world, clock)
 }
 
-/// A count of half an hour before the frontier gets through.
+/// A count of three hours ago, when hours were whole already, gets through.
 async fn come_late(world: &mut World) {
     let count = Action::Count { node: 0, environment: 0, series: 1, age_seconds: 3 * 3_600, count: 7 };
     for action in [count, Action::Seal { node: 0 }] {

@@ -22,6 +22,7 @@ struct Kept {
     raw: BTreeMap<PointKey, u64>,
     windows: BTreeMap<(Tier, Environment, Timestamp), Series>,
     progress: BTreeMap<(u32, NodeId), (u64, NodeProgress)>,
+    partitions: u32,
     frontiers: Frontiers,
     floors: Floors,
     marks: BTreeMap<(Window, Environment), u64>,
@@ -49,6 +50,7 @@ impl Kept {
         let first = |tier| self.marks.keys().map(|(window, _)| window).filter(|w| w.tier() == tier).min();
         State {
             progress: self.progress.values().map(|(_, progress)| *progress).collect(),
+            partitions: self.partitions,
             frontiers: self.frontiers,
             floors: self.floors,
             raw_first: self.raw.keys().map(|key| key.2.start().floor_to(60)).min(),
@@ -111,6 +113,7 @@ impl Store for ModelStore {
     async fn write(&self, write: Arc<Write>) -> Result<Written> {
         let mut kept = self.0.lock();
         let mut written = Written::default();
+        kept.partitions = kept.partitions.max(write.partitions);
         for positioned in &write.batches {
             let batch = &positioned.batch;
             for (environment, (series, slot, count)) in batch
@@ -133,7 +136,7 @@ impl Store for ModelStore {
             }
             let key = (positioned.partition, batch.node);
             let before = kept.progress.get(&key).copied();
-            let watermark = batch.watermark.max(before.map(|(_, before)| before.watermark));
+            let watermark = positioned.watermark().max(before.map(|(_, before)| before.watermark));
             if let Some(watermark) = watermark
                 && before.is_none_or(|(offset, _)| offset < positioned.offset)
             {

@@ -240,7 +240,7 @@ impl World {
             }
         }
         let positions = BTreeMap::from([(record.partition, record.offset + 1)]);
-        let write = Write { batches: vec![record], dead_letters: Vec::new(), positions };
+        let write = Write { batches: vec![record], positions, partitions: PARTITIONS, ..Write::default() };
         self.store.write(Arc::new(write)).await.expect("the write");
     }
 

@@ -11,7 +11,7 @@ mod tally;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) received: Mutex<HashMap<Arc<Environment>, u64, RandomState>>,
     /// Too much waits: requests need not even be read.
     pub(crate) full: AtomicBool,
+    /// Bytes of counts and records that wait in the journal.
+    pub(crate) waiting_bytes: AtomicU64,
 }
 
 /// The committer.
@@ -277,6 +279,7 @@ impl Committer {
     /// Shows how full the journal is.
     fn show(&self) {
         self.shared.full.store(self.is_full(), Ordering::Relaxed);
+        self.shared.waiting_bytes.store(self.journal.bytes(), Ordering::Relaxed);
         self.metrics.journal_bytes.set(signed(self.journal.bytes()));
         self.metrics.outbox_records.set(signed(self.journal.outbox_records()));
         self.metrics.marks.set(signed(self.journal.marks()));

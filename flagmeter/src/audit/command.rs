@@ -12,7 +12,7 @@ use crate::{
     http::{Connection, Url},
     output::{self, LiveLine, grouped},
     send::{Sent, compare},
-    serve::{folder::Folder, received, store_config},
+    serve::{arrived, folder::Folder, store_config},
 };
 
 /// What `flagmeter audit` is asked for.
@@ -73,11 +73,11 @@ async fn read_folder(settings: &SettingArgs, range: TimeRange, now: Timestamp) -
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Arc::new(EmbeddedStore::open(store_config(&config, &folder), Arc::clone(&clock))?);
-    let received = received(&config, &folder, clock)?;
+    let arrived = arrived(&config, &folder, clock).await?;
     let mut line = LiveLine::new();
     let audit = Audit { store, range, now };
     let report = audit
-        .run(|| received.clone(), |done, all| line.show(&format!("environments compared: {done} of {all}")))
+        .run(|| arrived.clone(), |done, all| line.show(&format!("environments compared: {done} of {all}")))
         .await;
     line.end();
     Ok(report?)
@@ -117,7 +117,11 @@ fn tell(report: &Report) -> Result<()> {
         grouped(report.waiting)
     );
     if report.agrees() {
-        output::say(format!("agrees: raw = 1m = 15m = 1h = totals, and every count has a fate: {compared}"));
+        let fates = match report.in_dead_letters {
+            0 => "every count has a fate".to_owned(),
+            counts => format!("every count has a fate but for {} among the dead letters", grouped(counts)),
+        };
+        output::say(format!("agrees: raw = 1m = 15m = 1h = totals, and {fates}: {compared}"));
         return Ok(());
     }
     output::say(format!("compared {compared}"));

@@ -1,19 +1,22 @@
-//! Promise 6: received = stored + duplicate + rejected, and what is in flight besides.
+//! Promise 6: received = stored + duplicate + rejected, and what is in flight besides. What should be stored by
+//! now and is not is lost.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use flagmeter_model::{Environment, Meter, Name, Tier, Timestamp};
 use flagmeter_store::{Axis, Dimension, Filter, Read, Result, Store, TierChoice};
 
-use super::{Fates, Report};
+use super::{Arrived, Due, Fates, Report};
 
 /// How often a running server is asked again before a difference counts: the parts of a seal that was split by
 /// size are stored one after the other.
 const LOOKS: usize = 10;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// How often to look whether what has arrived is stored: a seal is made once a second.
+const LOOKS_UNTIL_DUE: usize = 25;
 const ENVIRONMENTS_MAX: usize = 1_000_000;
 
-/// What the store holds for one environment, by meter, and what it held of `received` a moment before.
+/// What is held for one environment, by meter, and what the store held of `received` a moment before.
 #[derive(Debug, Clone, Default)]
 struct Held {
     received_before: u64,
@@ -21,11 +24,24 @@ struct Held {
     stored: u64,
     duplicate: u64,
     rejected: u64,
+    /// What the edge has received: some of it may be on its way.
+    arrived: u64,
 }
 
 impl Held {
     fn settled(&self) -> u64 {
         self.stored.saturating_add(self.duplicate).saturating_add(self.rejected)
+    }
+
+    /// What the edge has received and the store does not know of.
+    fn ahead(&self) -> u64 {
+        self.arrived.saturating_sub(self.received)
+    }
+
+    /// What has no fate, if everything that has arrived is to be stored.
+    fn missing(&self, is_due: bool) -> u64 {
+        let short = self.received_before.saturating_sub(self.settled());
+        short.saturating_add(if is_due { self.ahead() } else { 0 })
     }
 
     /// The meters are read one after the other while a running server stores on. What is received only grows,
@@ -39,9 +55,64 @@ impl Held {
 pub(super) async fn compare(
     store: &dyn Store,
     now: Timestamp,
-    received: impl Fn() -> BTreeMap<Environment, u64> + Send,
+    arrived: impl Fn() -> Arrived + Send,
     report: &mut Report,
 ) -> Result<()> {
+    let mut held = settled(store, now).await?;
+    let arrived = arrived();
+    let is_due = is_due(store, arrived.due).await?;
+    if is_due && arrived.due != Due::Now {
+        // What has arrived since hides what is lost under a load; a server at rest shows it.
+        held = settled(store, now).await?;
+    }
+    report.dead_letter_counts = store.state().await?.dead_letter_counts;
+    for (environment, received) in arrived.received {
+        held.entry(environment).or_default().arrived = received;
+    }
+    let missing = held.values().fold(0_u64, |sum, held| sum.saturating_add(held.missing(is_due)));
+    let excused = missing <= report.dead_letter_counts;
+    report.in_dead_letters = if excused { missing } else { 0 };
+    for (environment, held) in held {
+        if !excused || held.missing(is_due) == 0 {
+            tell(&environment, &held, is_due, report);
+        }
+        report.fates.push(Fates {
+            environment,
+            received: held.received,
+            stored: held.stored,
+            duplicate: held.duplicate,
+            rejected: held.rejected,
+            in_flight: if is_due { 0 } else { held.ahead() },
+        });
+    }
+    Ok(())
+}
+
+fn tell(environment: &Environment, held: &Held, is_due: bool, report: &mut Report) {
+    let Held { received, stored, duplicate, rejected, .. } = held;
+    if !held.agrees() {
+        report.differs(|| {
+            format!(
+                "{environment}: {received} counts were received, but {stored} are stored, {duplicate} duplicate \
+                 and {rejected} rejected, which is {}",
+                held.settled()
+            )
+        });
+    }
+    if is_due && held.ahead() > 0 {
+        report.differs(|| {
+            format!(
+                "{environment}: {} counts were received, but the store knows of {received}, and nothing waits on \
+                 the way to it: {} are lost",
+                held.arrived,
+                held.ahead()
+            )
+        });
+    }
+}
+
+/// What the store holds, once it adds up or was asked often enough.
+async fn settled(store: &dyn Store, now: Timestamp) -> Result<BTreeMap<Environment, Held>> {
     let mut held = BTreeMap::new();
     for look in 0..LOOKS {
         if look > 0 {
@@ -52,39 +123,28 @@ pub(super) async fn compare(
             break;
         }
     }
-    report.dead_letter_counts = store.state().await?.dead_letter_counts;
-    let short = |held: &Held| held.received_before.saturating_sub(held.settled());
-    let missing = held.values().fold(0_u64, |sum, held| sum.saturating_add(short(held)));
-    let arrived = received();
-    for environment in arrived.keys() {
-        held.entry(environment.clone()).or_default();
-    }
-    for (environment, held) in held {
-        let in_dead_letters = held.settled() < held.received_before && missing <= report.dead_letter_counts;
-        if !held.agrees() && !in_dead_letters {
-            report.differs(|| {
-                format!(
-                    "{environment}: {} counts were received, but {} are stored, {} duplicate and {} rejected, \
-                     which is {}",
-                    held.received,
-                    held.stored,
-                    held.duplicate,
-                    held.rejected,
-                    held.settled()
-                )
-            });
+    Ok(held)
+}
+
+/// Waits until the store must have what has arrived; `false` if that takes too long.
+async fn is_due(store: &dyn Store, due: Due) -> Result<bool> {
+    let (node, past) = match due {
+        Due::Now => return Ok(true),
+        Due::WhenServed => return Ok(false),
+        Due::Past(node, past) => (node, past),
+    };
+    let mut first = None;
+    for _ in 0..LOOKS_UNTIL_DUE {
+        let progress = store.state().await?.progress;
+        let stored = progress.iter().filter(|it| it.node == node).map(|it| it.watermark).min();
+        // A clock that was set back stops the watermark: then only one that moves on says something.
+        let first = *first.get_or_insert(stored);
+        if stored > Some(past) && stored > first {
+            return Ok(true);
         }
-        let in_flight = arrived.get(&environment).map_or(0, |arrived| arrived.saturating_sub(held.received));
-        report.fates.push(Fates {
-            environment,
-            received: held.received,
-            stored: held.stored,
-            duplicate: held.duplicate,
-            rejected: held.rejected,
-            in_flight,
-        });
+        tokio::time::sleep(BETWEEN_LOOKS).await;
     }
-    Ok(())
+    Ok(false)
 }
 
 async fn hold(store: &dyn Store, now: Timestamp) -> Result<BTreeMap<Environment, Held>> {

@@ -12,11 +12,31 @@ mod tiers;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use flagmeter_model::{Environment, TimeRange, Timestamp};
+use flagmeter_model::{Environment, NodeId, TimeRange, Timestamp};
 use flagmeter_store::{Result, State, Store};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::command::{AuditArgs, run};
+
+/// What has arrived, and when the store must have all of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrived {
+    /// Counts that the edge has on disk or had, over all time, by environment.
+    pub(crate) received: BTreeMap<Environment, u64>,
+    /// When the store must have them.
+    pub(crate) due: Due,
+}
+
+/// When the store must have what has arrived. What it does not have then is lost, not in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Now: nothing waits, neither in the journal nor in the log.
+    Now,
+    /// Once this node has handed on all that it received before this time, and that is stored.
+    Past(NodeId, Timestamp),
+    /// Not before a server runs again: something waits for it.
+    WhenServed,
+}
 
 /// Differences that are told; more are counted.
 const DIFFERENCES_MAX: usize = 20;
@@ -40,6 +60,8 @@ pub(crate) struct Report {
     pub(crate) fates: Vec<Fates>,
     /// Counts among the dead letters: received, and neither stored nor turned away.
     pub(crate) dead_letter_counts: u64,
+    /// How many counts have no other fate than to be among them.
+    pub(crate) in_dead_letters: u64,
 }
 
 /// What became of the counts of one environment, over all time.
@@ -85,11 +107,11 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    /// Compares everything. `received` tells what the edge has received by environment, so that what is in
-    /// flight can be told; `progress` is called with the number of environments done and of all.
+    /// Compares everything. `arrived` tells what the edge has received, so that what is in flight can be told
+    /// from what is lost; `progress` is called with the number of environments done and of all.
     pub(crate) async fn run(
         &self,
-        received: impl Fn() -> BTreeMap<Environment, u64> + Send,
+        arrived: impl Fn() -> Arrived + Send,
         mut progress: impl FnMut(usize, usize) + Send,
     ) -> Result<Report> {
         let mut report = Report::default();
@@ -102,7 +124,7 @@ impl Audit {
             report.environments += 1;
         }
         progress(environments.len(), environments.len());
-        fates::compare(self.store.as_ref(), self.now, received, &mut report).await?;
+        fates::compare(self.store.as_ref(), self.now, arrived, &mut report).await?;
         Ok(report)
     }
 }

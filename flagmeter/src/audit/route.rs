@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, header},
     routing::get,
 };
-use flagmeter_model::{Clock, TimeRange, Timestamp};
+use flagmeter_model::{Clock, NodeId, TimeRange, Timestamp};
 use flagmeter_queries::{
     Error, InFlight,
     access::{Refusal, Role, Tokens},
@@ -16,7 +16,7 @@ use flagmeter_queries::{
 use flagmeter_store::Store;
 use tokio::sync::Semaphore;
 
-use super::{Audit, Report};
+use super::{Arrived, Audit, Due, Report};
 
 /// The parameters that it knows.
 const KNOWN: &[&str] = &["from", "to"];
@@ -28,6 +28,8 @@ pub(crate) struct Parts {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) in_flight: Arc<dyn InFlight>,
+    /// The edge of this process.
+    pub(crate) node: NodeId,
 }
 
 /// The route. One audit at a time: it reads everything that is kept.
@@ -51,7 +53,12 @@ async fn answer(
     let range = range(query.as_deref().unwrap_or_default())?;
     let Ok(_only_one) = one.try_acquire() else { return Err(Error::Busy { at_once: 1 }) };
     let audit = Audit { store: parts.store, range, now: parts.clock.now() };
-    Ok(Json(audit.run(|| parts.in_flight.received(), |_, _| {}).await?))
+    let arrived = || {
+        let received = parts.in_flight.received();
+        // Asked after it: a seal of a later time has all of it.
+        Arrived { received, due: Due::Past(parts.node, parts.clock.now()) }
+    };
+    Ok(Json(audit.run(arrived, |_, _| {}).await?))
 }
 
 /// `from` and `to` in RFC 3339, both optional.

@@ -7,9 +7,9 @@ use flagmeter_model::{
     Batch, Clock, Environment, EnvironmentCounts, ManualClock, Meter, Name, NodeId, Seq, SeriesKey, Slot,
     SlotCounts, Tier, TimeRange, Timestamp,
 };
-use flagmeter_store::{Positioned, Store, Write, embedded};
+use flagmeter_store::{DeadLetter, Positioned, Store, Write, embedded};
 
-use super::{Audit, Report};
+use super::{Arrived, Audit, Due, Report};
 
 const START: i64 = 1_795_176_000;
 
@@ -64,9 +64,17 @@ impl Bench {
     }
 
     async fn audit(&self) -> Report {
+        self.audit_after(1_000, Due::WhenServed).await
+    }
+
+    /// With `received` counts at the edge.
+    async fn audit_after(&self, received: u64, due: Due) -> Report {
         let range = TimeRange::new(Timestamp::EPOCH, Timestamp::MAX);
         let audit = Audit { store: Arc::clone(&self.store), range, now: self.clock.now() };
-        audit.run(|| BTreeMap::from([(environment(), 1_000)]), |_, _| {}).await.unwrap()
+        audit
+            .run(|| Arrived { received: BTreeMap::from([(environment(), received)]), due }, |_, _| {})
+            .await
+            .unwrap()
     }
 }
 
@@ -173,4 +181,63 @@ async fn counts_without_a_fate_are_found() {
     let report = bench.audit().await;
     assert_eq!(report.differences, 1);
     assert!(report.first_differences[0].contains("12 counts were received, but 10 are stored"), "{report:?}");
+}
+
+#[tokio::test]
+async fn what_was_received_and_is_on_no_way_to_the_store_is_lost() {
+    let mut bench = Bench::new();
+    bench.write(&ten(0)).await;
+    bench.roll().await;
+    assert!(bench.audit_after(10, Due::Now).await.agrees());
+    let report = bench.audit_after(12, Due::Now).await;
+    assert_eq!((report.differences, report.fates[0].in_flight), (1, 0));
+    assert!(report.first_differences[0].contains("2 are lost"), "{report:?}");
+}
+
+#[tokio::test]
+async fn what_a_running_server_received_is_due_once_its_next_seal_is_stored() {
+    let mut bench = Bench::new();
+    bench.write(&ten(0)).await;
+    let due = Due::Past(NodeId::new(0).unwrap(), bench.clock.now());
+    // The store is at that time exactly: it may hold nothing that came within its millisecond.
+    let report = bench.audit_after(12, due).await;
+    assert_eq!((report.differences, report.fates[0].in_flight), (0, 2), "{report:?}");
+
+    let (store, now) = (Arc::clone(&bench.store), bench.clock.now());
+    let range = TimeRange::new(Timestamp::EPOCH, Timestamp::MAX);
+    let arrived = || Arrived { received: BTreeMap::from([(environment(), 1_000_000)]), due };
+    let audit = Audit { store, range, now };
+    let seals = async {
+        loop {
+            bench.clock.advance(1);
+            bench.write(&ten(0)).await;
+        }
+    };
+    let report = tokio::select! {
+        report = audit.run(arrived, |_, _| {}) => report.unwrap(),
+        () = seals => unreachable!(),
+    };
+    assert!(report.first_differences[0].contains("are lost"), "{report:?}");
+}
+
+#[tokio::test]
+async fn dead_letters_excuse_what_is_missing_and_are_told() {
+    let mut bench = Bench::new();
+    bench.write(&ten(0)).await;
+    bench.roll().await;
+    let letter = DeadLetter {
+        partition: 0,
+        offset: 99,
+        at: bench.clock.now(),
+        reason: "damaged".into(),
+        detail: "for a test".into(),
+        count: Some(4),
+        payload: vec![],
+    };
+    let write = Write { dead_letters: vec![letter], ..Write::default() };
+    bench.store.write(Arc::new(write)).await.unwrap();
+    let report = bench.audit_after(12, Due::Now).await;
+    assert_eq!((report.differences, report.in_dead_letters), (0, 2), "{report:?}");
+    let report = bench.audit_after(15, Due::Now).await;
+    assert_eq!((report.differences, report.in_dead_letters), (1, 0), "{report:?}");
 }

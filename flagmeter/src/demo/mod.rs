@@ -184,7 +184,7 @@ async fn settle(server: &Server, until: Timestamp) -> Result<()> {
 /// Everything before this is stored.
 fn until_when(server: &Server, state: &flagmeter_store::State) -> Option<Timestamp> {
     let timeout = server.config().downsampler.node_timeout.as_millis();
-    low_watermark(&state.progress, i64::try_from(timeout).unwrap_or(i64::MAX)).at
+    low_watermark(&state.progress, state.partitions, i64::try_from(timeout).unwrap_or(i64::MAX)).at
 }
 
 /// The live line, until it is told to stop.

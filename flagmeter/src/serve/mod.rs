@@ -14,7 +14,7 @@ use flagmeter_model::SystemClock;
 
 pub(crate) use self::{
     logging::start as start_logging,
-    server::{Server, Start, received},
+    server::{Server, Start, arrived},
     stages::store_config,
 };
 use crate::{

@@ -5,14 +5,22 @@ use std::{collections::BTreeMap, fmt, future::Future, net::SocketAddr, sync::Arc
 use axum::Router;
 use flagmeter_edge::Edge;
 use flagmeter_log::embedded::Log;
-use flagmeter_model::{Clock, Environment, Registry, Timestamp};
+use flagmeter_model::{Clock, Environment, NodeId, Registry, Timestamp};
 use flagmeter_queries::{InFlight, Parts, access::Tokens};
 use flagmeter_store::{Store, embedded::EmbeddedStore};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{first_start, folder, folder::Folder, listener, metrics as exposition, stages};
-use crate::{Error, Result, audit, config::Config, output, registry::RegistryFile, signals::Signals, token};
+use crate::{
+    Error, Result,
+    audit::{self, Arrived, Due},
+    config::Config,
+    output,
+    registry::RegistryFile,
+    signals::Signals,
+    token,
+};
 
 /// What a server is started from.
 pub(crate) struct Start {
@@ -96,6 +104,7 @@ impl Start {
                 metrics: &metrics,
             },
             &edge,
+            config.edge.node,
         )?;
         let consumer = log.consumer()?;
         let bounds = stages::listener_bounds(&config);
@@ -132,30 +141,28 @@ impl Start {
     }
 }
 
-/// What the edge of a stopped server had received, by its journal: what is not stored of it yet is in flight.
-pub(crate) fn received(
-    config: &Config,
-    folder: &Folder,
-    clock: Arc<dyn Clock>,
-) -> Result<BTreeMap<Environment, u64>> {
+/// What had arrived at the edge of a stopped server, by its journal, and whether any of it is still on its way.
+pub(crate) async fn arrived(config: &Config, folder: &Folder, clock: Arc<dyn Clock>) -> Result<Arrived> {
     if !folder.journal().exists() {
-        return Ok(BTreeMap::new());
+        return Ok(Arrived { received: BTreeMap::new(), due: Due::Now });
     }
     let log = Log::open(stages::log_config(config, folder), Arc::clone(&clock))?;
     let (_, nobody) = watch::channel(Arc::default());
     let edge_config = stages::edge_config(config, folder, None);
     let edge = Edge::open(edge_config, log.producer(), nobody, clock, &prometheus::Registry::new())?;
-    Ok(edge.received())
+    let nothing_waits = edge.waiting_bytes() == 0 && log.consumer()?.lag().await? == 0;
+    Ok(Arrived { received: edge.received(), due: if nothing_waits { Due::Now } else { Due::WhenServed } })
 }
 
 /// Everything that is answered on the one address: doors, API, page, and the audit.
-fn router(parts: Parts<'_>, edge: &Arc<Edge>) -> Result<Router> {
+fn router(parts: Parts<'_>, edge: &Arc<Edge>, node: NodeId) -> Result<Router> {
     let in_flight: Arc<dyn InFlight> = Arc::new(OfEdge(Arc::clone(edge)));
     let audit = audit::route::router(audit::route::Parts {
         store: Arc::clone(&parts.store),
         tokens: Arc::clone(&parts.tokens),
         clock: Arc::clone(&parts.clock),
         in_flight: Arc::clone(&in_flight),
+        node,
     });
     let queries = flagmeter_queries::router(Parts { in_flight: Some(in_flight), ..parts })?;
     Ok(queries.merge(edge.router()).merge(audit))

@@ -1,6 +1,7 @@
 //! Stopping in order.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
     time::{Duration, Instant},
@@ -105,4 +106,23 @@ fn the_folder_of_a_killed_server_can_be_audited_and_tells_what_is_in_flight() {
             .unwrap_or(0)
     };
     assert_eq!(number("received ") + number("in flight besides "), 15, "{audit:?}");
+}
+
+#[test]
+fn an_audit_finds_what_was_lost_with_the_log_and_does_not_call_it_in_flight() {
+    let folder = DataFolder::new();
+    let server = Server::start(&folder);
+    assert_eq!(server.post_counts(&json!({"counts": [{"flag": "a", "count": 5}]})), 202);
+    assert!(server.terminate().success());
+    // The journal knows what was received; what was made of it is gone.
+    for entry in fs::read_dir(folder.path()).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("store.sqlite") || name.starts_with("log.sqlite") {
+            fs::remove_file(&path).expect("removed");
+        }
+    }
+    let audit = folder.run(&["audit"]);
+    assert_eq!(audit.status, Some(1), "{audit:?}");
+    assert!(audit.stdout.contains("5 are lost") && audit.stdout.contains("in flight besides 0"), "{audit:?}");
 }

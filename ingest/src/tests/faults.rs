@@ -216,6 +216,10 @@ pub(super) struct FaultyConsumer {
 
 #[async_trait]
 impl Consumer for FaultyConsumer {
+    fn partitions(&self) -> u32 {
+        self.inner.partitions()
+    }
+
     async fn read(&mut self, bytes_max: usize, wait: Duration) -> flagmeter_log::Result<Vec<Record>> {
         if self.faults.strikes(Fault::ReadUnavailable) {
             return Err(flagmeter_log::Error::Unavailable("on demand".into()));

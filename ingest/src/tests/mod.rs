@@ -26,6 +26,7 @@ async fn everything_in_the_log_is_in_the_store_when_a_stopped_run_returns() {
     world.drain(config()).await.unwrap();
     assert_eq!(world.stored().await, world.sent());
     assert_eq!(world.lag().await, 0);
+    assert_eq!(world.store.state().await.unwrap().partitions, 2);
     assert_eq!(world.metric("flagmeter_ingest_records_total"), 30);
     assert_eq!(world.metric("flagmeter_ingest_points_total"), 30);
     assert_eq!(world.metric("flagmeter_ingest_lag_records"), 0);
@@ -206,6 +207,18 @@ async fn late_points_and_points_past_retention_are_counted() {
     assert_eq!(world.metric("flagmeter_ingest_past_retention_points_total"), 1);
     assert_eq!(world.store.marks(Tier::Minute, late.plus_seconds(3_600), 10).await.unwrap().len(), 1);
     assert_eq!(world.store.dead_letters(None, 10).await.unwrap()[0].reason, "past_retention");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nodes_clock_that_is_ahead_is_told() {
+    let world = World::new(1);
+    world.append(0, &seal(90), ContentEncoding::Zstd).await;
+    world.drain(config()).await.unwrap();
+    assert_eq!(world.metric("flagmeter_ingest_clock_ahead_seconds"), 90);
+    world.clock.advance(100);
+    world.append(0, &seal(91), ContentEncoding::Zstd).await;
+    world.drain(config()).await.unwrap();
+    assert_eq!(world.metric("flagmeter_ingest_clock_ahead_seconds"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

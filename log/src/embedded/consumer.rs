@@ -70,6 +70,10 @@ impl EmbeddedConsumer {
 
 #[async_trait]
 impl Consumer for EmbeddedConsumer {
+    fn partitions(&self) -> u32 {
+        self.log.0.partitions
+    }
+
     async fn read(&mut self, bytes_max: usize, wait: Duration) -> Result<Vec<Record>> {
         let deadline = Instant::now().checked_add(wait);
         loop {

@@ -129,7 +129,11 @@ fn identify(connection: &Connection) -> Result<(), String> {
         connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0)).map_err(|error| why(&error))
     };
     let (application, version) = (number("application_id")?, number("user_version")?);
-    if number("page_count")? == 0 {
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(|error| why(&error))?;
+    // Also one whose making was cut off: the first page is written before the tables are.
+    if (application, version, tables) == (0, 0, 0) {
         return Ok(());
     }
     if application != APPLICATION_ID {

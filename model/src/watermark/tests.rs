@@ -21,8 +21,9 @@ fn farewell(number: u16, partition: u32, watermark: i64, heard_at: i64) -> NodeP
     NodeProgress { farewell: true, ..progress(number, partition, watermark, heard_at) }
 }
 
+/// Of a log of which it is not known how many partitions it has.
 fn low(progress: &[NodeProgress]) -> LowWatermark {
-    low_watermark(progress, TIMEOUT_MS)
+    low_watermark(progress, 0, TIMEOUT_MS)
 }
 
 fn at(progress: &[NodeProgress]) -> Option<i64> {
@@ -88,6 +89,26 @@ fn a_node_that_went_silent_before_the_last_farewell_stays_missing() {
     assert_eq!(low(&all).missing, [MissingNode { node: node(2), since: seconds(100) }]);
 }
 
+#[test]
+fn a_partition_that_was_not_read_holds_the_windows_open() {
+    let at = |progress: &[NodeProgress]| low_watermark(progress, 2, TIMEOUT_MS).at.map(Timestamp::as_seconds);
+    assert_eq!(at(&[progress(1, 0, 500, 500)]), None);
+    assert_eq!(at(&[progress(1, 0, 500, 500), progress(1, 1, 490, 500)]), Some(490));
+    let one_is_new = [progress(1, 0, 500, 500), progress(1, 1, 500, 500), progress(2, 0, 495, 500)];
+    assert_eq!(at(&one_is_new), None, "what node 2 has in partition 1 is not read yet");
+    assert_eq!(at(&[farewell(1, 0, 500, 500)]), None, "nor are its last words there");
+}
+
+#[test]
+fn a_partition_that_is_younger_than_a_node_is_not_waited_for() {
+    let at = |progress: &[NodeProgress]| low_watermark(progress, 2, TIMEOUT_MS).at.map(Timestamp::as_seconds);
+    let old = farewell(1, 0, 100, 100);
+    assert_eq!(at(&[old, progress(2, 0, 160, 160), progress(2, 1, 160, 160)]), None);
+    assert_eq!(at(&[old, progress(2, 0, 161, 161), progress(2, 1, 161, 161)]), Some(161));
+    let missing = progress(1, 0, 100, 100);
+    assert_eq!(at(&[missing, progress(2, 0, 161, 161), progress(2, 1, 161, 161)]), Some(161));
+}
+
 fn any_progress() -> impl Strategy<Value = NodeProgress> {
     (0..4_u16, 0..3_u32, 0..300_i64, 0..300_i64, prop::bool::weighted(0.2)).prop_map(
         |(number, partition, watermark, heard_at, farewell)| NodeProgress {
@@ -115,7 +136,31 @@ fn is_live(fleet: &[NodeProgress], at: &NodeProgress) -> bool {
     !at.farewell && behind <= TIMEOUT_MS
 }
 
+/// How far each node was read in each partition, in seals of one a second; 0 for not at all. Nothing is so far
+/// behind that it is silent.
+fn any_reading() -> impl Strategy<Value = Vec<Vec<i64>>> {
+    (1..4_usize)
+        .prop_flat_map(|partitions| prop::collection::vec(prop::collection::vec(0..60_i64, partitions), 1..4))
+}
+
 proptest! {
+    #[test]
+    fn it_never_passes_a_record_that_was_not_read(reading in any_reading()) {
+        let partitions = u32::try_from(reading[0].len()).unwrap();
+        let heard = (0..).zip(&reading).filter(|(_, read)| read.iter().any(|&seals| seals > 0));
+        let rows: Vec<NodeProgress> = heard
+            .clone()
+            .flat_map(|(node, read)| {
+                let read = (0..).zip(read).filter(|(_, seals)| **seals > 0);
+                read.map(move |(partition, &seals)| progress(node, partition, seals, seals))
+            })
+            .collect();
+        // The first record of each (node, partition) that is not read holds counts from before its watermark.
+        let least = heard.flat_map(|(_, read)| read).min().copied();
+        let at = low_watermark(&rows, partitions, TIMEOUT_MS).at;
+        prop_assert_eq!(at.map(Timestamp::as_seconds), least.filter(|&least| least > 0));
+    }
+
     #[test]
     fn it_passes_no_live_node_and_stops_at_one(fleet in any_fleet()) {
         let least = fleet.iter().filter(|at| is_live(&fleet, at)).map(|at| at.watermark).min();

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::Uri};
 use flagmeter_model::{Meter, Name};
-use flagmeter_store::{Dimension, Floors};
+use flagmeter_store::{Dimension, Error as StoreError, Floors};
 use found::Page;
 #[cfg(test)]
 pub(crate) use plan::KNOWN;
 use plan::{Asked, Trend};
 pub(crate) use shape::FlagPage;
 
-use crate::{App, Result, access::Principal, problem::Problem, reader::Question};
+use crate::{App, Error, Result, access::Principal, problem::Problem, reader::Question};
 
 /// Every flag, with its totals and when it was last seen
 ///
@@ -65,8 +65,19 @@ pub(crate) async fn flags(
     let seen = app.reader.catalogue(Meter::Evaluations, &asked.scope).await?;
     let registry = Arc::clone(&app.registry.borrow());
     let page = found::page(&asked, seen, &registry);
-    let answer = app.reader.read(question(&app, &asked, &trend, &page)).await?;
+    let answer = app.reader.read(question(&app, &asked, &trend, &page)).await.map_err(narrower)?;
     Ok(Json(shape::shape(&asked, &trend, page, answer)))
+}
+
+/// Says how to ask for less where the store says that there is too much.
+fn narrower(error: Error) -> Error {
+    match error {
+        Error::Store(StoreError::TooMany { max, what }) => Error::TooMuch(format!(
+            "There are more than {max} {what} to look at. Ask for fewer flags with limit=, for one customer or project \
+             with a filter, or for a shorter range."
+        )),
+        error => error,
+    }
 }
 
 /// The counts of the flags of a page. A page on which no flag was ever evaluated asks for no flag's counts, only
@@ -87,7 +98,7 @@ fn question(app: &App, asked: &Asked, trend: &Trend, page: &Page) -> Question {
         let scope = scope.narrowed_to(each(|key| &key.customer), each(|key| &key.project), names);
         (scope, vec![Dimension::Customer, Dimension::Project, Dimension::Name])
     };
-    let cells_per_group = 2 * trend.buckets.max(1);
+    let cells_per_group = (trend.edges.len() - 1).max(1);
     Question {
         meter: Meter::Evaluations,
         edges: trend.edges.clone(),

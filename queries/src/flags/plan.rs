@@ -61,10 +61,11 @@ pub(super) struct Asked {
 #[derive(Debug)]
 pub(super) struct Trend {
     pub(super) resolution: Resolution,
-    /// Edges of the buckets of the range before and of the range itself.
+    /// Edges of the buckets; those of the range before come first.
     pub(super) edges: Vec<Timestamp>,
-    /// Buckets of each of the two.
-    pub(super) buckets: usize,
+    /// Buckets of the range before: as many as there are of the range itself, or 0 where time begins too late for
+    /// that.
+    pub(super) previous: usize,
 }
 
 /// Reads the parameters, and keeps them to what `principal` may read.
@@ -112,7 +113,10 @@ impl Asked {
             ))
         })?;
         let buckets = edges.len() - 1;
-        Ok(Trend { resolution, edges: before(resolution, self.zone, edges)?, buckets })
+        Ok(match before(resolution, self.zone, &edges) {
+            Some(edges) => Trend { resolution, edges, previous: buckets },
+            None => Trend { resolution, edges, previous: 0 },
+        })
     }
 }
 

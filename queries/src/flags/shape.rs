@@ -37,6 +37,8 @@ pub(crate) struct FlagPage {
     missing_nodes: Vec<Missing>,
     /// What is known of the whole range.
     state: Known,
+    /// What is known of the range before, of as many buckets; null where there is none, because time begins in 1970.
+    previous_state: Option<Known>,
     /// The buckets of the trends.
     buckets: Vec<Bucket>,
     /// The flags, in the order of customer, project and name.
@@ -79,9 +81,10 @@ pub(crate) struct FlagUse {
     in_registry: Option<bool>,
     /// Evaluations in the range; null when nothing is known of any of it.
     total: Option<u64>,
-    /// Evaluations in the range before, of as many buckets.
+    /// Evaluations in the range before, of as many buckets; null when nothing is known of any of it.
     previous_total: Option<u64>,
-    /// Growth against the range before: 0.25 is a quarter more. Null where there is nothing to compare with.
+    /// Growth against the range before: 0.25 is a quarter more. Null where there is nothing to compare with: unless
+    /// both ranges are complete or open.
     #[schema(example = 0.25)]
     change: Option<f64>,
     /// Evaluations in each of the buckets; null where nothing is known.
@@ -92,8 +95,12 @@ pub(crate) struct FlagUse {
 pub(super) fn shape(asked: &Asked, trend: &Trend, page: Page, answer: Answer) -> FlagPage {
     let zone = asked.zone;
     let states = &answer.states;
-    let range_states = states.get(trend.buckets..).unwrap_or_default();
-    let range_edges = trend.edges.get(trend.buckets..).unwrap_or_default();
+    let (states_before, range_states) = states.split_at(trend.previous.min(states.len()));
+    let range_edges = trend.edges.get(trend.previous..).unwrap_or_default();
+    let state = Known::of_all(range_edges, range_states, answer.complete_until);
+    let previous_state =
+        (trend.previous > 0).then(|| Known::of_all(&trend.edges, states_before, answer.complete_until));
+    let is_comparable = state.is_comparable() && previous_state.is_some_and(Known::is_comparable);
     let mut counts: HashMap<FlagKey, Vec<u64>> = HashMap::new();
     for row in answer.rows {
         if let Ok([Some(customer), Some(project), Some(flag)]) = <[Option<Name>; 3]>::try_from(row.group) {
@@ -104,7 +111,21 @@ pub(super) fn shape(asked: &Asked, trend: &Trend, page: Page, answer: Answer) ->
     let nothing = vec![0; states.len()];
     let flag = |(key, found): (FlagKey, Found)| {
         let counts = counts.get(&key).unwrap_or(&nothing);
-        flag(asked, key, found, trend.buckets, states, counts)
+        let sums = counted(trend.previous, states, counts);
+        let change = sums.now.zip(sums.before).filter(|_| is_comparable);
+        FlagUse {
+            customer: key.customer,
+            project: key.project,
+            flag: key.flag,
+            environments: found.environments.into_iter().collect(),
+            first_seen: shown(zone, found.first_seen),
+            last_seen: shown(zone, found.last_seen),
+            in_registry: found.in_registry,
+            total: sums.now,
+            previous_total: sums.before,
+            change: change.and_then(|(now, before)| growth(now, before)),
+            trend: sums.trend,
+        }
     };
     FlagPage {
         from: edge(range_edges.first()),
@@ -113,7 +134,8 @@ pub(super) fn shape(asked: &Asked, trend: &Trend, page: Page, answer: Answer) ->
         tz: zone.name(),
         complete_until: shown(zone, answer.complete_until),
         missing_nodes: Missing::list(&answer.missing, zone),
-        state: Known::of_all(range_edges, range_states, answer.complete_until),
+        state,
+        previous_state,
         buckets: range_edges
             .windows(2)
             .zip(range_states)
@@ -128,33 +150,24 @@ pub(super) fn shape(asked: &Asked, trend: &Trend, page: Page, answer: Answer) ->
     }
 }
 
-fn flag(
-    asked: &Asked,
-    key: FlagKey,
-    found: Found,
-    buckets: usize,
-    states: &[RowState],
-    counts: &[u64],
-) -> FlagUse {
+/// The counts of one flag.
+struct Counted {
+    now: Option<u64>,
+    before: Option<u64>,
+    trend: Vec<Option<u64>>,
+}
+
+fn counted(previous: usize, states: &[RowState], counts: &[u64]) -> Counted {
     let cells = || states.iter().copied().zip(counts.iter().copied());
-    let (now, before) = (total(cells().skip(buckets)), total(cells().take(buckets)));
-    FlagUse {
-        customer: key.customer,
-        project: key.project,
-        flag: key.flag,
-        environments: found.environments.into_iter().collect(),
-        first_seen: shown(asked.zone, found.first_seen),
-        last_seen: shown(asked.zone, found.last_seen),
-        in_registry: found.in_registry,
-        total: now,
-        previous_total: before,
-        change: now.zip(before).and_then(|(now, before)| change(now, before)),
-        trend: cells().skip(buckets).map(|(state, count)| Known::from(state).count(count)).collect(),
+    Counted {
+        now: total(cells().skip(previous)),
+        before: total(cells().take(previous)),
+        trend: cells().skip(previous).map(|(state, count)| Known::from(state).count(count)).collect(),
     }
 }
 
 /// Growth as a share of what was before, to four places.
-fn change(now: u64, before: u64) -> Option<f64> {
+fn growth(now: u64, before: u64) -> Option<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a trend needs no more than 15 digits")]
     let growth = (before > 0).then(|| (now as f64 - before as f64) / before as f64)?;
     Some((growth * 10_000.0).round() / 10_000.0)
@@ -165,10 +178,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn change_is_relative_to_what_was_before() {
-        assert_eq!(change(125, 100), Some(0.25));
-        assert_eq!(change(0, 100), Some(-1.0));
-        assert_eq!(change(1, 3), Some(-0.6667));
-        assert_eq!(change(5, 0), None);
+    fn growth_is_relative_to_what_was_before() {
+        assert_eq!(growth(125, 100), Some(0.25));
+        assert_eq!(growth(0, 100), Some(-1.0));
+        assert_eq!(growth(1, 3), Some(-0.6667));
+        assert_eq!(growth(5, 0), None);
     }
 }

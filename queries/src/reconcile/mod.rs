@@ -1,12 +1,14 @@
 //! `GET /v1/reconcile`: what became of all that arrived (promise 6).
 //!
 //! The fates are meters of their own, so the store is asked once per meter. What arrived is asked first and last:
-//! if it has not moved in between, nothing was stored in between, and all numbers are of one moment.
+//! if it has not moved in between, the numbers are of one moment. But a seal may be split into several records,
+//! which are stored one after the other, so that for a moment what arrived is stored and what became of it is not.
+//! So a difference is looked at again, and told only if the last look still shows it.
 
 mod plan;
 mod shape;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::Uri};
 use flagmeter_model::Meter;
@@ -15,7 +17,7 @@ use flagmeter_store::Answer;
 pub(crate) use plan::KNOWN;
 use plan::Plan;
 pub(crate) use shape::Reconcile;
-use shape::{Arrivals, DeadLetters, Read};
+use shape::{Arrivals, DeadLetters, Fates, Read};
 
 use crate::{
     App, Result,
@@ -25,20 +27,22 @@ use crate::{
     problem::Problem,
 };
 
-/// How often the store is read before the answer says that it does not settle.
-const ATTEMPTS_MAX: usize = 4;
+/// How often the store is looked at before the answer says that it does not settle, or tells a difference.
+const LOOKS_MAX: usize = 5;
+/// The parts of a seal are stored well within this, unless what stores them stands still.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// What became of all that arrived
 ///
 /// Over all time (the default) received = stored + duplicate + rejected + in flight holds to the last count, and
-/// `balanced` says so. Over a range the fates are those of what arrived in it.
+/// `balanced` says so once nothing is in flight any more. Over a range the fates are those of what arrived in it.
 #[utoipa::path(
     get,
     path = "/v1/reconcile",
     tag = "reconcile",
     security(("token" = [])),
     params(
-        ("from" = Option<String>, Query, description = "Only what arrived from then on: RFC 3339, a date, or a time before now. Rounded down to the minute, for a day or more to the hour. Default: all time."),
+        ("from" = Option<String>, Query, description = "Only what arrived from then on: RFC 3339, a date, or a time before now. Rounded down to the minute; for a day or more, and where minutes are past their retention, to the quarter or hour that is still kept. Default: all time."),
         ("to" = Option<String>, Query, description = "Only what arrived before: the same, or `now`, the default."),
         ("tz" = Option<String>, Query, description = "IANA time zone of dates and of the times in the answer."),
         ("customer" = Option<Vec<String>>, Query, description = "Only these customers. Repeat for several."),
@@ -62,14 +66,12 @@ pub(crate) async fn reconcile(
 ) -> Result<Json<Reconcile>> {
     let zone = app.zone_of(&principal);
     let plan = plan::plan(&uri, &principal, zone, app.clock.now(), &app.config)?;
-    let (read, last, settled) = read(&app, &plan).await?;
-    // The edges are asked after the store: what arrives in between is in flight, never less than nothing.
-    let at_edges = app.in_flight.as_ref().filter(|_| plan.range.is_none()).map(|in_flight| {
-        let mut received = in_flight.received();
-        received.retain(|environment, _| plan.scope.filter().takes_environment(environment));
-        received
-    });
-    let arrivals = Arrivals { at_edges, is_comparable: settled && plan.range.is_none() };
+    let plan = if plan.range.is_some() {
+        plan.on_what_is_kept(&app.reader.state(app.config.read_timeout).await?.floors)
+    } else {
+        plan
+    };
+    let Look { last, settled, rows } = look_until_it_agrees(&app, &plan).await?;
     Ok(Json(Reconcile {
         from: plan.range.map(|range| civil::rfc3339(plan.zone, range.from)),
         to: plan.range.map(|range| civil::rfc3339(plan.zone, range.to)),
@@ -78,28 +80,58 @@ pub(crate) async fn reconcile(
         state: plan.range.map(|range| Known::of_all(&[range.from], &last.states, last.complete_until)),
         settled,
         dead_letters: dead_letters(&app, &principal).await?,
-        rows: shape::fates(plan.level, read, arrivals),
+        rows,
     }))
 }
 
-/// Reads all meters, again while the store moves. The answer returned is the last of what arrived.
-async fn read(app: &App, plan: &Plan) -> Result<(Read, Answer, bool)> {
-    let mut before = app.reader.read(plan.question(Meter::Received)).await?;
-    let mut attempt = 1;
-    loop {
-        let mut read = Read::default();
-        for meter in [Meter::Evaluations, Meter::Requests, Meter::Duplicate, Meter::Rejected] {
-            *read.rows_mut(meter) = app.reader.read(plan.question(meter)).await?.rows;
-        }
-        let after = app.reader.read(plan.question(Meter::Received)).await?;
-        let settled = after.rows == before.rows;
-        if settled || attempt == ATTEMPTS_MAX {
-            read.rows_mut(Meter::Received).clone_from(&after.rows);
-            return Ok((read, after, settled));
-        }
-        before = after;
-        attempt += 1;
+/// What the store and the edges say.
+struct Look {
+    /// The last answer to what arrived.
+    last: Answer,
+    /// Whether nothing was stored while it was read.
+    settled: bool,
+    rows: Vec<Fates>,
+}
+
+impl Look {
+    /// Whether another look would say nothing better. Over a range there may always be differences.
+    fn is_good(&self, plan: &Plan) -> bool {
+        self.settled && (plan.range.is_some() || self.rows.iter().all(Fates::add_up))
     }
+}
+
+/// Looks again until nothing moves and every count has a fate, or often enough.
+async fn look_until_it_agrees(app: &App, plan: &Plan) -> Result<Look> {
+    let mut before = app.reader.read(plan.question(Meter::Received)).await?;
+    let mut looks = 1;
+    loop {
+        let look = look(app, plan, &before).await?;
+        if look.is_good(plan) || looks == LOOKS_MAX {
+            return Ok(look);
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        looks += 1;
+        // Between two looks nothing was read: what arrived then belongs to the next.
+        before = app.reader.read(plan.question(Meter::Received)).await?;
+    }
+}
+
+async fn look(app: &App, plan: &Plan, before: &Answer) -> Result<Look> {
+    let mut read = Read::default();
+    for meter in [Meter::Evaluations, Meter::Requests, Meter::Duplicate, Meter::Rejected] {
+        *read.rows_mut(meter) = app.reader.read(plan.question(meter)).await?.rows;
+    }
+    let last = app.reader.read(plan.question(Meter::Received)).await?;
+    read.rows_mut(Meter::Received).clone_from(&last.rows);
+    let settled = last.rows == before.rows;
+    // The edges are asked after the store: what arrives in between is in flight, never less than nothing.
+    let at_edges = app.in_flight.as_ref().filter(|_| plan.range.is_none()).map(|in_flight| {
+        let mut received = in_flight.received();
+        received.retain(|environment, _| plan.scope.filter().takes_environment(environment));
+        received
+    });
+    let arrivals = Arrivals { at_edges, is_comparable: settled && plan.range.is_none() };
+    Ok(Look { last, settled, rows: shape::fates(plan.level, read, arrivals) })
 }
 
 /// Dead letters belong to no customer: those that cannot be decoded do not say whose they are.

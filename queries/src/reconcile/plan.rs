@@ -2,8 +2,8 @@
 
 use axum::http::Uri;
 use chrono_tz::Tz;
-use flagmeter_model::{Meter, TimeRange, Timestamp};
-use flagmeter_store::Dimension;
+use flagmeter_model::{Meter, Tier, TimeRange, Timestamp};
+use flagmeter_store::{Dimension, Floors};
 
 use crate::{
     Config, Error, Result,
@@ -16,7 +16,8 @@ use crate::{
 pub(crate) const KNOWN: &[&str] =
     &[name::FROM, name::TO, name::TZ, name::CUSTOMER, name::PROJECT, name::ENVIRONMENT, name::GROUP_BY];
 
-/// From this length on a range is rounded to hours, which are kept for ever; shorter ones to minutes.
+/// From this length on a range is rounded to hours, which are kept for ever; shorter ones to the finest of
+/// minutes, quarters and hours that is still kept.
 const HOURS_FROM_MS: i64 = 24 * 3_600_000;
 
 /// How far the fates are told apart: the first so many of customer, project, environment.
@@ -54,7 +55,7 @@ pub(super) fn plan(
             "It is needed where to= is given; leave out both for all time.",
         ));
     }
-    let range = if has_from { Some(outward(parameters.range(now, zone, "-24h")?)) } else { None };
+    let range = if has_from { Some(parameters.range(now, zone, "-24h")?) } else { None };
     Ok(Plan {
         zone,
         range,
@@ -65,12 +66,23 @@ pub(super) fn plan(
 }
 
 /// Rounds outward to a grain that is still kept.
-fn outward(range: TimeRange) -> TimeRange {
-    let grid = if range.to.millis_since(range.from) < HOURS_FROM_MS { 60 } else { 3_600 };
-    TimeRange::new(range.from.floor_to(grid), range.to.ceil_to(grid))
+fn outward(range: TimeRange, floors: &Floors) -> TimeRange {
+    let on_grid =
+        |tier: Tier| TimeRange::new(range.from.floor_to(tier.seconds()), range.to.ceil_to(tier.seconds()));
+    let is_short = range.to.millis_since(range.from) < HOURS_FROM_MS;
+    let fine = [Tier::Minute, Tier::Quarter].into_iter().filter(|_| is_short);
+    fine.map(|tier| (tier, on_grid(tier)))
+        .find(|(tier, range)| floors.of(*tier).is_none_or(|floor| floor <= range.from))
+        .map_or_else(|| on_grid(Tier::Hour), |(_, range)| range)
 }
 
 impl Plan {
+    /// Rounds the range outward to a grain that is still kept: what is past its retention there is not answered
+    /// with nothing.
+    pub(super) fn on_what_is_kept(self, floors: &Floors) -> Self {
+        Self { range: self.range.map(|range| outward(range, floors)), ..self }
+    }
+
     /// One meter, over the whole range. Rejected counts are told apart by their reason, too.
     pub(super) fn question(&self, meter: Meter) -> Question {
         let range = self.range.unwrap_or(TimeRange::new(Timestamp::EPOCH, Timestamp::MAX));

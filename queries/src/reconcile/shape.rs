@@ -65,14 +65,15 @@ pub(crate) struct Fates {
     duplicate: u64,
     /// Counts that were not taken.
     rejected: Rejected,
-    /// Counts that have arrived but are not in the store yet. Null for a range, and where this server does not
-    /// know the edges.
+    /// Counts that have arrived but are not in the store yet. What went to the dead letters, or was lost with a log,
+    /// shows here, too, and stays: a number that does not go back to 0 when nothing arrives is to be looked into.
+    /// Null for a range, and where this server does not know the edges.
     in_flight: Option<u64>,
     /// received − stored − duplicate − rejected − in flight.
     #[schema(example = 0)]
     difference: i64,
-    /// Whether the difference is 0. Null for a range: a count that is sent late is stored at its own time, but
-    /// its fate is counted when it arrives.
+    /// Whether the difference is 0. Null while something is in flight, whose fate is still to come; and for a range,
+    /// because a count that is sent late is stored at its own time, but its fate is counted when it arrives.
     balanced: Option<bool>,
 }
 
@@ -170,6 +171,13 @@ pub(super) fn fates(level: usize, read: Read, arrivals: Arrivals) -> Vec<Fates> 
     groups.into_iter().map(|(key, sums)| sums.into_fates(key, arrivals.is_comparable)).collect()
 }
 
+impl Fates {
+    /// Whether everything that is stored of what arrived has a fate.
+    pub(super) const fn add_up(&self) -> bool {
+        self.difference == 0
+    }
+}
+
 impl Sums {
     fn into_fates(self, key: GroupKey, is_comparable: bool) -> Fates {
         let Self { mut stored, received: received_stored, duplicate, rejected, at_edges } = self;
@@ -193,7 +201,7 @@ impl Sums {
             rejected,
             in_flight,
             difference: i64::try_from(difference).unwrap_or(if difference < 0 { i64::MIN } else { i64::MAX }),
-            balanced: is_comparable.then_some(difference == 0),
+            balanced: (is_comparable && in_flight.unwrap_or(0) == 0).then_some(difference == 0),
         }
     }
 }
@@ -242,15 +250,17 @@ mod tests {
     fn what_the_edges_have_and_the_store_has_not_is_in_flight() {
         let fates =
             fates(1, read(), arrivals(&[("acme", "web", 70), ("acme", "shop", 37), ("new", "web", 4)]));
-        assert_eq!((fates[0].received, fates[0].in_flight, fates[0].balanced), (107, Some(7), Some(true)));
-        assert_eq!((fates[1].received, fates[1].in_flight, fates[1].balanced), (4, Some(4), Some(true)));
+        assert_eq!((fates[0].received, fates[0].in_flight, fates[0].balanced), (107, Some(7), None));
+        assert_eq!((fates[1].received, fates[1].in_flight, fates[1].balanced), (4, Some(4), None));
+        let landed = super::fates(1, read(), arrivals(&[("acme", "web", 100)]));
+        assert_eq!((landed[0].in_flight, landed[0].balanced), (Some(0), Some(true)));
     }
 
     #[test]
     fn a_count_without_a_fate_shows_as_the_difference() {
         let mut read = read();
         read.evaluations = vec![row(&["acme"], 79)];
-        let fates = fates(1, read, arrivals(&[("acme", "web", 101)]));
+        let fates = fates(1, read, arrivals(&[("acme", "web", 100)]));
         assert_eq!((fates[0].difference, fates[0].balanced), (1, Some(false)));
     }
 

@@ -12,7 +12,7 @@ async fn two_customers() -> Bench {
     let time = at("2026-11-20T11:05:00Z");
     let counts = [(&acme(), flag("checkout"), time, 3), (&globex(), flag("globex-only"), time, 5)];
     bench.seal(at("2026-11-20T11:00:00Z"), at(NOW), &counts).await;
-    bench.edges.0.lock().extend([(acme(), 3), (globex(), 5), (environment("hooli", "x", "y"), 9)]);
+    bench.edges.received.lock().extend([(acme(), 3), (globex(), 5), (environment("hooli", "x", "y"), 9)]);
     bench
 }
 

@@ -23,7 +23,7 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 use prometheus::proto::{LabelPair, MetricFamily};
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tower::ServiceExt as _;
 
 use crate::{
@@ -93,11 +93,16 @@ fn after_start(at: Timestamp) -> i64 {
 
 /// What the edges say they have received.
 #[derive(Default)]
-pub(super) struct Edges(pub(super) Mutex<BTreeMap<Environment, u64>>);
+pub(super) struct Edges {
+    pub(super) received: Mutex<BTreeMap<Environment, u64>>,
+    /// Told whenever they are asked.
+    pub(super) asked: Notify,
+}
 
 impl InFlight for Edges {
     fn received(&self) -> BTreeMap<Environment, u64> {
-        self.0.lock().clone()
+        self.asked.notify_waiters();
+        self.received.lock().clone()
     }
 }
 
@@ -107,6 +112,7 @@ pub(super) struct Bench {
     pub(super) store: Arc<dyn Store>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) edges: Arc<Edges>,
+    pub(super) clock: ManualClock,
     pub(super) metrics: prometheus::Registry,
     /// A token of each role.
     pub(super) operator: String,
@@ -144,18 +150,39 @@ impl Bench {
             (token(Role::Operator), token(Role::Billing), token(Role::Customer(name("acme"))));
         let edges = Arc::new(Edges::default());
         let metrics = prometheus::Registry::new();
+        let seals = AtomicU64::new(1);
+        let clock = clock.clone();
+        let router = Router::new();
+        let over = Self {
+            router,
+            store,
+            tokens,
+            edges,
+            clock,
+            metrics,
+            operator,
+            billing,
+            acme,
+            seals,
+            _folder: folder,
+        };
+        over.with(config)
+    }
+
+    /// The same with other bounds, and its metrics anew.
+    pub(super) fn with(self, config: Config) -> Self {
+        let metrics = prometheus::Registry::new();
         let router = router(Parts {
             config,
-            store: Arc::clone(&store),
-            tokens: Arc::clone(&tokens),
+            store: Arc::clone(&self.store),
+            tokens: Arc::clone(&self.tokens),
             registry: watch::channel(Arc::new(Registry::parse(REGISTRY).unwrap())).1,
-            in_flight: Some(Arc::clone(&edges) as Arc<dyn InFlight>),
-            clock: Arc::new(clock.clone()),
+            in_flight: Some(Arc::clone(&self.edges) as Arc<dyn InFlight>),
+            clock: Arc::new(self.clock.clone()),
             metrics: &metrics,
         })
         .unwrap();
-        let seals = AtomicU64::new(1);
-        Self { router, store, tokens, edges, metrics, operator, billing, acme, seals, _folder: folder }
+        Self { router, metrics, ..self }
     }
 
     /// Node 1 was there from `from` to `to`, and counted this.

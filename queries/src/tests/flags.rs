@@ -98,3 +98,29 @@ async fn a_flag_of_which_nothing_is_known_has_no_total() {
     assert_eq!((&answer["flags"][0]["total"], &answer["state"]), (&json!(null), &json!("unknown")));
     assert_eq!(answer["flags"][0]["trend"][0], json!(null));
 }
+
+#[tokio::test]
+async fn a_range_before_of_which_not_all_is_known_is_not_compared_with() {
+    let bench = Bench::new();
+    let counts = [
+        (&acme(), flag("checkout"), at("2026-10-15T10:00:00Z"), 10),
+        (&acme(), flag("checkout"), at("2026-11-15T10:00:00Z"), 30),
+    ];
+    // Installed within the range before: its first weeks are unknown, not empty.
+    bench.seal(at("2026-10-10T00:00:00Z"), at(NOW), &counts).await;
+    let answer = bench.get("/v1/flags?flag=checkout").await.json();
+    let checkout = &answer["flags"][0];
+    assert_eq!((&checkout["total"], &checkout["previous_total"]), (&json!(30), &json!(10)));
+    assert_eq!((&answer["previous_state"], &checkout["change"]), (&json!("partial"), &json!(null)));
+    let week = bench.get("/v1/flags?flag=checkout&from=2026-11-01").await.json();
+    assert_eq!((&week["previous_state"], &week["flags"][0]["change"]), (&json!("complete"), &json!(2.0)));
+}
+
+#[tokio::test]
+async fn a_range_without_one_before_is_answered_without_a_comparison() {
+    let bench = some_flags().await;
+    let answer = bench.get("/v1/flags?from=1990-01-01&resolution=1mo").await.json();
+    let checkout = &answer["flags"][0];
+    assert_eq!((&answer["previous_state"], &checkout["previous_total"]), (&json!(null), &json!(null)));
+    assert_eq!((&checkout["change"], &checkout["total"]), (&json!(null), &json!(12)));
+}

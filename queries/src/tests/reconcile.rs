@@ -1,6 +1,7 @@
 //! `/v1/reconcile` over HTTP.
 
 use flagmeter_model::Meter::{Duplicate, Received, Rejected, Requests};
+use flagmeter_store::Floors;
 use serde_json::json;
 
 use super::bench::{Bench, NOW, acme, at, each, environment, flag, globex, of};
@@ -23,7 +24,7 @@ async fn fates() -> Bench {
         (&globex, of(Received, "counts.v1"), time, 8),
     ];
     bench.seal(at("2026-11-20T09:00:00Z"), at(NOW), &counts).await;
-    bench.edges.0.lock().extend([(acme, 109), (globex, 8)]);
+    bench.edges.received.lock().extend([(acme, 109), (globex, 8)]);
     bench
 }
 
@@ -37,7 +38,7 @@ async fn over_all_time_every_count_has_a_fate() {
     assert_eq!(row["duplicate"], 10);
     assert_eq!(row["rejected"], json!({"total": 5, "by_reason": {"count_negative": 3, "time_too_old": 2}}));
     assert_eq!((&row["in_flight"], &row["difference"]), (&json!(9), &json!(0)));
-    assert_eq!((&row["balanced"], &answer["settled"]), (&json!(true), &json!(true)));
+    assert_eq!((&row["balanced"], &answer["settled"]), (&json!(null), &json!(true)), "9 are in flight");
     let lost = &answer["rows"][1];
     assert_eq!((&lost["difference"], &lost["balanced"]), (&json!(1), &json!(false)));
     assert_eq!((&answer["from"], &answer["state"]), (&json!(null), &json!(null)));
@@ -62,9 +63,52 @@ async fn over_a_range_fates_are_those_of_what_arrived_in_it() {
 }
 
 #[tokio::test]
+async fn a_difference_counts_only_if_it_stays() {
+    let bench = Bench::new();
+    let (time, from) = (at("2026-11-20T11:05:00Z"), at("2026-11-20T09:00:00Z"));
+    let acme = acme();
+    // A seal of two records: what arrived is stored, what became of it comes with the second.
+    bench.seal(from, at(NOW), &[(&acme, of(Received, "counts.v1"), time, 7)]).await;
+    bench.edges.received.lock().insert(acme.clone(), 7);
+    let first_look = bench.edges.asked.notified();
+    let second_record = async {
+        first_look.await;
+        bench.seal(from, at(NOW), &[(&acme, flag("checkout"), time, 7)]).await;
+    };
+    let (answer, ()) = tokio::join!(bench.get("/v1/reconcile"), second_record);
+    let answer = answer.json();
+    assert_eq!(
+        (each(&answer, "difference"), each(&answer, "balanced")),
+        (vec![&json!(0)], vec![&json!(true)])
+    );
+}
+
+#[tokio::test]
+async fn a_range_past_the_retention_of_minutes_is_answered_from_what_is_kept() {
+    let bench = fates().await;
+    bench.roll_up(at("2026-11-20T09:00:00Z"), at("2026-11-20T12:00:00Z")).await;
+    let asked = "/v1/reconcile?from=2026-11-20T11:02:00Z&to=2026-11-20T11:07:00Z&customer=acme";
+    let floor = Some(at("2026-11-20T12:00:00Z"));
+    for (floors, from, to) in [
+        (Floors { raw: floor, ..Floors::default() }, "2026-11-20T11:02:00Z", "2026-11-20T11:07:00Z"),
+        (Floors { raw: floor, minute: floor, quarter: None }, "2026-11-20T11:00:00Z", "2026-11-20T11:15:00Z"),
+        (
+            Floors { raw: floor, minute: floor, quarter: floor },
+            "2026-11-20T11:00:00Z",
+            "2026-11-20T12:00:00Z",
+        ),
+    ] {
+        while bench.store.retain(floors).await.unwrap().more {}
+        let answer = bench.get(asked).await.json();
+        assert_eq!((&answer["from"], &answer["to"]), (&json!(from), &json!(to)));
+        assert_eq!((&answer["state"], &answer["rows"][0]["received"]), (&json!("complete"), &json!(100)));
+    }
+}
+
+#[tokio::test]
 async fn fates_are_told_apart_as_far_as_asked() {
     let bench = fates().await;
-    bench.edges.0.lock().insert(environment("acme", "web", "staging"), 4);
+    bench.edges.received.lock().insert(environment("acme", "web", "staging"), 4);
     let answer = bench.get("/v1/reconcile?group_by=environment&customer=acme").await.json();
     assert_eq!(each(&answer, "environment"), ["production", "staging"]);
     assert_eq!(each(&answer, "in_flight"), [9, 4]);
@@ -78,9 +122,9 @@ async fn what_is_rolled_up_and_gone_from_the_finer_tiers_still_balances() {
     let bench = fates().await;
     bench.roll_up(at("2026-11-20T09:00:00Z"), at("2026-11-20T12:00:00Z")).await;
     let floor = Some(at("2026-11-20T12:00:00Z"));
-    let floors = flagmeter_store::Floors { raw: floor, minute: floor, quarter: floor };
+    let floors = Floors { raw: floor, minute: floor, quarter: floor };
     while bench.store.retain(floors).await.unwrap().more {}
     let answer = bench.get("/v1/reconcile").await.json();
-    assert_eq!(each(&answer, "balanced"), [true, false]);
+    assert_eq!(each(&answer, "difference"), [0, 1]);
     assert_eq!(answer["rows"][0]["received"], 109);
 }

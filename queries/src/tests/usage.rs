@@ -85,6 +85,12 @@ async fn more_groups_than_an_answer_holds_are_refused_with_what_to_do() {
     let top = bench.get(&format!("/v1/usage?{THE_HOUR}&resolution=1h&group_by=flag&limit=2")).await.json();
     assert_eq!(top["total"], 4);
     assert_eq!(bench.metric("flagmeter_queries_store_errors_total", &["permanent"]), 0);
+    let config = crate::Config { groups_ranked_max: 3, ..crate::Config::default() };
+    let ranking = bench.with(config);
+    let problem = ranking.get(&format!("/v1/usage?{THE_HOUR}&group_by=flag&limit=2")).await.problem(422);
+    assert!(!problem["detail"].as_str().unwrap().contains("limit="), "{problem}");
+    let problem = ranking.get(&format!("/v1/flags?{THE_HOUR}")).await.problem(422);
+    assert!(!problem["detail"].as_str().unwrap().contains("group_by"), "{problem}");
 }
 
 #[tokio::test]

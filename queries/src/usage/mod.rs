@@ -18,7 +18,7 @@ use flagmeter_store::Floors;
 use plan::Format;
 pub(crate) use shape::Usage;
 
-use crate::{App, Error, Result, access::Principal, problem::Problem};
+use crate::{App, Result, access::Principal, problem::Problem};
 
 /// Counts per bucket and group
 ///
@@ -81,23 +81,11 @@ pub(crate) async fn usage(
         Floors::default()
     };
     let plan = asked.plan(&floors, &app.config)?;
-    let answer = app.reader.read(plan.question()).await.map_err(say_how_to_narrow)?;
-    let usage = shape::shape(&plan, answer);
+    let answer = app.reader.read(plan.question()).await.map_err(|error| plan.narrower(error))?;
+    let usage = shape::shape(&plan, answer)?;
     app.metrics.rows(usage.rows.len());
     match plan.format {
         Format::Json => Ok(Json(usage).into_response()),
         Format::Csv => csv::response(&plan, &usage),
-    }
-}
-
-/// The store says what is too much; only we know which parameters make it less.
-fn say_how_to_narrow(error: Error) -> Error {
-    match error {
-        Error::Store(flagmeter_store::Error::Unanswerable(reason)) => Error::TooMuch(format!(
-            "{}. Ask for the top groups with limit=, for fewer with a filter, for fewer dimensions in group_by, or for a \
-             shorter range.",
-            reason.trim_end_matches('.')
-        )),
-        error => error,
     }
 }

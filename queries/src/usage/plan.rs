@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, Uri, header};
 use chrono_tz::Tz;
 use flagmeter_model::{Meter, Tier, TimeRange, Timestamp};
-use flagmeter_store::{Dimension, Floors};
+use flagmeter_store::{Dimension, Error as StoreError, Floors};
 
 use crate::{
     Config, Error, Result,
@@ -82,7 +82,9 @@ pub(super) struct Plan {
     pub(super) group_by: Vec<Dimension>,
     pub(super) limit: Option<usize>,
     pub(super) format: Format,
+    /// Groups that are added up at most.
     groups_max: usize,
+    rows_max: usize,
 }
 
 /// Reads the parameters, and keeps them to what `principal` may read.
@@ -137,14 +139,16 @@ impl Asked {
         };
         let edges = resolution.edges(self.zone, self.range, config.buckets_max).ok_or_else(too_many)?;
         let buckets = edges.len() - 1;
-        let (edges, previous) =
-            if self.compares { (before(resolution, self.zone, edges)?, buckets) } else { (edges, 0) };
-        let cells_per_group = edges.len() - 1;
-        let groups_max = if self.limit.is_some() {
-            config.groups_ranked_max.min(config.cells_max / cells_per_group)
+        let (edges, previous) = if self.compares {
+            let all = before(resolution, self.zone, &edges).ok_or_else(|| {
+                Error::parameter(name::FROM, "There is no such range before it: time begins in 1970.")
+            })?;
+            (all, buckets)
         } else {
-            config.groups_max.min(config.rows_max / buckets)
+            (edges, 0)
         };
+        let groups_max = if self.limit.is_some() { config.groups_ranked_max } else { config.groups_max };
+        let cells_per_group = edges.len() - 1;
         Ok(Plan {
             meter: self.meter,
             zone: self.zone,
@@ -153,9 +157,10 @@ impl Asked {
             previous,
             scope: self.scope,
             group_by: self.group_by,
-            limit: self.limit.map(|limit| limit.min(config.rows_max / buckets)),
+            limit: self.limit,
             format: self.format,
-            groups_max: groups_max.max(1),
+            groups_max: groups_max.min(config.cells_max / cells_per_group).max(1),
+            rows_max: config.rows_max,
         })
     }
 }
@@ -172,6 +177,41 @@ impl Plan {
         }
     }
 
+    /// Refuses an answer of so many groups if it has too many rows. How many groups there are is known only when
+    /// they are counted.
+    pub(super) fn check_rows(&self, groups: usize) -> Result<()> {
+        let buckets = self.edges.len() - 1 - self.previous;
+        if groups.saturating_mul(buckets) <= self.rows_max {
+            return Ok(());
+        }
+        let fitting = self.rows_max / buckets;
+        let fewer = match (self.group_by.is_empty() || fitting == 0, self.limit) {
+            (true, _) => String::new(),
+            (_, None) => format!(
+                ", for the top groups with limit= (at most {fitting} fit, the rest added up among them), for fewer \
+                 with a filter, or for fewer dimensions in group_by"
+            ),
+            (_, Some(_)) => {
+                format!(", or for fewer groups (at most {fitting} fit, the rest added up among them)")
+            }
+        };
+        Err(Error::TooMuch(format!(
+            "{groups} groups in {buckets} buckets are more than {} rows. Ask for a shorter range or a coarser \
+             resolution{fewer}.",
+            self.rows_max
+        )))
+    }
+
+    /// Says how to ask for less where the store says that there is too much.
+    pub(super) fn narrower(&self, error: Error) -> Error {
+        let Error::Store(StoreError::TooMany { max, .. }) = error else { return error };
+        let top = if self.limit.is_none() { "for the top groups with limit=, " } else { "" };
+        Error::TooMuch(format!(
+            "There are more than {max} groups to add up. Ask {top}for fewer with a filter, for fewer dimensions in \
+             group_by, for a shorter range or a coarser resolution."
+        ))
+    }
+
     /// The range of the answer: what was asked for, rounded outward to whole buckets.
     pub(super) fn range(&self) -> TimeRange {
         let at = |edge: Option<&Timestamp>| edge.copied().unwrap_or_default();
@@ -179,14 +219,12 @@ impl Plan {
     }
 }
 
-/// Puts as many buckets before the edges as there are between them.
-pub(crate) fn before(resolution: Resolution, zone: Tz, edges: Vec<Timestamp>) -> Result<Vec<Timestamp>> {
-    let first = edges.first().copied().unwrap_or_default();
-    let mut all = resolution.edges_before(zone, first, edges.len() - 1).ok_or_else(|| {
-        Error::parameter(name::FROM, "There is no such range before it: time begins in 1970.")
-    })?;
-    all.extend(edges.into_iter().skip(1));
-    Ok(all)
+/// The edges with as many buckets before them as there are between them; `None` if those would begin before 1970.
+pub(crate) fn before(resolution: Resolution, zone: Tz, edges: &[Timestamp]) -> Option<Vec<Timestamp>> {
+    let (first, rest) = edges.split_first()?;
+    let mut all = resolution.edges_before(zone, *first, rest.len())?;
+    all.extend(rest);
+    Some(all)
 }
 
 /// The resolution that gives 60 to 200 buckets, or comes nearest to it, among those that are still kept at the

@@ -90,9 +90,10 @@ impl Seal {
         self
     }
 
-    /// With a watermark, and since when the node was there, in seconds after [`START`].
+    /// With a watermark, and since when the node was there, in seconds after [`START`]; heard no earlier than that.
     #[must_use]
-    pub const fn covering(mut self, from: i64, watermark: i64) -> Self {
+    pub fn covering(mut self, from: i64, watermark: i64) -> Self {
+        self.record.appended_at = self.record.appended_at.max(at(watermark));
         self.record.batch.covers_from = at(from);
         self.record.batch.watermark = Some(at(watermark));
         self
@@ -153,7 +154,7 @@ pub fn write_of(seals: &[Seal]) -> Result<Arc<Write>> {
         let next = positions.entry(record.partition).or_default();
         *next = record.offset.saturating_add(1).max(*next);
     }
-    Ok(Arc::new(Write { batches, dead_letters: Vec::new(), positions }))
+    Ok(Arc::new(Write { batches, positions, ..Write::default() }))
 }
 
 /// Writes these seals in one step.

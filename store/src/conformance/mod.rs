@@ -77,7 +77,11 @@ macro_rules! store_conformance {
                 a_batch_without_a_watermark_leaves_it,
                 a_farewell_holds_until_the_node_is_heard_again,
                 covered_spans_become_one_where_they_touch,
+                a_clock_that_is_ahead_promises_nothing_to_come,
+                a_node_whose_clock_is_ahead_was_there_all_the_same,
                 positions_are_kept_with_the_points,
+                the_most_partitions_that_were_told_are_kept,
+                a_partition_that_was_not_read_holds_the_answers_open,
             }
             retaining {
                 floors_stop_at_what_is_not_rolled_up,
@@ -99,6 +103,7 @@ macro_rules! store_conformance {
                 what_cannot_be_answered_is_refused,
                 no_counts_and_no_knowledge_are_told_apart,
                 missing_nodes_are_shown,
+                nothing_is_complete_beyond_the_stores_clock,
                 what_retention_took_is_not_rounded,
                 audits_see_each_tier_and_axis_by_itself,
                 a_scan_shows_windows_as_they_are_kept,

@@ -1,14 +1,14 @@
 //! How far nodes and log have come.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use flagmeter_model::{NodeProgress, TimeRange};
+use flagmeter_model::{Meter, NodeProgress, TimeRange};
 
 use super::{
-    Harness,
-    fixture::{Seal, at, environment, flag, node, range, write},
+    Harness, NODE_TIMEOUT_MS,
+    fixture::{HOUR, Seal, at, environment, flag, node, range, write},
 };
-use crate::{Result, Store};
+use crate::{Axis, Filter, Read, Result, Store, TierChoice, Write};
 
 async fn only(store: &dyn Store) -> Result<NodeProgress> {
     let progress = store.state().await?.progress;
@@ -110,6 +110,41 @@ pub async fn covered_spans_become_one_where_they_touch<H: Harness>() -> Result<(
     Ok(())
 }
 
+/// A watermark from the future, and the time it claims to cover, are taken up to when the record was appended: what
+/// comes after may be an outage.
+pub async fn a_clock_that_is_ahead_promises_nothing_to_come<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    let store = harness.store();
+    write(&*store, &[Seal::new(1, 1)?.covering(0, 10)]).await?;
+    write(&*store, &[Seal::new(1, 2)?.covering(10, 10 + HOUR).heard(11)]).await?;
+    assert_eq!(only(&*store).await?.watermark, at(11));
+    // Back with its right time, the node repeats the watermark that it has claimed.
+    write(&*store, &[Seal::new(1, 3)?.covering(10 + HOUR, 10 + HOUR).heard(12)]).await?;
+    assert_eq!(only(&*store).await?.watermark, at(12));
+    assert_eq!(store.state().await?.covered.iter().collect::<Vec<_>>(), [range(0, 12)]);
+    // A node that is new and ahead has not been there yet.
+    write(&*store, &[Seal::new(2, 1)?.place(0, 4).covering(HOUR, HOUR).heard(20)]).await?;
+    let state = store.state().await?;
+    assert_eq!(state.covered.iter().collect::<Vec<_>>(), [range(0, 12)]);
+    assert_eq!(state.progress[1].watermark, at(20));
+    Ok(())
+}
+
+/// A clock that is always ahead leaves no holes in the time in which its node was there, but for outages.
+pub async fn a_node_whose_clock_is_ahead_was_there_all_the_same<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    let store = harness.store();
+    let longest = NODE_TIMEOUT_MS / 1_000;
+    let heard = [1, 2, 3, 3 + longest, 4 + 2 * longest, 5 + 2 * longest];
+    for (seq, heard) in (1..).zip(heard) {
+        let ahead = heard + 1_000;
+        write(&*store, &[Seal::new(1, seq)?.covering(ahead - 1, ahead).heard(heard)]).await?;
+    }
+    let covered: Vec<_> = store.state().await?.covered.iter().collect();
+    assert_eq!(covered, [range(1, 3 + longest), range(4 + 2 * longest, 5 + 2 * longest)]);
+    Ok(())
+}
+
 /// A store that keeps the log's positions keeps them with the points, each partition for itself, and never back.
 pub async fn positions_are_kept_with_the_points<H: Harness>() -> Result<()> {
     let mut harness = H::new().await?;
@@ -127,5 +162,45 @@ pub async fn positions_are_kept_with_the_points<H: Harness>() -> Result<()> {
     assert_eq!(harness.store().positions().await?, Some(BTreeMap::from([(0, 11), (1, 5)])));
     write(&*harness.store(), &[seal(0, 10)?, seal(1, 3)?]).await?;
     assert_eq!(harness.store().positions().await?, Some(BTreeMap::from([(0, 11), (1, 5)])));
+    Ok(())
+}
+
+/// A step of ingest with these seals, of a log of so many partitions.
+async fn write_from(store: &dyn Store, partitions: u32, seals: &[Seal]) -> Result<()> {
+    let batches = seals.iter().map(Seal::record).collect::<Result<Vec<_>>>()?;
+    store.write(Arc::new(Write { batches, partitions, ..Write::default() })).await?;
+    Ok(())
+}
+
+/// How many partitions the log has never shrinks, and is not forgotten.
+pub async fn the_most_partitions_that_were_told_are_kept<H: Harness>() -> Result<()> {
+    let mut harness = H::new().await?;
+    for (told, kept) in [(0, 0), (3, 3), (0, 3), (2, 3), (4, 4)] {
+        write_from(&*harness.store(), told, &[]).await?;
+        assert_eq!(harness.store().state().await?.partitions, kept, "told {told}");
+        harness.crash().await?;
+        assert_eq!(harness.store().state().await?.partitions, kept, "told {told}, then crashed");
+    }
+    Ok(())
+}
+
+/// While one of the log's partitions was not read, nothing is complete: it may hold counts of any time.
+pub async fn a_partition_that_was_not_read_holds_the_answers_open<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    harness.clock().advance(60);
+    let store = harness.store();
+    let read = Read {
+        meter: Meter::Evaluations,
+        edges: vec![at(0), at(10)],
+        filter: Filter::default(),
+        group_by: Vec::new(),
+        tiers: TierChoice::Cover,
+        axis: Axis::Any,
+        groups_max: 1,
+    };
+    write_from(&*store, 2, &[Seal::new(1, 5)?.covering(0, 20).heard(20)]).await?;
+    assert_eq!(store.read(&read).await?.complete_until, None);
+    write_from(&*store, 2, &[Seal::new(1, 5)?.part(1).place(1, 5).covering(0, 20).heard(20)]).await?;
+    assert_eq!(store.read(&read).await?.complete_until, Some(at(20)));
     Ok(())
 }

@@ -47,7 +47,7 @@ use crate::{
 pub struct Config {
     /// The file. Beside it stand `-wal`, `-shm` and `.lock`. Its folder must exist.
     pub path: PathBuf,
-    /// Reads at a time, at least 1; further ones wait.
+    /// Reads at a time, at least 1; further ones wait. The state and the marks have a reader besides.
     pub readers: usize,
     /// A node unheard of for longer than this, by the log's time, is missing.
     pub node_timeout_ms: i64,
@@ -67,6 +67,7 @@ pub struct EmbeddedStore {
     connections: Connections,
     path: PathBuf,
     node_timeout_ms: i64,
+    clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for EmbeddedStore {
@@ -80,9 +81,9 @@ impl EmbeddedStore {
     /// when it is of a newer version, damaged, read-only or not ours; nothing is changed then.
     pub fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
         let connections = Connections::open(&config.path, config.readers, |connection| {
-            Writer::new(connection, clock, config.series_cached_max)
+            Writer::new(connection, Arc::clone(&clock), &config)
         })?;
-        Ok(Self { connections, path: config.path, node_timeout_ms: config.node_timeout_ms })
+        Ok(Self { connections, path: config.path, node_timeout_ms: config.node_timeout_ms, clock })
     }
 }
 
@@ -93,15 +94,15 @@ impl Store for EmbeddedStore {
     }
 
     async fn positions(&self) -> Result<Option<BTreeMap<u32, u64>>> {
-        self.connections.read(|connection| progress::positions(connection).map(Some)).await
+        self.connections.look(|connection| progress::positions(connection).map(Some)).await
     }
 
     async fn state(&self) -> Result<State> {
-        self.connections.read(state::state).await
+        self.connections.look(state::state).await
     }
 
     async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {
-        self.connections.read(move |connection| marks::first(connection, tier, until, limit)).await
+        self.connections.look(move |connection| marks::first(connection, tier, until, limit)).await
     }
 
     async fn announce(&self, until: Timestamp) -> Result<()> {
@@ -137,8 +138,8 @@ impl Store for EmbeddedStore {
     }
 
     async fn read(&self, read: &Read) -> Result<Answer> {
-        let (read, node_timeout_ms) = (read.clone(), self.node_timeout_ms);
-        self.connections.read(move |connection| read::read(connection, &read, node_timeout_ms)).await
+        let (read, node_timeout_ms, now) = (read.clone(), self.node_timeout_ms, self.clock.now());
+        self.connections.read(move |connection| read::read(connection, &read, node_timeout_ms, now)).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<ScanRow>> {

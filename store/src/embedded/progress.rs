@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flagmeter_model::{Batch, NodeId, NodeProgress, Seq, Spans, TimeRange, Timestamp};
+use flagmeter_model::{NodeId, NodeProgress, Seq, Spans, TimeRange, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::standing::time_at;
@@ -58,16 +58,18 @@ impl Progress {
 
     /// Takes in what a record says of its node. Nothing goes back: of a seal that is older than the newest only
     /// the time that it covers counts.
-    pub(super) fn apply(&mut self, record: &Positioned) {
+    pub(super) fn apply(&mut self, record: &Positioned, node_timeout_ms: i64) {
         let Positioned { partition, appended_at, batch, .. } = record;
-        self.cover(batch);
         let key = (*partition, batch.node);
+        let heard_at = self.nodes.get(&key).map(|node| node.heard_at);
+        self.cover(record.covers(heard_at, node_timeout_ms));
+        let watermark = record.watermark();
         // Without a watermark of its own, a first record still says that the node had handed on, in records
         // before it, all that it received before it was there.
         let first = || Node {
             seq: batch.seq,
             part: batch.part,
-            watermark: batch.watermark.unwrap_or(batch.covers_from),
+            watermark: watermark.unwrap_or_else(|| batch.covers_from.min(*appended_at)),
             heard_at: *appended_at,
             farewell: batch.farewell,
         };
@@ -78,7 +80,7 @@ impl Progress {
         *node = Node {
             seq: batch.seq,
             part: if batch.seq == node.seq { batch.part.max(node.part) } else { batch.part },
-            watermark: batch.watermark.map_or(node.watermark, |at| at.max(node.watermark)),
+            watermark: watermark.map_or(node.watermark, |at| at.max(node.watermark)),
             heard_at: node.heard_at.max(*appended_at),
             // The parts of one seal come as several records; any of them may carry the last words.
             farewell: batch.farewell || (batch.seq == node.seq && node.farewell),
@@ -88,10 +90,8 @@ impl Progress {
         }
     }
 
-    fn cover(&mut self, batch: &Batch) {
-        let Some(watermark) = batch.watermark else { return };
-        let range = TimeRange::new(batch.covers_from, watermark);
-        if !self.covered.covers(range) {
+    fn cover(&mut self, range: Option<TimeRange>) {
+        if let Some(range) = range.filter(|&range| !self.covered.covers(range)) {
             self.covered_before.get_or_insert_with(|| self.covered.clone());
             self.covered.insert(range);
         }

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// Tells our files from others: `flms`.
 const APPLICATION_ID: i32 = 0x666c_6d73;
 /// The version of the tables below.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 /// How long a connection waits for another one of this process: only the checkpointer ever makes it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The write-ahead log is cut back to this after a checkpoint, in bytes.
@@ -107,7 +107,7 @@ const TABLES: &str = "
     ) STRICT;
     -- Adding the counts up must not read the payloads.
     CREATE INDEX dead_letter_counts ON dead_letters (count);
-    -- One row: the frontiers and floors, and the last token given to a mark.
+    -- One row: the frontiers and floors, the last token given to a mark, the partitions of the log.
     CREATE TABLE standing (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         minute_announced INTEGER,
@@ -117,10 +117,14 @@ const TABLES: &str = "
         raw_floor INTEGER,
         minute_floor INTEGER,
         quarter_floor INTEGER,
-        token INTEGER NOT NULL
+        token INTEGER NOT NULL,
+        partitions INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO standing (id, token) VALUES (1, 0);
+    INSERT INTO standing (id, token, partitions) VALUES (1, 0, 0);
 ";
+
+/// What makes version 2 of a file of version 1.
+const FROM_1: &str = "ALTER TABLE standing ADD COLUMN partitions INTEGER NOT NULL DEFAULT 0";
 
 /// The table of a tier. Raw rows are keyed by `minute`, the others by `start`.
 pub(super) const fn table(tier: Tier) -> &'static str {
@@ -176,7 +180,7 @@ fn check(path: &Path, connection: &Connection) -> Result<()> {
     let unusable = |reason: String| Err(Error::Open { path: path.to_owned(), reason });
     match found().map_err(|error| refused(path, &error))? {
         (_, _, _, true) => unusable("it is read-only: make the file and its folder writable".into()),
-        (0, 0, 0, false) | (APPLICATION_ID, VERSION, _, false) => Ok(()),
+        (0, 0, 0, false) | (APPLICATION_ID, 1..=VERSION, _, false) => Ok(()),
         (APPLICATION_ID, version, _, false) if version > VERSION => unusable(format!(
             "it was written by a newer flagmeter (version {version} of the file, this program knows \
              {VERSION}): start that one, or upgrade this one"
@@ -195,14 +199,20 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == VERSION {
-        return Ok(());
-    }
     let tx = connection.transaction()?;
-    tx.execute_batch(TABLES)?;
+    match tx.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))? {
+        VERSION => return Ok(()),
+        1 => tx.execute_batch(FROM_1)?,
+        _ => make(&tx)?,
+    }
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()
+}
+
+fn make(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(TABLES)?;
     for tier in Tier::ROLLED {
-        tx.execute_batch(&format!(
+        connection.execute_batch(&format!(
             "CREATE TABLE {} (
                 environment INTEGER NOT NULL,
                 start INTEGER NOT NULL,
@@ -217,9 +227,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
             table(tier)
         ))?;
     }
-    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-    tx.pragma_update(None, "user_version", VERSION)?;
-    tx.commit()
+    connection.pragma_update(None, "application_id", APPLICATION_ID)
 }
 
 fn refused(path: &Path, error: &rusqlite::Error) -> Error {
@@ -255,6 +263,7 @@ mod tests {
     use flagmeter_model::Meter;
 
     use super::*;
+    use crate::embedded::standing::Standing;
 
     fn reason(path: &Path) -> String {
         match open_writer(path).unwrap_err() {
@@ -273,7 +282,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
         open_writer(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
-        assert!(reason(&path).contains("newer flagmeter (version 2"), "{}", reason(&path));
+        let newer = format!("newer flagmeter (version {}", VERSION + 1);
+        assert!(reason(&path).contains(&newer), "{}", reason(&path));
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.sqlite");
+        let older = "ALTER TABLE standing DROP COLUMN partitions; UPDATE standing SET token = 7;
+                     PRAGMA user_version = 1";
+        open_writer(&path).unwrap().execute_batch(older).unwrap();
+        for _ in 0..2 {
+            let standing = Standing::load(&open_writer(&path).unwrap()).unwrap();
+            assert_eq!((standing.token, standing.partitions), (7, 0));
+        }
     }
 
     #[test]

@@ -13,13 +13,15 @@ pub(super) struct Standing {
     pub(super) floors: Floors,
     /// The last token given to a mark.
     pub(super) token: u64,
+    /// The most partitions that the log was said to have.
+    pub(super) partitions: u32,
 }
 
 impl Standing {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let mut select = connection.prepare_cached(
             "SELECT minute_announced, minute_whole, quarter_whole, hour_whole,
-                    raw_floor, minute_floor, quarter_floor, token FROM standing",
+                    raw_floor, minute_floor, quarter_floor, token, partitions FROM standing",
         )?;
         let mut rows = select.query([])?;
         let row = rows.next()?.ok_or_else(|| Error::Damaged("the frontiers are gone".into()))?;
@@ -33,16 +35,18 @@ impl Standing {
             },
             floors: Floors { raw: at(4)?, minute: at(5)?, quarter: at(6)? },
             token: row.get::<_, i64>(7)?.cast_unsigned(),
+            partitions: row.get(8)?,
         })
     }
 
     pub(super) fn store(&self, connection: &Connection) -> Result<()> {
         let mut update = connection.prepare_cached(
             "UPDATE standing SET minute_announced = ?1, minute_whole = ?2, quarter_whole = ?3, hour_whole = ?4,
-                    raw_floor = ?5, minute_floor = ?6, quarter_floor = ?7, token = ?8",
+                    raw_floor = ?5, minute_floor = ?6, quarter_floor = ?7, token = ?8,
+                    partitions = ?9",
         )?;
         let ms = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
-        let Self { frontiers, floors, token } = self;
+        let Self { frontiers, floors, token, partitions } = self;
         update.execute(params![
             ms(frontiers.minute.announced),
             ms(frontiers.minute.whole),
@@ -51,7 +55,8 @@ impl Standing {
             ms(floors.raw),
             ms(floors.minute),
             ms(floors.quarter),
-            token.cast_signed()
+            token.cast_signed(),
+            partitions
         ])?;
         Ok(())
     }

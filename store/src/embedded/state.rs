@@ -8,7 +8,7 @@ use crate::{Result, State};
 
 /// The state, from the snapshot of the connection.
 pub(super) fn state(connection: &Connection) -> Result<State> {
-    let Standing { frontiers, floors, .. } = Standing::load(connection)?;
+    let Standing { frontiers, floors, partitions, .. } = Standing::load(connection)?;
     let (dead_letters, dead_letter_counts) = dead_letters(connection)?;
     let mut dirty_first = [None; Tier::ROLLED.len()];
     for (first, tier) in dirty_first.iter_mut().zip(Tier::ROLLED) {
@@ -21,6 +21,7 @@ pub(super) fn state(connection: &Connection) -> Result<State> {
         connection.prepare_cached("SELECT min(minute) FROM raw")?.query_row([], |row| row.get(0))?;
     Ok(State {
         progress: progress::node_progress(connection)?,
+        partitions,
         covered: progress::covered(connection)?,
         frontiers,
         floors,

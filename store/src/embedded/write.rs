@@ -26,7 +26,7 @@ const ROW_TOTAL_MAX: u64 = 1 << 48;
 
 /// Writes points, marks, progress, dead letters and positions in one transaction.
 pub(super) fn write(writer: &mut Writer, write: &Write) -> Result<Written> {
-    let now = writer.clock.now();
+    let (now, node_timeout_ms) = (writer.clock.now(), writer.node_timeout_ms);
     writer.transact(|tx, memory| {
         let mut points = Points::new(tx)?;
         let mut written = Written::default();
@@ -35,12 +35,16 @@ pub(super) fn write(writer: &mut Writer, write: &Write) -> Result<Written> {
             if let Some(letter) = refused.into_dead_letter(record, memory, now)? {
                 put_dead_letter(tx, &letter)?;
             }
-            memory.progress.apply(record);
+            memory.progress.apply(record, node_timeout_ms);
         }
         for letter in &write.dead_letters {
             put_dead_letter(tx, letter)?;
         }
         points.mark(tx, memory, &mut written)?;
+        if write.partitions > memory.standing.partitions {
+            memory.standing.partitions = write.partitions;
+            memory.standing.store(tx)?;
+        }
         memory.interner.store_seen(tx)?;
         memory.progress.store(tx, &write.positions)?;
         Ok(written)

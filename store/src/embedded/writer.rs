@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flagmeter_model::Clock;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{interning::Interner, progress::Progress, standing::Standing};
+use super::{Config, interning::Interner, progress::Progress, standing::Standing};
 use crate::Result;
 
 /// The writer's connection and what it remembers.
@@ -13,6 +13,7 @@ use crate::Result;
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) node_timeout_ms: i64,
     series_cached_max: usize,
     memory: Option<Memory>,
 }
@@ -26,8 +27,9 @@ pub(super) struct Memory {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, clock: Arc<dyn Clock>, series_cached_max: usize) -> Self {
-        Self { connection, clock, series_cached_max, memory: None }
+    pub(super) fn new(connection: Connection, clock: Arc<dyn Clock>, config: &Config) -> Self {
+        let &Config { node_timeout_ms, series_cached_max, .. } = config;
+        Self { connection, clock, node_timeout_ms, series_cached_max, memory: None }
     }
 
     /// Does all of `work` or nothing of it; durable when it returns.

@@ -80,11 +80,13 @@ fn a_customer_is_scoped_before_anything_is_planned() {
 #[test]
 fn answers_are_bounded() {
     assert!(matches!(planned("from=-30d&resolution=10s"), Err(Error::TooMuch(_))));
-    let plan = planned("from=-9000m&resolution=1m&group_by=flag").unwrap();
-    assert_eq!(plan.groups_max, 200_000 / (plan.edges.len() - 1));
-    let top = planned("from=-9000m&resolution=1m&group_by=flag&limit=1000").unwrap();
+    let plan = planned("from=-900m&resolution=1m&group_by=flag").unwrap();
+    assert_eq!(plan.groups_max, 1_000);
+    let top = planned("from=-900m&resolution=1m&group_by=flag&limit=1000").unwrap();
     assert!(top.groups_max > plan.groups_max, "more groups are ranked than are shown");
-    assert_eq!(top.limit, Some(200_000 / (top.edges.len() - 1)));
+    assert_eq!((top.limit, top.groups_max), (Some(1_000), 8_000_000 / (top.edges.len() - 1)));
+    let long = planned("from=-9000m&resolution=1m&group_by=flag&compare=previous").unwrap();
+    assert_eq!(long.groups_max, 8_000_000 / (long.edges.len() - 1));
 }
 
 #[test]

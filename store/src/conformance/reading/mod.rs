@@ -183,8 +183,9 @@ pub async fn what_cannot_be_answered_is_refused<H: Harness>() -> Result<()> {
     let world = two_hours::<H>().await?;
     let by_name = Read { group_by: vec![Dimension::Name], ..question([0, HOUR]) };
     world.assert_answer(&Read { groups_max: 3, ..by_name.clone() }).await?;
+    let error = world.store.read(&Read { groups_max: 2, ..by_name.clone() }).await.err();
+    assert!(matches!(error, Some(Error::TooMany { max: 2, .. })), "refused with {error:?}");
     let refused = [
-        Read { groups_max: 2, ..by_name.clone() },
         Read { axis: Axis::Totals, ..by_name },
         Read { axis: Axis::Totals, ..question([0, 10]) },
         Read { tiers: TierChoice::Only(Tier::Hour), ..question([0, 1_800]) },
@@ -238,6 +239,19 @@ pub async fn missing_nodes_are_shown<H: Harness>() -> Result<()> {
     let answer = world.assert_answer(&question([0, HOUR, 2 * HOUR, 3 * HOUR])).await?;
     assert_eq!(answer.missing, []);
     assert_eq!(answer.states, [RowState::Complete; 3]);
+    Ok(())
+}
+
+/// Whatever the log says the time is, what is still to come is not complete.
+pub async fn nothing_is_complete_beyond_the_stores_clock<H: Harness>() -> Result<()> {
+    let mut world = World::<H>::new().await?;
+    world.send(1, (0, HOUR), []).await?;
+    let question = question([0, 600, HOUR]);
+    assert_eq!(world.assert_answer(&question).await?.states, [RowState::Complete; 2]);
+    world.harness.clock().set(at(619));
+    let answer = world.assert_answer(&question).await?;
+    assert_eq!(answer.complete_until, Some(at(610)));
+    assert_eq!(answer.states, [RowState::Complete, RowState::Open]);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use flagmeter_model::{
-    Environment, Meter, Name, NodeId, Seq, Series, SeriesKey, Slot, Tier, TimeRange, Timestamp,
+    Clock, Environment, Meter, Name, NodeId, Seq, Series, SeriesKey, Slot, Tier, TimeRange, Timestamp,
 };
 
 use super::super::{
@@ -69,7 +69,7 @@ type Identity = (Series, Slot, NodeId, Seq);
 /// The store and the list.
 pub(super) struct World<H> {
     /// Keeps what the store stands on.
-    _harness: H,
+    pub(super) harness: H,
     pub(super) store: Arc<dyn Store>,
     points: BTreeMap<Identity, u64>,
     sent: Vec<Positioned>,
@@ -79,7 +79,7 @@ impl<H: Harness> World<H> {
     pub(super) async fn new() -> Result<Self> {
         let harness = H::new().await?;
         let store = harness.store();
-        Ok(Self { _harness: harness, store, points: BTreeMap::new(), sent: Vec::new() })
+        Ok(Self { harness, store, points: BTreeMap::new(), sent: Vec::new() })
     }
 
     /// Writes a seal of a node that was there from `there.0` on, and has handed on all before `there.1`, in seconds
@@ -111,6 +111,8 @@ impl<H: Harness> World<H> {
     }
 
     async fn write(&mut self, record: Positioned) -> Result<Written> {
+        let clock = self.harness.clock();
+        clock.set(clock.now().max(record.appended_at));
         let floor = self.store.state().await?.floors.raw;
         let batch = &record.batch;
         for counts in &batch.environments {
@@ -125,7 +127,7 @@ impl<H: Harness> World<H> {
         if record.offset == self.sent.len() as u64 {
             self.sent.push(record.clone());
         }
-        self.store.write(Arc::new(Write { batches: vec![record], dead_letters: Vec::new(), positions })).await
+        self.store.write(Arc::new(Write { batches: vec![record], positions, ..Write::default() })).await
     }
 
     pub(super) fn records(&self) -> usize {

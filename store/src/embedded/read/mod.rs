@@ -30,10 +30,15 @@ use crate::{
     cover::{Cover, Dirty, Kept, Knowledge, bucket, cover},
 };
 
-/// Answers a question.
-pub(super) fn read(connection: &Connection, read: &Read, node_timeout_ms: i64) -> Result<Answer> {
+/// Answers a question that was asked `now`.
+pub(super) fn read(
+    connection: &Connection,
+    read: &Read,
+    node_timeout_ms: i64,
+    now: Timestamp,
+) -> Result<Answer> {
     let by_totals = by_totals(read)?;
-    let Standing { frontiers, floors, .. } = Standing::load(connection)?;
+    let Standing { frontiers, floors, partitions, .. } = Standing::load(connection)?;
     let kept = Kept { frontiers, floors };
     let shared = cover(&read.edges, kept, &Dirty::default(), read.tiers)?;
     let environments = taken(connection, &read.filter)?;
@@ -61,7 +66,9 @@ pub(super) fn read(connection: &Connection, read: &Read, node_timeout_ms: i64) -
         }
     }
 
-    let mut low = low_watermark(&progress::node_progress(connection)?, node_timeout_ms);
+    let mut low = low_watermark(&progress::node_progress(connection)?, partitions, node_timeout_ms);
+    // A log whose clock is ahead must not make complete what is still to come.
+    low.at = low.at.min(Some(now));
     if let TierChoice::Only(tier) = read.tiers {
         low.at = low.at.min(kept.frontiers.whole(tier));
     }

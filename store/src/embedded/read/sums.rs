@@ -30,10 +30,7 @@ impl Sums {
         }
         let at = self.groups.len();
         if at >= self.groups_max {
-            return Err(Error::Unanswerable(format!(
-                "the answer has more than {} groups: narrow the filter, or group by less",
-                self.groups_max
-            )));
+            return Err(Error::TooMany { what: "groups", max: self.groups_max });
         }
         self.groups.insert(key.clone(), at);
         self.counts.resize(self.counts.len() + self.buckets, 0);
@@ -99,7 +96,7 @@ mod tests {
         let error = sums.group(&key("b")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the answer has more than 1 groups: narrow the filter, or group by less"
+            "the answer has more than 1 groups: narrow the filter, or ask for less"
         );
     }
 
