@@ -14,6 +14,9 @@ pub enum Error {
         /// What to do about it.
         reason: String,
     },
+    /// The store is set up in a way that cannot work: the sentence says how to mend it.
+    #[error("{0}")]
+    Configuration(String),
     /// The question cannot be answered as it is put.
     #[error("{0}")]
     Unanswerable(String),

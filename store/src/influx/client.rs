@@ -1,0 +1,330 @@
+//! Speaks HTTP with the server: writes bodies, asks questions, waits and tries again.
+//!
+//! A body is kept until it is taken, so that a retry sends the same bytes. An answer is whole or an error: behind the
+//! statements of every question stands one more, whose answer is known. InfluxDB stops at the first statement that
+//! fails and, in CSV, says nothing about it; so what does not end in that answer is not an answer.
+
+use std::{fmt::Write as _, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use reqwest::{
+    Method, RequestBuilder, Response, StatusCode, Url,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER},
+};
+
+use super::{
+    config::Config,
+    line::LineBody,
+    schema::{Buckets, REGISTER, source},
+};
+use crate::{Error, Result};
+
+/// The register that is set when the buckets were made.
+pub(super) const INITIALISED: &str = "initialised";
+/// What the last statement of each question answers.
+const END: &[u8] = b"name,tags,time,answered\nregister,,0,1\n";
+/// Bytes of an error's text that are read.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+/// Characters of an error's text that are told.
+const ERROR_CHARS_MAX: usize = 300;
+
+/// A client of one server, with the buckets that it speaks of. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    write_url: Url,
+    query_url: Url,
+    headers: HeaderMap,
+    config: Config,
+    end: String,
+    meta: String,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Why a body was not written.
+#[derive(Debug)]
+pub(super) enum WriteFailure {
+    /// The server refuses a line of it. Of the others all, some or none are written.
+    Refused(String),
+    /// Anything else.
+    Failed(Error),
+}
+
+/// Why one try failed.
+enum Failure {
+    /// It is the same the next time.
+    Final(WriteFailure),
+    /// It may go well after this time, if the server says one.
+    Passing(String, Option<Duration>),
+}
+
+impl Client {
+    /// Nothing is asked of the server yet.
+    pub(super) fn new(config: &Config, buckets: &Buckets) -> Result<Self> {
+        config.check()?;
+        let mut headers = HeaderMap::new();
+        let mut authorization = HeaderValue::from_str(&format!("Token {}", config.token)).map_err(|_| {
+            Error::Configuration("the token for InfluxDB has characters that no header can hold".to_owned())
+        })?;
+        authorization.set_sensitive(true);
+        headers.insert(AUTHORIZATION, authorization);
+        let http = Self::http(config).build().map_err(|error| {
+            Error::Configuration(format!("no HTTP client for InfluxDB can be made: {error}"))
+        })?;
+        let mut write_url = url(&config.url, "/api/v2/write")?;
+        write_url.query_pairs_mut().append_pair("org", &config.org).append_pair("precision", "ns");
+        let end = format!(
+            ";SELECT \"set\" AS \"answered\" FROM {} WHERE \"name\"='{INITIALISED}'",
+            source(&buckets.meta, REGISTER)
+        );
+        Ok(Self {
+            http,
+            write_url,
+            query_url: url(&config.url, "/query")?,
+            headers,
+            config: config.clone(),
+            end,
+            meta: buckets.meta.clone(),
+        })
+    }
+
+    /// HTTP/1.1 without a proxy, and never without a time limit.
+    pub(super) fn http(config: &Config) -> reqwest::ClientBuilder {
+        reqwest::Client::builder()
+            .connect_timeout(config.connect_timeout)
+            .timeout(config.query_timeout.max(config.write_timeout))
+            .no_proxy()
+            .http1_only()
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+    }
+
+    /// Writes a body whole. A line that the server refuses is [`Error::Damaged`]: what is written here comes from
+    /// the store itself.
+    pub(super) async fn write(&self, bucket: &str, body: &LineBody) -> Result<()> {
+        self.try_write(bucket, body).await.map_err(|failure| match failure {
+            WriteFailure::Refused(why) => {
+                Error::Damaged(format!("InfluxDB refuses a line for {bucket}: {why}"))
+            }
+            WriteFailure::Failed(error) => error,
+        })
+    }
+
+    /// Writes bodies, several at a time. When it returns, none is on its way any more.
+    pub(super) async fn write_all(&self, bucket: &str, bodies: Vec<LineBody>) -> Result<()> {
+        let writes = bodies.into_iter().map(|body| async move { self.write(bucket, &body).await });
+        let done: Vec<Result<()>> =
+            stream::iter(writes).buffer_unordered(self.config.bodies_in_flight).collect().await;
+        done.into_iter().collect()
+    }
+
+    /// Writes a body whole, or tells that the server refuses a line of it.
+    pub(super) async fn try_write(&self, bucket: &str, body: &LineBody) -> Result<(), WriteFailure> {
+        if body.lines() == 0 {
+            return Ok(());
+        }
+        let request = || {
+            let mut url = self.write_url.clone();
+            url.query_pairs_mut().append_pair("bucket", bucket);
+            self.request(Method::POST, url)
+                .timeout(self.config.write_timeout)
+                .header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+                .body(body.bytes())
+        };
+        self.patiently("write", || async {
+            let response = request().send().await.map_err(|error| passing(&error))?;
+            if response.status().is_success() { Ok(()) } else { Err(self.refusal(response, bucket).await) }
+        })
+        .await
+    }
+
+    /// Asks statements of InfluxQL, separated by `;`, and gives the blocks of CSV that they answer with: for each
+    /// statement that has an answer one, or several where it groups, in their order. Whole, or an error.
+    pub(super) async fn query(&self, statements: &str) -> Result<Bytes> {
+        let body = self.ask(statements, "application/csv", self.config.answer_bytes_max).await?;
+        if let Some(before) = body.strip_suffix(END) {
+            // Blocks are separated by an empty line.
+            let length = before.strip_suffix(b"\n").unwrap_or(before).len();
+            return Ok(body.slice(..length));
+        }
+        Err(self.explain(statements).await)
+    }
+
+    async fn ask(&self, statements: &str, accept: &'static str, bytes_max: usize) -> Result<Bytes> {
+        let mut question = String::with_capacity(statements.len() + self.end.len());
+        question.push_str(statements);
+        question.push_str(&self.end);
+        let form = [("db", self.meta.as_str()), ("epoch", "ns"), ("q", &question)];
+        let asked = self
+            .patiently("query", || async {
+                let request = self
+                    .request(Method::POST, self.query_url.clone())
+                    .timeout(self.config.query_timeout)
+                    .header(ACCEPT, HeaderValue::from_static(accept))
+                    .form(&form);
+                let response = request.send().await.map_err(|error| passing(&error))?;
+                if !response.status().is_success() {
+                    return Err(self.refusal(response, &self.meta).await);
+                }
+                match read(response, bytes_max).await {
+                    Ok(Some(body)) => Ok(body),
+                    Ok(None) => Err(Failure::Final(WriteFailure::Failed(Error::TooMany {
+                        what: "bytes",
+                        max: bytes_max,
+                    }))),
+                    Err(error) => Err(passing(&error)),
+                }
+            })
+            .await;
+        asked.map_err(|failure| match failure {
+            WriteFailure::Refused(why) => {
+                Error::Unanswerable(format!("InfluxDB does not take the question: {why}"))
+            }
+            WriteFailure::Failed(error) => error,
+        })
+    }
+
+    /// Asks again in JSON, which tells errors, why the answer was cut short.
+    async fn explain(&self, statements: &str) -> Error {
+        let answer = match self.ask(statements, "application/json", self.config.answer_bytes_max).await {
+            Ok(answer) => answer,
+            Err(error) => return error,
+        };
+        let text = String::from_utf8_lossy(&answer);
+        let Some((_, after)) = text.split_once("\"error\":\"") else {
+            return Error::Unavailable(
+                "InfluxDB's answer does not end as it should: if this stays, run `flagmeter store init`"
+                    .to_owned(),
+            );
+        };
+        let why: String =
+            after.split("\"}").next().unwrap_or_default().chars().take(ERROR_CHARS_MAX).collect();
+        if why.contains("not found") || why.contains("unauthorized") {
+            return Error::Configuration(format!(
+                "InfluxDB says {why:?}: run `flagmeter store init`, or give a token that may read all its buckets"
+            ));
+        }
+        Error::Unavailable(format!("InfluxDB could not answer: {why}"))
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.http.request(method, url).headers(self.headers.clone())
+    }
+
+    /// Tries until it goes well, fails for good, or has failed as often as is allowed.
+    async fn patiently<T, F>(&self, what: &str, attempt: impl Fn() -> F) -> Result<T, WriteFailure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut wait = self.config.retry_first;
+        for tried in 1.. {
+            let (why, asked) = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(Failure::Final(failure)) => return Err(failure),
+                Err(Failure::Passing(why, asked)) => (why, asked),
+            };
+            if tried >= self.config.tries_max {
+                return Err(WriteFailure::Failed(Error::Unavailable(format!(
+                    "InfluxDB at {} fails ({what}, {tried} tries): {why}",
+                    self.config.url
+                ))));
+            }
+            let spread = wait.mul_f64(rand::random_range(0.5..=1.0));
+            let pause = asked.unwrap_or(spread).min(self.config.retry_max);
+            tracing::debug!(what, why, wait_ms = pause.as_millis(), "InfluxDB fails; it is asked again");
+            tokio::time::sleep(pause).await;
+            wait = wait.saturating_mul(2).min(self.config.retry_max);
+        }
+        Err(WriteFailure::Failed(Error::Closed))
+    }
+
+    /// What an answer that is no success means.
+    async fn refusal(&self, response: Response, bucket: &str) -> Failure {
+        let status = response.status();
+        let after = retry_after(response.headers());
+        let why = message(response).await;
+        let for_good = |error| Failure::Final(WriteFailure::Failed(error));
+        match status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
+                Failure::Final(WriteFailure::Refused(why))
+            }
+            StatusCode::UNAUTHORIZED => for_good(Error::Configuration(format!(
+                "InfluxDB at {} does not know the token: give one of the organization {:?}",
+                self.config.url, self.config.org
+            ))),
+            StatusCode::FORBIDDEN => for_good(Error::Configuration(format!(
+                "the token for InfluxDB lacks a permission on the bucket {bucket}: it must be allowed to read and \
+                 write it ({why})"
+            ))),
+            StatusCode::NOT_FOUND => for_good(Error::Configuration(format!(
+                "InfluxDB at {} does not have what is asked for ({why}): run `flagmeter store init`, or check \
+                 address, organization and token",
+                self.config.url
+            ))),
+            status => Failure::Passing(format!("it answers {status} {why}"), after),
+        }
+    }
+}
+
+/// An address of the server's API.
+pub(super) fn url(base: &str, path: &str) -> Result<Url> {
+    let wrong = |why: String| {
+        Error::Configuration(format!(
+            "{base:?} is no address of InfluxDB, such as http://influxdb:8086: {why}"
+        ))
+    };
+    let mut url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+        return Err(wrong("it must begin with http:// or https://".to_owned()));
+    }
+    let path = format!("{}{path}", url.path().trim_end_matches('/'));
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// Timeouts, refused connections and cut ones alike: the next try may go well.
+fn passing(error: &reqwest::Error) -> Failure {
+    // The address is told elsewhere; what reqwest hides in its sources is what went wrong.
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(deeper) = source {
+        // Writing to a string does not fail.
+        let _ = write!(why, ": {deeper}");
+        source = deeper.source();
+    }
+    Failure::Passing(why, None)
+}
+
+/// The body; `None` if it is longer than allowed.
+async fn read(mut response: Response, bytes_max: usize) -> Result<Option<Bytes>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len().saturating_add(chunk.len()) > bytes_max {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.into()))
+}
+
+/// How long the server asks to wait.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The message in an error's JSON, or the beginning of its text.
+async fn message(response: Response) -> String {
+    let body = read(response, ERROR_BYTES_MAX).await.ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let told = text
+        .split_once("\"message\":\"")
+        .map_or(&*text, |(_, after)| after.trim_end().trim_end_matches("\"}"));
+    told.chars().take(ERROR_CHARS_MAX).collect()
+}

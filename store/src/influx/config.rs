@@ -1,0 +1,112 @@
+//! Where the server is, and how it is used.
+
+use std::{fmt, time::Duration};
+
+use crate::{Error, Result};
+
+/// Days, as durations.
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+/// The server, what is kept there for how long, and how patient we are.
+#[derive(Clone)]
+pub struct Config {
+    /// Where the server listens, such as `http://influxdb:8086`.
+    pub url: String,
+    /// The organization, by its name.
+    pub org: String,
+    /// A token that may read and write the buckets; for [`init`](super::init) one that may make them too.
+    pub token: String,
+    /// What the names of the buckets begin with: letters, digits, `-` and `_`, at most 40.
+    pub prefix: String,
+    /// How long raw points are kept. The server keeps them, and what tells marks and progress, twice as long, so
+    /// that a downsampler that was away loses nothing. `None`: for ever.
+    pub retain_raw: Option<Duration>,
+    /// How long minutes are kept; on the server by [`Config::margin`] longer. `None`: for ever.
+    pub retain_minute: Option<Duration>,
+    /// How long quarters are kept; on the server by [`Config::margin`] longer. `None`: for ever.
+    pub retain_quarter: Option<Duration>,
+    /// A node unheard of for longer than this, by the log's time, is missing.
+    pub node_timeout_ms: i64,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// How long one write of a body may take.
+    pub write_timeout: Duration,
+    /// How long one answer may take.
+    pub query_timeout: Duration,
+    /// Tries of one write or question before the call fails, at least 1. It can be made again as a whole.
+    pub tries_max: u32,
+    /// How long to wait before the second try; each further wait is twice as long.
+    pub retry_first: Duration,
+    /// The longest wait between two tries, also where the server asks for a longer one.
+    pub retry_max: Duration,
+    /// Bodies that are on their way at once for one write.
+    pub bodies_in_flight: usize,
+    /// Lines of one body.
+    pub body_lines_max: usize,
+    /// Bytes of one answer at most; a longer one is an error.
+    pub answer_bytes_max: usize,
+}
+
+impl Config {
+    /// The defaults for a server.
+    pub fn new(url: impl Into<String>, org: impl Into<String>, token: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            org: org.into(),
+            token: token.into(),
+            prefix: "flagmeter".to_owned(),
+            retain_raw: Some(days(7)),
+            retain_minute: Some(days(30)),
+            retain_quarter: Some(days(400)),
+            node_timeout_ms: 60_000,
+            connect_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(30),
+            query_timeout: Duration::from_mins(1),
+            tries_max: 5,
+            retry_first: Duration::from_millis(200),
+            retry_max: Duration::from_secs(10),
+            bodies_in_flight: 4,
+            body_lines_max: 10_000,
+            answer_bytes_max: 512 << 20,
+        }
+    }
+
+    /// For how much longer than is asked the server keeps minutes and quarters.
+    pub fn margin(&self) -> Duration {
+        self.retain_raw.unwrap_or_default().max(days(7))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let is_plain =
+            |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        let wrong = |what: String| Err(Error::Configuration(what));
+        if self.prefix.is_empty() || self.prefix.len() > 40 || !is_plain(&self.prefix) {
+            return wrong(format!(
+                "the prefix of the buckets {:?} must be 1 to 40 letters, digits, - and _",
+                self.prefix
+            ));
+        }
+        if self.org.is_empty() || self.token.is_empty() {
+            return wrong("InfluxDB needs an organization and a token: give both".to_owned());
+        }
+        if self.tries_max == 0 || self.bodies_in_flight == 0 || self.body_lines_max == 0 {
+            return wrong(
+                "tries, bodies in flight and lines of a body for InfluxDB must be 1 at least".to_owned(),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("url", &self.url)
+            .field("org", &self.org)
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
