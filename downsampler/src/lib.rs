@@ -24,7 +24,7 @@
 //! - **Announce, read the state, roll up, advance.** Where rolling up begins is read after the announcement, so
 //!   a point is either seen or marked, the very first one included.
 //! - **Roll up, mark the parent, clear.** A window is rolled up again before its parent is marked, and its own
-//!   mark is cleared last, by its token. The parent is marked whether or not anything changed: another
+//!   mark is cleared last, by its tokens. The parent is marked whether or not anything changed: another
 //!   downsampler may have made the change and died before it marked.
 //! - A window is only rolled up once the finer tier is whole for all of it; marks on windows that are not yet
 //!   whole wait.

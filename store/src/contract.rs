@@ -56,7 +56,8 @@ pub trait Store: Send + Sync + 'static {
     /// Marks windows to be rolled up again, those that are marked already once more.
     async fn mark(&self, marks: &[NewMark]) -> Result<()>;
 
-    /// Takes marks away, but not those that have been set again since they were read.
+    /// Takes away the markings that were read, told by their tokens, and no others: a mark that has been set again
+    /// since stays.
     async fn clear(&self, marks: &[Mark]) -> Result<()>;
 
     /// Moves the floors, never back and never beyond [`State::deletable`], which is asked in the same step as

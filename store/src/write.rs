@@ -166,9 +166,10 @@ pub struct Mark {
     pub window: Window,
     /// Whose.
     pub environment: Environment,
-    /// New with every marking, never used twice in the life of the store, not even after the mark was cleared:
-    /// so a mark set while its window is being rolled up survives, however long the one who read it slept.
-    pub token: u64,
+    /// One of each marking that was seen, in order; a store that keeps only the last marking gives one. A token is
+    /// never used twice in the life of the store, not even after the mark was cleared: so a marking set while its
+    /// window is being rolled up survives, however long the one who read the mark slept.
+    pub tokens: Vec<u64>,
 }
 
 /// What to roll up.

@@ -69,7 +69,7 @@ fn new_mark(tier: Tier, start: &str, customer: &str) -> NewMark {
 
 fn mark(tier: Tier, start: &str, customer: &str, token: u64) -> Mark {
     let NewMark { window, environment } = new_mark(tier, start, customer);
-    Mark { window, environment, token }
+    Mark { window, environment, tokens: vec![token] }
 }
 
 #[test]

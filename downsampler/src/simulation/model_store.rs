@@ -168,7 +168,7 @@ impl Store for ModelStore {
         let mark = |((window, environment), token): (&(Window, Environment), &u64)| Mark {
             window: *window,
             environment: environment.clone(),
-            token: *token,
+            tokens: vec![*token],
         };
         Ok(due.map(mark).take(limit).collect())
     }
@@ -231,7 +231,7 @@ impl Store for ModelStore {
         let mut kept = self.0.lock();
         for mark in marks {
             let key = (mark.window, mark.environment.clone());
-            if kept.marks.get(&key) == Some(&mark.token) {
+            if kept.marks.get(&key).is_some_and(|token| mark.tokens.contains(token)) {
                 kept.marks.remove(&key);
             }
         }

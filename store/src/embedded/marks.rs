@@ -40,7 +40,7 @@ pub(super) fn first(
         marks.push(Mark {
             window: Window::starting(tier, Timestamp::from_seconds_clamped(row.get(0)?))?,
             environment: environment.clone(),
-            token: row.get::<_, i64>(2)?.cast_unsigned(),
+            tokens: vec![row.get::<_, i64>(2)?.cast_unsigned()],
         });
     }
     Ok(marks)
@@ -67,10 +67,17 @@ pub(super) fn clear(writer: &mut Writer, marks: &[Mark]) -> Result<()> {
         let mut delete = tx.prepare_cached(
             "DELETE FROM dirty WHERE tier = ?1 AND start = ?2 AND environment = ?3 AND token = ?4",
         )?;
-        for Mark { window, environment, token } in marks {
+        for Mark { window, environment, tokens } in marks {
             let Some(environment) = environment_id(tx, environment)? else { continue };
             let start = window.start().as_seconds();
-            delete.execute(params![tier_number(window.tier()), start, environment, token.cast_signed()])?;
+            for token in tokens {
+                delete.execute(params![
+                    tier_number(window.tier()),
+                    start,
+                    environment,
+                    token.cast_signed()
+                ])?;
+            }
         }
         Ok(())
     })
