@@ -186,11 +186,12 @@ mod tests {
     use flagmeter_model::{ManualClock, Timestamp};
 
     use super::*;
+    use crate::embedded::Config;
 
     fn open(folder: &Path) -> Connections {
         let clock = Arc::new(ManualClock::at(Timestamp::EPOCH));
-        Connections::open(&folder.join("store.sqlite"), 1, |connection| Writer::new(connection, clock, 10))
-            .unwrap()
+        let config = Config::new(folder.join("store.sqlite"));
+        Connections::open(&config.path, 1, |connection| Writer::new(connection, clock, &config)).unwrap()
     }
 
     /// A read that never ends, begun.
