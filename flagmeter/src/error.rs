@@ -59,6 +59,15 @@ pub(crate) enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder that is none of ours.
+    #[error(
+        "{path} is no data folder of flagmeter (there is no file `version` in it) and is left as it is: name \
+         the right one with --data"
+    )]
+    FolderForeign {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error("{path}: {reason}")]
     File {

@@ -109,6 +109,11 @@ fn a_bad_configuration_stops_the_start_with_setting_value_and_fix() {
 fn a_wrong_command_line_ends_with_status_2() {
     assert_eq!(run(&["serve", "--no-such-flag"], &[]).status, Some(2));
     assert_eq!(run(&["config", "print", "--set", "edge.node"], &[]).status, Some(2));
+    for range in [["--from", "-30s"], ["--to", "-9999w"]] {
+        let nothing = run(&["audit", range[0], range[1]], &[]);
+        assert_eq!(nothing.status, Some(2), "{nothing:?}");
+        assert!(nothing.stderr.contains("nothing lies in this range"), "{nothing:?}");
+    }
 }
 
 /// One line on stderr, exit status 1.
