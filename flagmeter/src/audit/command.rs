@@ -57,7 +57,11 @@ pub(crate) async fn run(args: AuditArgs) -> Result<()> {
     }
     let report = match (server(&args, env::var("FLAGMETER_URL").ok())?, &args.against) {
         (Some((url, token)), Some(path)) => {
-            return compare::compare(&url, token, &Sent::read(path)?).await;
+            let sent = Sent::read(path)?;
+            if sent.acknowledged() == 0 {
+                return Err(Error::NothingToCompare(path.clone()));
+            }
+            return compare::compare(&url, token, &sent).await;
         }
         (Some((url, token)), None) => ask(&url, token, range).await?,
         (None, Some(_)) => {
