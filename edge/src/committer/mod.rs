@@ -29,7 +29,7 @@ pub(crate) use self::{
 };
 use self::{group::Group, seal::Header, series::EnvironmentId};
 use crate::{
-    Config, Result, Sealed,
+    Config, Result,
     inbox::{Inbox, Order, Outcome, Submission, Turned},
     journal::{Journal, SealRows, row},
     metrics::Metrics,
@@ -148,8 +148,8 @@ impl Committer {
                     }
                     Order::Abandon => return,
                     #[cfg(test)]
-                    Order::LimitPages { more, done } => {
-                        self.journal.limit_pages(more);
+                    Order::Tamper { with, done } => {
+                        with(&mut self.journal);
                         let _ = done.send(());
                     }
                 }
@@ -221,15 +221,19 @@ impl Committer {
             || self.tally.len() >= self.config.points_waiting_max
     }
 
-    /// Makes a seal of what was committed since the last.
-    fn seal(&mut self, farewell: bool) -> Result<Sealed> {
+    /// Makes a seal of what was committed since the last. While the log is away, seals without counts are left
+    /// out: they would fill the journal, and the first seal after them covers their time.
+    fn seal(&mut self, farewell: bool) -> Result<()> {
+        if !farewell && self.journal.waits_for_the_log() {
+            return Ok(());
+        }
         let started = Instant::now();
-        let sealed = self.try_seal(farewell).inspect_err(|_| self.metrics.seal_failures.inc())?;
+        self.try_seal(farewell).inspect_err(|_| self.metrics.seal_failures.inc())?;
         self.metrics.sealed(started.elapsed());
-        Ok(sealed)
+        Ok(())
     }
 
-    fn try_seal(&mut self, farewell: bool) -> Result<Sealed> {
+    fn try_seal(&mut self, farewell: bool) -> Result<()> {
         let now = self.clock.now();
         let seq = Seq::next(self.last.map(|(seq, _)| seq), now);
         let watermark = self.last.map_or(now, |(_, watermark)| watermark.max(now));
@@ -267,7 +271,7 @@ impl Committer {
         self.touched.clear();
         let idle = self.config.series_idle.as_secs() / self.config.seal_interval.as_secs().max(1);
         self.live.sealed(u32::try_from(idle).unwrap_or(u32::MAX));
-        Ok(Sealed { seq, watermark, records: rows.records.len(), points: points.len() })
+        Ok(())
     }
 
     fn received_by_touched(&self) -> Vec<(Arc<Environment>, u64)> {
