@@ -6,7 +6,7 @@ mod shape;
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::Uri};
+use axum::{extract::State, http::Uri, response::Response};
 use flagmeter_model::{Meter, Name};
 use flagmeter_store::{Dimension, Error as StoreError, Floors};
 use found::Page;
@@ -49,24 +49,18 @@ use crate::{App, Error, Result, access::Principal, problem::Problem, reader::Que
         (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn flags(
-    State(app): State<Arc<App>>,
-    principal: Principal,
-    uri: Uri,
-) -> Result<Json<FlagPage>> {
+pub(crate) async fn flags(State(app): State<Arc<App>>, principal: Principal, uri: Uri) -> Result<Response> {
     let zone = app.zone_of(&principal);
     let asked = plan::ask(&uri, &principal, zone, app.clock.now(), &app.config)?;
-    let floors = if asked.needs_floors() {
-        app.reader.state(app.config.read_timeout).await?.floors
-    } else {
-        Floors::default()
-    };
+    let mut reading = app.reader.begin(&principal).await?;
+    let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };
     let trend = asked.trend(&floors, &app.config)?;
-    let seen = app.reader.catalogue(Meter::Evaluations, &asked.scope).await?;
+    let seen = reading.catalogue(Meter::Evaluations, &asked.scope).await?;
     let registry = Arc::clone(&app.registry.borrow());
     let page = found::page(&asked, seen, &registry);
-    let answer = app.reader.read(question(&app, &asked, &trend, &page)).await.map_err(narrower)?;
-    Ok(Json(shape::shape(&asked, &trend, page, answer)))
+    let answer = reading.read(question(&app, &asked, &trend, &page)).await.map_err(narrower)?;
+    let room = reading.room_for(page.flags.len().saturating_mul(trend.edges.len())).await?;
+    room.json(&shape::shape(&asked, &trend, page, answer))
 }
 
 /// Says how to ask for less where the store says that there is too much.

@@ -6,12 +6,12 @@ use axum::{
 };
 
 use super::{plan::Plan, plan::dimension_name, shape::Usage};
-use crate::{Error, Result};
+use crate::{Error, Result, room::Room};
 
 /// Writes the answer. What JSON says beside the rows stands in headers.
-pub(super) fn response(plan: &Plan, usage: &Usage) -> Result<Response> {
+pub(super) fn response(plan: &Plan, usage: &Usage, room: Room) -> Result<Response> {
     let body = body(plan, usage).map_err(|error| Error::Encoding(error.to_string()))?;
-    Ok((headers(usage), body).into_response())
+    Ok((headers(usage), room.body(body)).into_response())
 }
 
 fn body(plan: &Plan, usage: &Usage) -> Result<Vec<u8>, csv::Error> {

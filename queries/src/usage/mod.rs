@@ -9,10 +9,9 @@ mod shape;
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::State,
     http::{HeaderMap, Uri},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use flagmeter_store::Floors;
 use plan::Format;
@@ -75,17 +74,15 @@ pub(crate) async fn usage(
 ) -> Result<Response> {
     let zone = app.zone_of(&principal);
     let asked = plan::ask(&uri, &headers, &principal, zone, app.clock.now(), &app.config)?;
-    let floors = if asked.needs_floors() {
-        app.reader.state(app.config.read_timeout).await?.floors
-    } else {
-        Floors::default()
-    };
+    let mut reading = app.reader.begin(&principal).await?;
+    let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };
     let plan = asked.plan(&floors, &app.config)?;
-    let answer = app.reader.read(plan.question()).await.map_err(|error| plan.narrower(error))?;
-    let usage = shape::shape(&plan, answer)?;
+    let answer = reading.read(plan.question()).await.map_err(|error| plan.narrower(error))?;
+    let room = reading.room_for(plan.rows_of(answer.rows.len())?).await?;
+    let usage = shape::shape(&plan, answer);
     app.metrics.rows(usage.rows.len());
     match plan.format {
-        Format::Json => Ok(Json(usage).into_response()),
-        Format::Csv => csv::response(&plan, &usage),
+        Format::Json => room.json(&usage),
+        Format::Csv => csv::response(&plan, &usage, room),
     }
 }

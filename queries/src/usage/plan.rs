@@ -177,12 +177,14 @@ impl Plan {
         }
     }
 
-    /// Refuses an answer of so many groups if it has too many rows. How many groups there are is known only when
-    /// they are counted.
-    pub(super) fn check_rows(&self, groups: usize) -> Result<()> {
+    /// The rows of the answer where so many groups were counted; refused if they are too many.
+    pub(super) fn rows_of(&self, counted: usize) -> Result<usize> {
+        // The limit, and one for all that is beyond it. Where nothing was counted, each bucket has a row all the same.
+        let groups = self.limit.map_or(counted, |limit| counted.min(limit + 1)).max(1);
         let buckets = self.edges.len() - 1 - self.previous;
-        if groups.saturating_mul(buckets) <= self.rows_max {
-            return Ok(());
+        let rows = groups.saturating_mul(buckets);
+        if rows <= self.rows_max {
+            return Ok(rows);
         }
         let fitting = self.rows_max / buckets;
         let fewer = match (self.group_by.is_empty() || fitting == 0, self.limit) {

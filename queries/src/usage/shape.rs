@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 
 use super::plan::{Plan, dimension_name};
 use crate::{
-    Result,
     answer::{Known, Missing, shown, total},
     civil,
 };
@@ -168,12 +167,11 @@ impl Group {
     }
 }
 
-/// Shapes the answer, unless it has too many rows.
-pub(super) fn shape(plan: &Plan, answer: Answer) -> Result<Usage> {
+/// Shapes the answer.
+pub(super) fn shape(plan: &Plan, answer: Answer) -> Usage {
     let Answer { rows, states, complete_until, missing, beyond_retention, .. } = answer;
     let (before, now) = states.split_at(plan.previous.min(states.len()));
     let ranked = rank(rows, &states, plan.previous, plan.limit);
-    plan.check_rows(ranked.len().max(1))?;
     let sums = sum(&ranked, states.len());
     let (sums_before, sums_now) = sums.split_at(plan.previous.min(sums.len()));
     let total_of =
@@ -191,7 +189,7 @@ pub(super) fn shape(plan: &Plan, answer: Answer) -> Result<Usage> {
     let beyond_retention = beyond_retention
         .map(|at| at.max(range.from))
         .filter(|at| *at > range.from || plan.previous == 0 || now.first() == Some(&RowState::Unknown));
-    Ok(Usage {
+    Usage {
         meter: plan.meter.name(),
         from: civil::rfc3339(plan.zone, range.from),
         to: civil::rfc3339(plan.zone, range.to),
@@ -205,7 +203,7 @@ pub(super) fn shape(plan: &Plan, answer: Answer) -> Result<Usage> {
         total: total_of(now, sums_now),
         previous,
         rows: lay_out(plan, &ranked, &states, &edges),
-    })
+    }
 }
 
 /// Orders groups by their total over the range itself, and adds up all that are beyond the limit.
