@@ -3,7 +3,7 @@
 use flagmeter_model::{Tier, Timestamp};
 use rusqlite::{Connection, Row, params};
 
-use super::writer::Writer;
+use super::{block::unreadable, writer::Writer};
 use crate::{Error, Floors, Frontier, Frontiers, Result};
 
 /// The one row of `standing`.
@@ -94,5 +94,5 @@ pub(super) fn forward(at: &mut Option<Timestamp>, to: Timestamp) {
 
 /// A column of milliseconds, which may be NULL.
 pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis).transpose()?)
+    row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis).transpose().map_err(unreadable)
 }
