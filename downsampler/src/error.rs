@@ -23,6 +23,12 @@ impl Error {
             Self::Config(_) | Self::Metrics(_) => false,
         }
     }
+
+    /// Whether something that is stored is at fault: no call that needs it succeeds until it is put right, and all
+    /// others do.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(flagmeter_store::Error::Damaged(_) | flagmeter_store::Error::Model(_)))
+    }
 }
 
 /// The downsampler's result.
