@@ -194,7 +194,7 @@ pub struct Rolled {
 pub struct Retained {
     /// Rows deleted.
     pub rows: u64,
-    /// Whether more is left to delete: call again.
+    /// Whether more is left to delete, or more room to give back: call again.
     pub more: bool,
 }
 

@@ -140,6 +140,7 @@ pub(super) fn damaged(what: &str) -> Error {
 
 /// What the model says of a value that was read back. It was good when it was stored: so it is the store that is
 /// damaged, and not the record that is being written.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
 pub(super) fn unreadable(error: ModelError) -> Error {
     Error::Damaged(error.to_string())
 }
