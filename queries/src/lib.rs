@@ -126,7 +126,7 @@ pub fn is_time_zone(name: &str) -> bool {
 /// Fails if the metrics are registered already.
 pub fn router(parts: Parts<'_>) -> Result<Router> {
     let metrics = Metrics::register(parts.metrics)?;
-    let (api, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let (api, mut document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(usage::usage))
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
@@ -134,6 +134,7 @@ pub fn router(parts: Parts<'_>) -> Result<Router> {
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi))
         .split_for_parts();
+    openapi::add_choices(&mut document);
     let app = Arc::new(App {
         reader: Reader::new(parts.store, &parts.config, metrics.clone()),
         config: parts.config,

@@ -36,8 +36,8 @@ use crate::{App, Error, Result, access::Principal, problem::Problem, reader::Que
         ("environment" = Option<Vec<String>>, Query, description = "Only what was evaluated in these environments. Repeat for several."),
         ("flag" = Option<Vec<String>>, Query, description = "Only these flags. Repeat for several."),
         ("stale_for" = Option<String>, Query, description = "Only flags that were not evaluated for so long, or never.", example = "30d"),
-        ("unknown_to_registry" = Option<bool>, Query, description = "`true`: only flags that are evaluated but not in their project's list in the registry."),
-        ("limit" = Option<usize>, Query, description = "Flags of one page. Default 100."),
+        ("unknown_to_registry" = Option<bool>, Query, description = "`true`: only flags that are evaluated but not in their project's list in the registry. `false`, the default: all."),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Flags of one page. Default 100."),
         ("after" = Option<String>, Query, description = "The `next` of the page before."),
     ),
     responses(
@@ -84,13 +84,12 @@ fn question(app: &App, asked: &Asked, trend: &Trend, page: &Page) -> Question {
         names.dedup();
         names
     };
-    let names = each(|key| &key.flag);
-    let (scope, group_by) = if names.is_empty() {
-        (asked.scope.clone(), vec![])
-    } else {
-        let scope = asked.scope.clone();
-        let scope = scope.narrowed_to(each(|key| &key.customer), each(|key| &key.project), names);
-        (scope, vec![Dimension::Customer, Dimension::Project, Dimension::Name])
+    let scope = asked.scope.clone();
+    let narrowed =
+        scope.narrowed_to(each(|key| &key.customer), each(|key| &key.project), each(|key| &key.flag));
+    let (scope, group_by) = match narrowed {
+        Some(scope) => (scope, vec![Dimension::Customer, Dimension::Project, Dimension::Name]),
+        None => (asked.scope.clone(), vec![]),
     };
     let cells_per_group = (trend.edges.len() - 1).max(1);
     Question {

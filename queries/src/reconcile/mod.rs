@@ -15,6 +15,7 @@ use flagmeter_model::Meter;
 use flagmeter_store::Answer;
 #[cfg(test)]
 pub(crate) use plan::KNOWN;
+pub(crate) use plan::LEVELS;
 use plan::Plan;
 pub(crate) use shape::Reconcile;
 use shape::{Arrivals, DeadLetters, Fates, Read};

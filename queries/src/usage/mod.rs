@@ -41,9 +41,9 @@ use crate::{App, Result, access::Principal, problem::Problem};
         ("variant" = Option<Vec<String>>, Query, description = "Only these variants; empty means the series without one. Repeat for several."),
         ("sdk" = Option<Vec<String>>, Query, description = "Only these SDKs; empty means the series without one. Repeat for several."),
         ("group_by" = Option<Vec<String>>, Query, description = "What to tell apart: any of customer, project, environment, flag, variant, sdk, repeated or with commas.", example = json!(["flag"])),
-        ("limit" = Option<usize>, Query, description = "Only the groups with the largest totals; all others are added up as `__other__`, so that totals stay exact.", example = 10),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Only the groups with the largest totals; all others are added up as `__other__`, so that totals stay exact.", example = 10),
         ("compare" = Option<String>, Query, description = "`previous`: beside each bucket the one at the same position of the range before, of as many buckets."),
-        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`; else the Accept header decides."),
+        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`; else the Accept header decides. In CSV a name that begins with =, +, - or @ has a ' before it, so that no spreadsheet takes it for a formula; what JSON says beside the rows stands in headers that begin with `flagmeter-`."),
     ),
     responses(
         (status = 200, description = "The counts", content(

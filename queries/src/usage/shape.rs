@@ -21,16 +21,16 @@ pub(crate) struct Usage {
     pub(super) meter: &'static str,
     /// Start of the first bucket: what was asked for, rounded down to the resolution.
     #[schema(example = "2026-11-20T00:00:00+01:00")]
-    from: String,
+    pub(super) from: String,
     /// End of the last bucket: what was asked for, rounded up to the resolution.
     #[schema(example = "2026-11-21T00:00:00+01:00")]
-    to: String,
+    pub(super) to: String,
     /// Length of the buckets: `10s`, `1m`, `15m`, `1h`, `1d` or `1mo`.
     #[schema(example = "1h")]
-    resolution: &'static str,
+    pub(super) resolution: &'static str,
     /// The zone that hours, days and months are those of.
     #[schema(example = "Europe/Berlin")]
-    tz: &'static str,
+    pub(super) tz: &'static str,
     /// Everything before this is in. Null before the first count.
     #[schema(example = "2026-11-20T13:44:50+01:00")]
     pub(super) complete_until: Option<String>,
