@@ -96,7 +96,9 @@ impl Config {
     }
 
     /// Checks the settings against each other and against what the model can bear.
-    pub(crate) fn check(&self) -> Result<()> {
+    ///
+    /// Fails with [`Error::Config`], which names the setting.
+    pub fn check(&self) -> Result<()> {
         let refuse = |setting, reason: String| Err(Error::Config { setting, reason });
         if self.seal_interval < Duration::from_secs(1) {
             return refuse(
@@ -131,6 +133,15 @@ impl Config {
                 format!(
                     "{} has no room for one body; set {} or more",
                     self.bodies_bytes_max, self.body_bytes_max
+                ),
+            );
+        }
+        if self.body_decompressed_bytes_max < self.body_bytes_max {
+            return refuse(
+                "body_decompressed_bytes_max",
+                format!(
+                    "{} is less than a body may have before it is decompressed; set {} or more",
+                    self.body_decompressed_bytes_max, self.body_bytes_max
                 ),
             );
         }
