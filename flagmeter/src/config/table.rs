@@ -7,7 +7,7 @@ use flagmeter_model::NodeId;
 
 use super::{
     sources::Sources,
-    value::{LogFormat, Size, Value},
+    value::{LogFilter, LogFormat, Size, Value},
 };
 use crate::Result;
 
@@ -98,7 +98,7 @@ settings! {
         /// How they look: "text" or "json".
         format: LogFormat = "text",
         /// How much is logged: "error", "warn", "info", "debug", or directives such as `info,flagmeter_edge=debug`.
-        level: String = "info",
+        level: LogFilter = "info",
     }
 
     /// Customers, projects, environments and their keys.
