@@ -15,7 +15,8 @@ pub enum Ack {
     Disk,
     /// The counts are in this node's memory. A crash of the process loses what was acknowledged since the last
     /// commit, some milliseconds of it; a failing disk loses it until the disk recovers, counted as
-    /// `flagmeter_edge_memory_lost_total`. Requests with an idempotency key are answered from disk all the same.
+    /// `flagmeter_edge_memory_lost_total`. Requests with an idempotency key, and those with counts in the billions,
+    /// are answered from disk all the same.
     Memory,
 }
 
@@ -54,7 +55,8 @@ pub struct Config {
     pub series_per_environment_max: usize,
     /// A series that was not counted for so long leaves the memory.
     pub series_idle: Duration,
-    /// Most points (series and slot) that wait for a seal; above it senders are asked to wait.
+    /// Most points (series and slot) that wait for a seal; above it senders are asked to wait, and those of an
+    /// environment that has a quarter of them.
     pub points_waiting_max: usize,
     /// Most requests that wait for a commit; above it senders are asked to wait.
     pub requests_waiting_max: usize,

@@ -66,6 +66,7 @@ impl Edge {
             inbox: Inbox::new(config.requests_waiting_max, INBOX_BYTES_MAX),
             received: Mutex::default(),
             full: AtomicBool::new(false),
+            full_environments: Mutex::default(),
             waiting_bytes: AtomicU64::new(0),
         });
         let committer = Committer::open(
@@ -85,7 +86,7 @@ impl Edge {
             clock: clock.clone(),
             config: config.clone(),
             metrics: metrics.clone(),
-            bodies: Semaphore::new(config.bodies_bytes_max / doors::BODY_UNIT_BYTES),
+            bodies: Semaphore::new(config.bodies_bytes_max.div_ceil(doors::BODY_UNIT_BYTES)),
         });
         Ok(Self { doors, shared, producer, config, clock, metrics, committer: Mutex::new(Some(thread)) })
     }

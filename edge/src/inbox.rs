@@ -43,6 +43,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Turned {
     /// Too much waits already.
     Full,
+    /// Too much of this environment waits already.
+    EnvironmentFull,
     /// Too many large bodies are being read already.
     BodiesFull,
     /// The disk does not take it.
@@ -70,7 +72,8 @@ pub(crate) struct Submission {
 
 impl Submission {
     fn bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.taken.entries.bytes() + 128).sum()
+        let parts: usize = self.parts.iter().map(|part| part.taken.entries.bytes() + 128).sum();
+        parts + self.once.as_ref().map_or(0, |once| once.reply.body.len())
     }
 }
 

@@ -26,7 +26,7 @@ use tower_http::cors::{Any, CorsLayer};
 use self::refusal::Refusal;
 use crate::{
     Ack, Config,
-    committer::Shared,
+    committer::{REQUEST_RECEIVED_MAX, Shared, memory_received_max},
     inbox::{Once, Outcome, Part, Reply, Submission, Turned},
     metrics::Metrics,
     wire::{Bounds, Door, Taken, Unreadable, counts_v1, flagsmith_proxy, flagsmith_v1, flagsmith_v2},
@@ -119,9 +119,12 @@ impl Doors {
     ) -> Result<Response<Body>, Refusal> {
         let environment = self.identify(headers::key_of(door, headers)?)?;
         self.room()?;
+        self.room_of(&environment)?;
         let body = self.read(headers, body).await;
-        let mut taken = match body.and_then(|body| Ok(parse(&body, &self.bounds())?)) {
+        let taken = body.and_then(|body| Ok(parse(&body, &self.bounds())?)).and_then(not_too_much);
+        let mut taken = match taken {
             Ok(taken) => taken,
+            Err(refusal) if refusal.is_retryable() => return Err(refusal),
             Err(refusal) => {
                 // What became of it is kept like a count. If that cannot be, it did not arrive at all.
                 let part = Part { environment, taken: Taken::nothing(refusal.word()) };
@@ -159,7 +162,7 @@ impl Doors {
     }
 
     /// What a body of the proxy gives to each environment that it names.
-    fn proxied(&self, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Part>, Unreadable> {
+    fn proxied(&self, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Part>, Refusal> {
         let registry = self.registry.borrow().clone();
         let sdk = headers::flagsmith_sdk(headers);
         let mut taken: HashMap<Arc<Environment>, Taken, RandomState> = HashMap::default();
@@ -171,11 +174,12 @@ impl Doors {
             }
         })?;
         self.metrics.unknown_key_rows.inc_by(unknown);
-        let part = |(environment, mut taken): (_, Taken)| {
+        let part = |(environment, taken)| {
+            let mut taken = not_too_much(taken)?;
             taken.label_sdk(sdk);
-            Part { environment, taken }
+            Ok(Part { environment, taken })
         };
-        Ok(taken.into_iter().map(part).collect())
+        taken.into_iter().map(part).collect()
     }
 
     /// Whose key this is.
@@ -184,8 +188,26 @@ impl Doors {
     }
 
     /// Whether it is worth reading on.
-    fn room(&self) -> Result<(), Refusal> {
-        if self.shared.full.load(Ordering::Relaxed) { Err(Turned::Full.into()) } else { Ok(()) }
+    fn room(&self) -> Result<(), Turned> {
+        if self.shared.full.load(Ordering::Relaxed) { Err(Turned::Full) } else { Ok(()) }
+    }
+
+    /// The same, for one environment.
+    fn room_of(&self, environment: &Arc<Environment>) -> Result<(), Turned> {
+        let is_full = self.shared.full_environments.lock().contains(environment);
+        if is_full { Err(Turned::EnvironmentFull) } else { Ok(()) }
+    }
+
+    /// Whether parts may be acknowledged before the committer has seen them. It cannot turn them away then, so
+    /// whether there is room is asked here.
+    fn goes_by_memory(&self, parts: &[Part]) -> Result<bool, Turned> {
+        let most = memory_received_max(&self.config);
+        if self.config.ack != Ack::Memory || parts.iter().any(|part| part.taken.received > most) {
+            return Ok(false);
+        }
+        self.room()?;
+        parts.iter().try_for_each(|part| self.room_of(&part.environment))?;
+        Ok(true)
     }
 
     fn bounds(&self) -> Bounds {
@@ -246,8 +268,7 @@ impl Doors {
         parts: Vec<Part>,
         once: Option<Once>,
     ) -> Result<Option<Reply>, Turned> {
-        let from_memory = self.config.ack == Ack::Memory && once.is_none();
-        let (waiter, answer) = if from_memory {
+        let (waiter, answer) = if once.is_none() && self.goes_by_memory(&parts)? {
             (None, None)
         } else {
             let (waiter, answer) = oneshot::channel();
@@ -274,6 +295,11 @@ impl Doors {
         }
         response
     }
+}
+
+/// Refuses what could never be counted in one seal.
+fn not_too_much(taken: Taken) -> Result<Taken, Refusal> {
+    if taken.received > REQUEST_RECEIVED_MAX { Err(Refusal::TooMuch) } else { Ok(taken) }
 }
 
 /// What each kind of SDK takes for success.

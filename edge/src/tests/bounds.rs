@@ -111,9 +111,45 @@ async fn seals_without_counts_do_not_fill_the_journal_while_the_log_is_away() {
 async fn too_many_points_wait_for_their_seal() {
     let rig = Rig::with(|config| config.points_waiting_max = 500);
     assert_eq!(rig.flagsmith("key-1", wide(0)).await.status, StatusCode::OK);
-    assert_eq!(rig.flagsmith("key-1", r#"{"f":1}"#).await.reason(), "journal_full");
+    assert_eq!(rig.flagsmith("key-2", r#"{"f":1}"#).await.reason(), "journal_full");
     rig.seal().await;
-    assert_eq!(rig.flagsmith("key-1", r#"{"f":1}"#).await.status, StatusCode::OK);
+    assert_eq!(rig.flagsmith("key-2", r#"{"f":1}"#).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn one_environment_that_has_its_share_of_points_stops_no_other() {
+    for ack in [Ack::Disk, Ack::Memory] {
+        let rig = Rig::with(|config| (config.points_waiting_max, config.ack) = (4_000, ack));
+        assert_eq!(rig.flagsmith("key-1", wide(0)).await.status, StatusCode::OK);
+        // The committer has done what came before.
+        rig.tamper(|_| {}).await;
+        let refused = rig.flagsmith("key-1", r#"{"f":1}"#).await;
+        assert_eq!((refused.status.as_u16(), refused.reason().as_str()), (503, "environment_full"));
+        assert!(refused.headers.contains_key("retry-after"));
+        assert_eq!(rig.flagsmith("key-2", r#"{"f":1}"#).await.status, StatusCode::OK);
+        rig.seal().await;
+        assert_eq!(rig.flagsmith("key-1", r#"{"f":1}"#).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn counts_too_large_for_a_store_are_refused_before_they_are_acknowledged() {
+    let rig = Rig::with(|config| config.entries_max = 50_000);
+    let body = |entries| format!("{{{}}}", vec!["\"f\":1000000000"; entries].join(","));
+    let refused = rig.flagsmith("key-1", body(40_000)).await;
+    assert_eq!((refused.status.as_u16(), refused.reason().as_str()), (413, "counts_too_large"));
+    for _ in 0..3 {
+        assert_eq!(rig.flagsmith("key-1", body(30_000)).await.status, StatusCode::OK);
+    }
+    let next = rig.killed_with(|config| config.entries_max = 50_000);
+    for rig in [&rig, &next] {
+        assert_eq!(rig.flagsmith("key-1", r#"{"f":1}"#).await.reason(), "environment_full");
+        assert_eq!(rig.flagsmith("key-2", r#"{"f":1}"#).await.status, StatusCode::OK);
+    }
+    let batches = next.drained().await;
+    assert_eq!(sums(&batches)[&Meter::Evaluations], 90_000_000_000_001);
+    assert_every_count_has_a_fate(&batches);
+    assert_eq!(next.flagsmith("key-1", r#"{"f":1}"#).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
