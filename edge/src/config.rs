@@ -37,9 +37,11 @@ pub struct Config {
     pub accepted_ahead: Duration,
     /// How long an idempotency key is remembered.
     pub idempotency_retention: Duration,
-    /// How many idempotency keys are remembered; beyond it the oldest are forgotten early, which is counted.
+    /// How many idempotency keys are remembered, over all environments; beyond it, or beyond 256 bytes for each of
+    /// them on average with its reply, the oldest are forgotten early, which is counted.
     pub idempotency_keys_max: u64,
-    /// Largest journal, in bytes of counts and records that wait; above it senders are asked to wait.
+    /// Largest journal, in bytes of counts and records that wait, without idempotency keys; above it senders are
+    /// asked to wait.
     pub journal_bytes_max: u64,
     /// Largest body as it is sent, in bytes.
     pub body_bytes_max: usize,
@@ -49,7 +51,8 @@ pub struct Config {
     pub bodies_bytes_max: usize,
     /// Longest time that a body may take to arrive.
     pub body_timeout: Duration,
-    /// Most entries that are taken of one request; the rest are rejected one by one.
+    /// Most entries that are taken of one request (of Flagsmith's edge proxy no more than 1,000); the rest are
+    /// rejected one by one.
     pub entries_max: usize,
     /// Most live series of an environment; beyond it variants, then names are folded into `__other__`.
     pub series_per_environment_max: usize,

@@ -66,6 +66,7 @@ pub(crate) fn router(doors: Arc<Doors>) -> Router {
         .route("/api/v2/analytics/flags", at(Door::FlagsmithV2))
         .route("/api/proxy/usage/", at(Door::FlagsmithProxy))
         .route("/api/proxy/usage", at(Door::FlagsmithProxy))
+        .method_not_allowed_fallback(async || Refusal::Method.response())
         .layer(cors())
         .with_state(doors)
 }
@@ -79,6 +80,7 @@ fn cors() -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::CONTENT_ENCODING,
+            header::USER_AGENT,
             headers::X_ENVIRONMENT_KEY,
             headers::X_PROXY_KEY,
             headers::IDEMPOTENCY_KEY,

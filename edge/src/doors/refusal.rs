@@ -11,6 +11,8 @@ use crate::{committer::REQUEST_RECEIVED_MAX, inbox::Turned, wire::Unreadable};
 /// Why nothing of a request is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
+    /// Another method than `POST`.
+    Method,
     /// No key.
     NoKey { wanted: &'static str },
     /// A key, but in a header that this door does not read.
@@ -66,6 +68,7 @@ impl Refusal {
     /// The word that series, metrics and problem bodies show.
     pub(super) const fn word(&self) -> &'static str {
         match self {
+            Self::Method => "method_not_allowed",
             Self::NoKey { .. } => "no_key",
             Self::WrongHeader { .. } => "wrong_header",
             Self::UnknownKey => "unknown_key",
@@ -87,6 +90,7 @@ impl Refusal {
 
     const fn status(&self) -> StatusCode {
         match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoKey { .. } | Self::WrongHeader { .. } | Self::UnknownKey => StatusCode::UNAUTHORIZED,
             Self::TooLarge { .. } | Self::Inflates { .. } | Self::TooMuch => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -98,6 +102,7 @@ impl Refusal {
 
     fn sentence(&self) -> String {
         match self {
+            Self::Method => "this address takes counts; send them with POST".into(),
             Self::NoKey { wanted } => format!("no environment key; send it in the header `{wanted}`"),
             Self::WrongHeader { found, wanted } => {
                 format!("the key came in the header {found}; send it in the header `{wanted}`")
@@ -147,7 +152,7 @@ impl Refusal {
     pub(super) fn response(&self) -> Response<Body> {
         let status = self.status();
         let problem = serde_json::json!({
-            "type": "about:blank",
+            "type": format!("urn:flagmeter:problem:{}", self.word().replace('_', "-")),
             "title": status.canonical_reason().unwrap_or_default(),
             "status": status.as_u16(),
             "detail": self.sentence(),
@@ -159,6 +164,9 @@ impl Refusal {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));

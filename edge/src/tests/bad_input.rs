@@ -108,6 +108,16 @@ async fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
+async fn another_method_is_told_which_one_is_meant() {
+    let rig = Rig::new();
+    for path in ["/v1/counts", "/api/v2/analytics/flags/", "/api/proxy/usage"] {
+        let answer = rig.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (405, "method_not_allowed"));
+        assert_eq!(answer.headers["allow"], "POST");
+    }
+}
+
+#[tokio::test]
 async fn keys_that_are_missing_unknown_or_in_the_wrong_header_are_told_apart() {
     let rig = Rig::new();
     let post = |path: &str, header: Option<(&str, &str)>| {

@@ -146,7 +146,9 @@ impl Answer {
         let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(self.headers["content-type"], "application/problem+json");
         assert_eq!(json["status"].as_u64(), Some(u64::from(self.status.as_u16())));
-        json["reason"].as_str().unwrap().to_owned()
+        let reason = json["reason"].as_str().unwrap().to_owned();
+        assert_eq!(json["type"], format!("urn:flagmeter:problem:{}", reason.replace('_', "-")));
+        reason
     }
 }
 

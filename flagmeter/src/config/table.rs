@@ -121,7 +121,8 @@ settings! {
         accepted_ahead: Duration = "10m",
         /// How long an idempotency key is remembered.
         idempotency_retention: Duration = "1d",
-        /// Idempotency keys that are remembered; beyond it the oldest are forgotten early, which is counted.
+        /// Idempotency keys that are remembered, 256 bytes each on average with the reply; beyond it the oldest are
+        /// forgotten early, which is counted.
         idempotency_keys_max: u64 = "10000000",
         /// Size of the journal at which senders are asked to wait until seals are handed on.
         journal_bytes_max: Size = "1GiB",
@@ -139,7 +140,8 @@ settings! {
         series_per_environment_max: usize = "100000",
         /// A series that was not counted for this long leaves the memory.
         series_idle: Duration = "15m",
-        /// Points (series and slot) that wait for a seal; above it senders are asked to wait.
+        /// Points (series and slot) that wait for a seal; above it senders are asked to wait, and those of an
+        /// environment that has a quarter of them.
         points_waiting_max: usize = "1000000",
         /// Requests that wait for a commit; above it senders are asked to wait.
         requests_waiting_max: usize = "16384",
