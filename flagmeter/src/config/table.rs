@@ -74,6 +74,13 @@ macro_rules! settings {
     };
 }
 
+impl RegistrySection {
+    /// Whether it lies at a place of its own, not in the data folder.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !self.file.as_os_str().is_empty()
+    }
+}
+
 settings! {
     /// Where everything is kept.
     data: Data {
@@ -103,7 +110,7 @@ settings! {
 
     /// Customers, projects, environments and their keys.
     registry: RegistrySection {
-        /// The registry's file; empty means registry.toml in the data folder.
+        /// The registry's file, which must be there; empty means registry.toml in the data folder, made at the first start.
         file: PathBuf = "",
         /// How often the file is looked at for changes.
         poll_interval: Duration = "1s",

@@ -104,8 +104,8 @@ fn version_file(path: &Path) -> PathBuf {
 
 /// The registry's file of a data folder, where no other is configured.
 pub(crate) fn registry_file(config: &crate::config::Config) -> PathBuf {
-    let file = &config.registry.file;
-    if file.as_os_str().is_empty() { config.data.path.join("registry.toml") } else { file.clone() }
+    let registry = &config.registry;
+    if registry.is_elsewhere() { registry.file.clone() } else { config.data.path.join("registry.toml") }
 }
 
 /// The file of the API tokens, which commands write beside a running server.
@@ -120,7 +120,12 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// The folder in which a file lies; that of a bare name is the current one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unwritable(path: &Path, reason: std::io::Error) -> Error {
@@ -149,6 +154,16 @@ mod tests {
         let error = Folder::take(temp.path()).unwrap_err();
         assert!(error.to_string().contains("version \"2\""), "{error}");
         assert_eq!(fs::read_to_string(temp.path().join("version")).unwrap(), "2\n");
+    }
+
+    #[test]
+    fn a_file_is_written_whole_also_where_its_path_is_a_bare_name() {
+        assert_eq!(folder_of(Path::new("registry.toml")), Path::new("."));
+        assert_eq!(folder_of(Path::new("/etc/registry.toml")), Path::new("/etc"));
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("registry.toml");
+        write_whole(&path, "whole").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
     }
 
     #[test]

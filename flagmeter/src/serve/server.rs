@@ -77,8 +77,8 @@ impl Start {
         let Self { config, folder, clock, covers_from } = self;
         let (http, http_at) = listener::bind(config.listen.http, "listen.http").await?;
         let (metrics_listener, metrics_at) = listener::bind(config.listen.metrics, "listen.metrics").await?;
+        first_start::make_registry(&config, &folder)?;
         let registry_path = folder::registry_file(&config);
-        first_start::make_registry(&registry_path, &folder)?;
         let metrics = prometheus::Registry::new();
         let registry_file = RegistryFile::open(registry_path, folder.registry_good_copy(), &metrics)?;
         let registry = registry_file.subscribe();

@@ -103,6 +103,17 @@ fn a_port_in_use_is_told_with_the_setting_to_change() {
 }
 
 #[test]
+fn a_registry_that_is_configured_and_missing_is_told_and_not_made() {
+    let folder = DataFolder::new();
+    let missing = folder.path().with_extension("registry.toml");
+    let setting = format!("registry.file={}", missing.display());
+    let listen = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
+    let refused = folder.run(&[&["serve", "--set", &setting], &listen[..]].concat());
+    one_sentence(&refused.stderr, refused.status, &[missing.to_str().unwrap(), "cannot be read"]);
+    assert!(!missing.exists());
+}
+
+#[test]
 fn a_bad_configuration_stops_the_start_with_setting_value_and_fix() {
     let folder = DataFolder::new();
     let refused = folder.run(&["serve", "--set", "edge.node=5000"]);
