@@ -52,6 +52,7 @@ fn counts_for_windows_that_are_rolled_up_appear_in_every_tier() {
     server.terminate();
     let audit = folder.run(&["audit"]);
     assert!(audit.success && audit.stdout.contains("agrees"), "{audit:?}");
+    assert!(audit.stdout.contains(" 0 windows waiting"), "late counts were not rolled up: {audit:?}");
 }
 
 /// Hours of the range are whole in every resolution: it is widened to the hour.
