@@ -17,6 +17,7 @@ install_tools() {
   export PATH="$FLAGMETER_CI_TOOLS/bin:$FLAGMETER_CI_TOOLS/python/bin:$PATH"
   mkdir -p "$FLAGMETER_CI_TOOLS"
   need_system_packages
+  need_python
   need_rust
   need_cargo_tool cargo-deny "$CARGO_DENY"
   need_cargo_tool cargo-machete "$CARGO_MACHETE"
@@ -37,6 +38,14 @@ need_system_packages() {
   fi
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+}
+
+# The tests with real SDKs are written for it.
+need_python() {
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    printf 'please install Python 3.11 or later: python3 is %s\n' "$(python3 --version)" >&2
+    return 1
+  }
 }
 
 need_rust() {

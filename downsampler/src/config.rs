@@ -95,29 +95,38 @@ impl Bounds {
 
 impl Config {
     /// Checks the settings against each other, and against how late a count may come and still be accepted.
-    pub fn validate(&self, accepted_lateness: Duration) -> Result<()> {
-        let refuse = |sentence: String| Err(Error::Config(sentence));
+    ///
+    /// Fails with [`Error::Config`], which names the setting.
+    pub fn check(&self, accepted_lateness: Duration) -> Result<()> {
+        let refuse = |setting, reason: String| Err(Error::Config { setting, reason });
         if self.node_timeout_ms < 1 {
-            return refuse(format!("node_timeout is {} ms: set it to 1 ms or more", self.node_timeout_ms));
+            return refuse(
+                "downsampler.node_timeout",
+                format!("{} ms is no time: set 1 ms or more", self.node_timeout_ms),
+            );
         }
         if self.interval.is_zero() {
-            return refuse("the downsampler's interval is 0: set it to 1 ms or more".into());
+            return refuse(
+                "downsampler.interval",
+                "0 would go round without a rest: set 1 ms or more".into(),
+            );
         }
         let Bounds { minutes, quarters, hours, dirty } = self.bounds;
         if minutes == 0 || quarters == 0 || hours == 0 || dirty == 0 {
-            return refuse(
-                "a bound of the downsampler is 0, so it could never go on: set it to 1 or more".into(),
-            );
+            return refuse("downsampler.bounds", "with 0 it could never go on: set 1 or more".into());
         }
         // An hour for the way through the log, and for floors that lie on the hour.
         let raw_min = accepted_lateness.saturating_add(HOUR);
-        if let Some(raw) = self.retention.raw.filter(|&raw| raw < raw_min) {
-            return refuse(format!(
-                "retention.raw is {}, but counts may come {} late: set it to {} or more",
-                spoken(raw),
-                spoken(accepted_lateness),
-                spoken(raw_min)
-            ));
+        if self.retention.raw.is_some_and(|raw| raw < raw_min) {
+            return refuse(
+                setting(Tier::Raw),
+                format!(
+                    "counts may come {} late (edge.accepted_lateness) and need an hour more to be rolled up: set {} \
+                     or more",
+                    spoken(accepted_lateness),
+                    spoken(raw_min)
+                ),
+            );
         }
         for (finer, coarser) in [(Tier::Raw, Tier::Minute), (Tier::Minute, Tier::Quarter)] {
             let (fine, coarse) = (self.retention.of(finer), self.retention.of(coarser));
@@ -127,14 +136,16 @@ impl Config {
                 (_, None) => false,
             };
             if outlives {
-                return refuse(format!(
-                    "retention.{} is {}, longer than retention.{}, which is {}: a finer tier must not outlive the \
-                     coarser one, so shorten the first or lengthen the second",
-                    setting(finer),
-                    fine.map_or("for ever".into(), spoken),
+                return refuse(
                     setting(coarser),
-                    coarse.map_or("for ever".into(), spoken),
-                ));
+                    format!(
+                        "{} is shorter than {}, which is {}: a coarser tier must be kept as long as the finer one, so \
+                         lengthen the first or shorten the second",
+                        coarse.map_or("for ever".into(), spoken),
+                        setting(finer),
+                        fine.map_or("for ever".into(), spoken),
+                    ),
+                );
             }
         }
         Ok(())
@@ -143,10 +154,10 @@ impl Config {
 
 const fn setting(tier: Tier) -> &'static str {
     match tier {
-        Tier::Raw => "raw",
-        Tier::Minute => "minute",
-        Tier::Quarter => "quarter",
-        Tier::Hour => "hour",
+        Tier::Raw => "retention.raw",
+        Tier::Minute => "retention.minute",
+        Tier::Quarter => "retention.quarter",
+        Tier::Hour => "retention.hour",
     }
 }
 
@@ -169,23 +180,24 @@ mod tests {
     fn refusal(change: impl FnOnce(&mut Config)) -> String {
         let mut config = Config::default();
         change(&mut config);
-        config.validate(2 * DAY).expect_err("must be refused").to_string()
+        config.check(2 * DAY).expect_err("must be refused").to_string()
     }
 
     #[test]
     fn the_defaults_are_valid_for_counts_up_to_six_days_late() {
-        Config::default().validate(6 * DAY).expect("valid");
+        Config::default().check(6 * DAY).expect("valid");
         let for_ever = Retention { raw: None, minute: None, quarter: None };
-        Config { retention: for_ever, ..Config::default() }.validate(300 * DAY).expect("valid");
+        Config { retention: for_ever, ..Config::default() }.check(300 * DAY).expect("valid");
         let coarse_for_ever = Retention { quarter: None, ..Retention::default() };
-        Config { retention: coarse_for_ever, ..Config::default() }.validate(DAY).expect("valid");
+        Config { retention: coarse_for_ever, ..Config::default() }.check(DAY).expect("valid");
     }
 
     #[test]
     fn raw_must_outlive_the_accepted_lateness() {
         assert_eq!(
             refusal(|config| config.retention.raw = Some(2 * DAY)),
-            "retention.raw is 2 d, but counts may come 2 d late: set it to 49 h or more"
+            "retention.raw: counts may come 2 d late (edge.accepted_lateness) and need an hour more to be rolled up: \
+             set 49 h or more"
         );
     }
 
@@ -193,12 +205,12 @@ mod tests {
     fn a_finer_tier_must_not_outlive_the_coarser() {
         assert_eq!(
             refusal(|config| config.retention.raw = Some(31 * DAY)),
-            "retention.raw is 31 d, longer than retention.minute, which is 30 d: a finer tier must not outlive the \
-             coarser one, so shorten the first or lengthen the second"
+            "retention.minute: 30 d is shorter than retention.raw, which is 31 d: a coarser tier must be kept as long as \
+             the finer one, so lengthen the first or shorten the second"
         );
         assert!(
             refusal(|config| config.retention.minute = None)
-                .contains("retention.minute is for ever, longer than")
+                .contains("400 d is shorter than retention.minute, which is for ever")
         );
     }
 
@@ -206,7 +218,7 @@ mod tests {
     fn what_could_never_go_on_is_refused() {
         assert!(refusal(|config| config.node_timeout_ms = 0).contains("node_timeout"));
         assert!(refusal(|config| config.interval = Duration::ZERO).contains("interval"));
-        assert!(refusal(|config| config.bounds.dirty = 0).contains("bound"));
-        assert!(refusal(|config| config.bounds.minutes = 0).contains("bound"));
+        assert!(refusal(|config| config.bounds.dirty = 0).contains("bounds"));
+        assert!(refusal(|config| config.bounds.minutes = 0).contains("bounds"));
     }
 }

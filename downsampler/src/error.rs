@@ -4,9 +4,14 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A setting that contradicts another: the sentence names both and the fix.
-    #[error("{0}")]
-    Config(String),
+    /// A setting that cannot be, or that contradicts another.
+    #[error("{setting}: {reason}")]
+    Config {
+        /// Its name.
+        setting: &'static str,
+        /// What it contradicts, and the fix.
+        reason: String,
+    },
     /// The store did not do what it was asked.
     #[error(transparent)]
     Store(#[from] flagmeter_store::Error),
@@ -20,8 +25,14 @@ impl Error {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
-            Self::Config(_) | Self::Metrics(_) => false,
+            Self::Config { .. } | Self::Metrics(_) => false,
         }
+    }
+
+    /// Whether something that is stored is at fault: no call that needs it succeeds until it is put right, and all
+    /// others do.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(flagmeter_store::Error::Damaged(_) | flagmeter_store::Error::Model(_)))
     }
 }
 

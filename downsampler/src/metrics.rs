@@ -7,11 +7,43 @@ use prometheus::{
     core::Collector,
 };
 
+use crate::Error;
+
 /// Whether windows were rolled up for the first time or because data came late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     OnTime,
     Dirty,
+}
+
+/// What comes of a cycle that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Retried,
+    Damaged,
+    Fatal,
+}
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::Retried, Self::Damaged, Self::Fatal];
+
+    const fn of(error: &Error) -> Self {
+        if error.is_retryable() {
+            Self::Retried
+        } else if error.is_damage() {
+            Self::Damaged
+        } else {
+            Self::Fatal
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Retried => "retried",
+            Self::Damaged => "damaged",
+            Self::Fatal => "fatal",
+        }
+    }
 }
 
 /// The downsampler's metrics.
@@ -84,7 +116,8 @@ impl Metrics {
                 IntCounterVec::new(
                     Opts::new(
                         "flagmeter_downsampler_errors_total",
-                        "Cycles that failed: retried ones will be tried again, fatal ones stop the downsampler.",
+                        "Cycles that failed: retried ones are tried again soon; damaged ones met something in the store that does not \
+                         read back or add up, and wait there; fatal ones stop the downsampler.",
                     ),
                     &["outcome"],
                 )?,
@@ -95,7 +128,7 @@ impl Metrics {
             metrics.rolled(tier, Kind::OnTime, 0);
             metrics.rolled(tier, Kind::Dirty, 0);
         }
-        for outcome in ["retried", "fatal"] {
+        for outcome in Outcome::ALL.map(Outcome::name) {
             metrics.errors.with_label_values(&[outcome]).inc_by(0);
         }
         Ok(metrics)
@@ -113,8 +146,8 @@ impl Metrics {
         self.deleted.inc_by(rows);
     }
 
-    pub(crate) fn failed(&self, retried: bool) {
-        self.errors.with_label_values(&[if retried { "retried" } else { "fatal" }]).inc();
+    pub(crate) fn failed(&self, error: &Error) {
+        self.errors.with_label_values(&[Outcome::of(error).name()]).inc();
     }
 
     pub(crate) fn cycle(&self, began: Timestamp, ended: Timestamp, state: &State, missing: usize) {

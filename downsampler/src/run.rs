@@ -7,7 +7,7 @@ use flagmeter_store::Store;
 use prometheus::Registry;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     Config, CycleReport, Result,
@@ -67,7 +67,7 @@ impl Downsampler {
             }
         };
         self.leftovers = cycle.leftovers();
-        let report = outcome.inspect_err(|error| self.metrics.failed(error.is_retryable()))?;
+        let report = outcome.inspect_err(|error| self.metrics.failed(error))?;
         let ended = self.clock.now();
         self.metrics.cycle(began, ended, &report.state, report.low_watermark.missing.len());
         self.told.of_nodes(&report);
@@ -76,7 +76,8 @@ impl Downsampler {
     }
 
     /// Cycles until `stop`, then once more, so that what came late before the end is rolled up. An error that
-    /// may pass is waited out; any other ends it.
+    /// may pass is waited out. So is damage: ingest goes on, and so do answers from finer tiers, while an operator
+    /// reads the log. Any other error ends it.
     async fn run(mut self, stop: CancellationToken) -> Result<()> {
         let mut interval = tokio::time::interval(self.config.interval);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -94,12 +95,21 @@ impl Downsampler {
                     stop.run_until_cancelled(tokio::time::sleep(backoff)).await;
                     backoff = backoff.saturating_mul(2).min(BACKOFF_MAX);
                 }
+                Err(error) if error.is_damage() => {
+                    error!(
+                        %error,
+                        "roll-ups wait at a window that cannot be made: restore the store, or remove what does not \
+                         read back; it is tried again every {} s",
+                        BACKOFF_MAX.as_secs()
+                    );
+                    stop.run_until_cancelled(tokio::time::sleep(BACKOFF_MAX)).await;
+                }
                 Err(error) => return Err(error),
             }
         }
         match self.cycle().await {
             Ok(_) => Ok(()),
-            Err(error) if error.is_retryable() => {
+            Err(error) if error.is_retryable() || error.is_damage() => {
                 warn!(%error, "the last cycle was cut off; the next start goes on from there");
                 Ok(())
             }

@@ -15,7 +15,8 @@ pub enum Ack {
     Disk,
     /// The counts are in this node's memory. A crash of the process loses what was acknowledged since the last
     /// commit, some milliseconds of it; a failing disk loses it until the disk recovers, counted as
-    /// `flagmeter_edge_memory_lost_total`. Requests with an idempotency key are answered from disk all the same.
+    /// `flagmeter_edge_memory_lost_total`. Requests with an idempotency key, and those with counts in the billions,
+    /// are answered from disk all the same.
     Memory,
 }
 
@@ -36,9 +37,11 @@ pub struct Config {
     pub accepted_ahead: Duration,
     /// How long an idempotency key is remembered.
     pub idempotency_retention: Duration,
-    /// How many idempotency keys are remembered; beyond it the oldest are forgotten early, which is counted.
+    /// How many idempotency keys are remembered, over all environments; beyond it, or beyond 256 bytes for each of
+    /// them on average with its reply, the oldest are forgotten early, which is counted.
     pub idempotency_keys_max: u64,
-    /// Largest journal, in bytes of counts and records that wait; above it senders are asked to wait.
+    /// Largest journal, in bytes of counts and records that wait, without idempotency keys; above it senders are
+    /// asked to wait.
     pub journal_bytes_max: u64,
     /// Largest body as it is sent, in bytes.
     pub body_bytes_max: usize,
@@ -48,13 +51,15 @@ pub struct Config {
     pub bodies_bytes_max: usize,
     /// Longest time that a body may take to arrive.
     pub body_timeout: Duration,
-    /// Most entries that are taken of one request; the rest are rejected one by one.
+    /// Most entries that are taken of one request (of Flagsmith's edge proxy no more than 1,000); the rest are
+    /// rejected one by one.
     pub entries_max: usize,
     /// Most live series of an environment; beyond it variants, then names are folded into `__other__`.
     pub series_per_environment_max: usize,
     /// A series that was not counted for so long leaves the memory.
     pub series_idle: Duration,
-    /// Most points (series and slot) that wait for a seal; above it senders are asked to wait.
+    /// Most points (series and slot) that wait for a seal; above it senders are asked to wait, and those of an
+    /// environment that has a quarter of them.
     pub points_waiting_max: usize,
     /// Most requests that wait for a commit; above it senders are asked to wait.
     pub requests_waiting_max: usize,
@@ -96,7 +101,9 @@ impl Config {
     }
 
     /// Checks the settings against each other and against what the model can bear.
-    pub(crate) fn check(&self) -> Result<()> {
+    ///
+    /// Fails with [`Error::Config`], which names the setting.
+    pub fn check(&self) -> Result<()> {
         let refuse = |setting, reason: String| Err(Error::Config { setting, reason });
         if self.seal_interval < Duration::from_secs(1) {
             return refuse(
@@ -131,6 +138,15 @@ impl Config {
                 format!(
                     "{} has no room for one body; set {} or more",
                     self.bodies_bytes_max, self.body_bytes_max
+                ),
+            );
+        }
+        if self.body_decompressed_bytes_max < self.body_bytes_max {
+            return refuse(
+                "body_decompressed_bytes_max",
+                format!(
+                    "{} is less than a body may have before it is decompressed; set {} or more",
+                    self.body_decompressed_bytes_max, self.body_bytes_max
                 ),
             );
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use flagmeter_log::Producer;
-use flagmeter_model::{Clock, Environment, Registry, Seq, Timestamp};
+use flagmeter_model::{Clock, Environment, Registry};
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, Semaphore, oneshot, watch},
@@ -29,19 +29,6 @@ use crate::{
 
 /// Bytes of parsed requests that wait for a commit at most.
 const INBOX_BYTES_MAX: usize = 16 << 20;
-
-/// A seal that was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sealed {
-    /// Its number.
-    pub seq: Seq,
-    /// All that was received before this is in it or in an earlier one.
-    pub watermark: Timestamp,
-    /// Records that it became.
-    pub records: usize,
-    /// Points in them.
-    pub points: usize,
-}
 
 /// An edge node.
 pub struct Edge {
@@ -79,6 +66,7 @@ impl Edge {
             inbox: Inbox::new(config.requests_waiting_max, INBOX_BYTES_MAX),
             received: Mutex::default(),
             full: AtomicBool::new(false),
+            full_environments: Mutex::default(),
             waiting_bytes: AtomicU64::new(0),
         });
         let committer = Committer::open(
@@ -98,7 +86,7 @@ impl Edge {
             clock: clock.clone(),
             config: config.clone(),
             metrics: metrics.clone(),
-            bodies: Semaphore::new(config.bodies_bytes_max / doors::BODY_UNIT_BYTES),
+            bodies: Semaphore::new(config.bodies_bytes_max.div_ceil(doors::BODY_UNIT_BYTES)),
         });
         Ok(Self { doors, shared, producer, config, clock, metrics, committer: Mutex::new(Some(thread)) })
     }
@@ -157,7 +145,7 @@ impl Edge {
                 _ = ticks.tick() => {}
             }
             match self.seal(false).await {
-                Ok(_) => sealed.notify_one(),
+                Ok(()) => sealed.notify_one(),
                 Err(error) if error.is_retryable() => {
                     tracing::error!(%error, "no seal could be made: trying again");
                 }
@@ -167,11 +155,11 @@ impl Edge {
         self.shared.inbox.close();
         let farewell = self.seal(true).await;
         last_sealed.cancel();
-        farewell.map(drop)
+        farewell
     }
 
     /// Makes a seal now.
-    pub(crate) async fn seal(&self, farewell: bool) -> Result<Sealed> {
+    pub(crate) async fn seal(&self, farewell: bool) -> Result<()> {
         let (done, answer) = oneshot::channel();
         self.shared.inbox.order(Order::Seal { farewell, done });
         answer.await.map_err(|_| Error::Closed)?

@@ -56,7 +56,7 @@ impl HandOn<'_> {
         loop {
             // Asked before the outbox is, so that no seal falls between the two.
             let is_last = self.last_sealed.is_cancelled();
-            let waiting = self.next(through).await?;
+            let waiting = self.next_when_readable(through).await?;
             if waiting.records.is_empty() {
                 self.metrics.seal_lag_milliseconds.set(0);
                 if is_last {
@@ -71,6 +71,22 @@ impl HandOn<'_> {
             self.append(&waiting).await?;
             through = waiting.through;
             self.shared.inbox.order(Order::HandedOn { through });
+        }
+    }
+
+    /// The next records, as soon as the journal can be read: an error that passes must not end the edge.
+    async fn next_when_readable(&self, after: i64) -> Result<Waiting> {
+        let mut backoff = BACKOFF_FIRST;
+        loop {
+            match self.next(after).await {
+                Err(error) if error.is_retryable() => {
+                    self.metrics.hand_on_failures.inc();
+                    tracing::warn!(%error, ?backoff, "what waits for the log cannot be read: trying again");
+                }
+                read => return read,
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
         }
     }
 

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::{
-    Result, Sealed,
+    Result,
     wire::{Door, Taken},
 };
 
@@ -43,6 +43,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Turned {
     /// Too much waits already.
     Full,
+    /// Too much of this environment waits already.
+    EnvironmentFull,
     /// Too many large bodies are being read already.
     BodiesFull,
     /// The disk does not take it.
@@ -70,7 +72,8 @@ pub(crate) struct Submission {
 
 impl Submission {
     fn bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.taken.entries.bytes() + 128).sum()
+        let parts: usize = self.parts.iter().map(|part| part.taken.entries.bytes() + 128).sum();
+        parts + self.once.as_ref().map_or(0, |once| once.reply.body.len())
     }
 }
 
@@ -88,7 +91,7 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Seal what has been added up.
-    Seal { farewell: bool, done: oneshot::Sender<Result<Sealed>> },
+    Seal { farewell: bool, done: oneshot::Sender<Result<()>> },
     /// Give the next records of the outbox.
     Next { after: i64, bytes_max: usize, done: oneshot::Sender<Result<Waiting>> },
     /// The log has the records up to this one.
@@ -97,9 +100,9 @@ pub(crate) enum Order {
     Close { done: oneshot::Sender<Result<()>> },
     /// End at once, as a crash would.
     Abandon,
-    /// Let the journal's file grow by no more than this many pages; `None` lifts the limit.
+    /// Do this to the journal, so that it fails, or works again.
     #[cfg(test)]
-    LimitPages { more: Option<i64>, done: oneshot::Sender<()> },
+    Tamper { with: fn(&mut crate::journal::Journal), done: oneshot::Sender<()> },
 }
 
 #[derive(Debug, Default)]

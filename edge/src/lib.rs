@@ -12,7 +12,8 @@
 //!    fsync covers the whole group; then every sender of it is answered 2xx.
 //! 5. **Seal**: once a second, what was added up since the last seal becomes batches (split by partition and by
 //!    size), which go to the outbox while the rows they cover go away, in one transaction. From then on the
-//!    identity of these counts is frozen.
+//!    identity of these counts is frozen. A seal without counts is made all the same, for its watermark, unless
+//!    the log has taken nothing since the last one.
 //! 6. **Hand-on**: the outbox is appended to the log, oldest first, and forgotten when the log has it.
 //!
 //! What goes in: requests of strangers. What comes out: records that [`flagmeter_model::decode`] reads.
@@ -44,5 +45,5 @@ mod varint;
 pub mod wire;
 
 pub use config::{Ack, Config};
-pub use edge::{Edge, Sealed};
+pub use edge::Edge;
 pub use error::{Error, Result};

@@ -98,7 +98,7 @@ impl Metrics {
                 "Rows of the Flagsmith edge proxy whose key nobody knows.",
             )?,
             hand_on_records: of.counter("hand_on_records_total", "Records that the log has taken.")?,
-            hand_on_failures: of.counter("hand_on_failures_total", "Appends that the log did not take.")?,
+            hand_on_failures: of.counter("hand_on_failures_total", "Times that records could not be handed on: the log did not take them, or the journal could not be read.")?,
             seal_lag_milliseconds: of.gauge(
                 "seal_lag_milliseconds",
                 "Age of the oldest seal that is not in the log; 0 when all are.",

@@ -59,6 +59,15 @@ pub(crate) enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder that is none of ours.
+    #[error(
+        "{path} is no data folder of flagmeter (there is no file `version` in it) and is left as it is: name \
+         the right one with --data"
+    )]
+    FolderForeign {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A file cannot be read or written.
     #[error("{path}: {reason}")]
     File {
@@ -111,6 +120,15 @@ pub(crate) enum Error {
         /// What came of it.
         reason: String,
     },
+    /// A load of which nothing arrived.
+    #[error("nothing was acknowledged: the troubles above say why")]
+    NothingAcknowledged,
+    /// A record that holds nothing against the server.
+    #[error("nothing in it was acknowledged, so there is nothing to compare: {0}")]
+    NothingToCompare(PathBuf),
+    /// A signal came while a load was compared.
+    #[error("stopped before the load was compared")]
+    ComparisonStopped,
     /// A proof failed: the differences have been printed.
     #[error("{0}")]
     Disagreement(String),

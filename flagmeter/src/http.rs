@@ -11,7 +11,7 @@ use tokio::{net::TcpStream, task::JoinHandle};
 
 use crate::{Error, Result};
 
-/// How long a connection may take to be made, or an answer to come.
+/// How long a connection may take to be made, and an answer to come unless more is granted.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Largest answer that is read.
 const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -67,6 +67,8 @@ pub(crate) struct Broken {
 #[derive(Debug)]
 pub(crate) struct Connection {
     url: Url,
+    /// How long an answer may take.
+    patience: Duration,
     open: Option<Open>,
 }
 
@@ -84,14 +86,20 @@ impl Drop for Open {
 
 impl Connection {
     pub(crate) const fn new(url: Url) -> Self {
-        Self { url, open: None }
+        Self::with_patience(url, PATIENCE)
+    }
+
+    /// For questions whose answers take their time.
+    pub(crate) const fn with_patience(url: Url, patience: Duration) -> Self {
+        Self { url, patience, open: None }
     }
 
     /// Asks once. After an error the next call goes over a new connection.
     pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Broken> {
-        let asked = tokio::time::timeout(PATIENCE, self.exchange(request)).await;
+        let patience = self.patience;
+        let asked = tokio::time::timeout(patience, self.exchange(request)).await;
         let answer = asked.unwrap_or_else(|_| {
-            Err(Broken { reason: format!("no answer within {} s", PATIENCE.as_secs()), maybe_done: true })
+            Err(Broken { reason: format!("no answer within {} s", patience.as_secs()), maybe_done: true })
         });
         if answer.is_err() {
             self.open = None;
@@ -103,7 +111,14 @@ impl Connection {
         let open = match self.open.as_mut() {
             Some(open) if !open.sender.is_closed() => open,
             _ => {
-                let connected = connect(&self.url).await;
+                let connected =
+                    tokio::time::timeout(PATIENCE, connect(&self.url)).await.unwrap_or_else(|_| {
+                        Err(format!(
+                            "no connection to {} within {} s",
+                            self.url.authority,
+                            PATIENCE.as_secs()
+                        ))
+                    });
                 self.open.insert(connected.map_err(|reason| Broken { reason, maybe_done: false })?)
             }
         };

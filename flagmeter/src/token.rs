@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     config::{SettingArgs, parse_duration},
     output,
-    serve::folder::tokens_file,
+    serve::folder::{must_exist, tokens_file},
 };
 
 /// What a token may read.
@@ -107,9 +107,7 @@ pub(crate) fn run(command: TokenCommand) -> Result<()> {
 
 fn open(settings: &SettingArgs) -> Result<Tokens> {
     let (config, _) = settings.load()?;
-    if !config.data.path.is_dir() {
-        return Err(Error::FolderMissing { path: config.data.path });
-    }
+    must_exist(&config.data.path)?;
     open_at(&config.data.path, Arc::new(SystemClock))
 }
 

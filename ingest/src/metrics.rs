@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     pub(crate) dead_letters: IntCounterVec,
     pub(crate) late_marks: IntCounter,
     pub(crate) past_retention: IntCounter,
+    pub(crate) overflow: IntCounter,
     pub(crate) decode_seconds: Histogram,
     pub(crate) write_seconds: Histogram,
     pub(crate) retries: IntCounterVec,
@@ -46,7 +47,7 @@ impl Metrics {
             points: counter("flagmeter_ingest_points_total", "Points that the store took, repeats included")?,
             dead_letters: counters(
                 "flagmeter_ingest_dead_letters_total",
-                "Log records that could not be stored and went to the dead letters, by reason",
+                "Log records that could not be stored, whole or in part, and went to the dead letters, by reason",
                 "reason",
             )?,
             late_marks: counter(
@@ -56,6 +57,10 @@ impl Metrics {
             past_retention: counter(
                 "flagmeter_ingest_past_retention_points_total",
                 "Points older than the retention of raw points, which could not be stored any more",
+            )?,
+            overflow: counter(
+                "flagmeter_ingest_overflow_points_total",
+                "Points of a record and minute that add up beyond what the store keeps, and were set aside",
             )?,
             decode_seconds: seconds("flagmeter_ingest_decode_seconds", "Time to decode a step")?,
             write_seconds: seconds(

@@ -69,6 +69,10 @@ fn tell(pipeline: &Pipeline<'_>, write: &Write, written: &Written) {
     metrics.points.inc_by(written.points);
     metrics.late_marks.inc_by(written.dirty);
     metrics.past_retention.inc_by(written.past_retention);
+    metrics.overflow.inc_by(written.overflow);
+    for (reason, &letters) in &written.dead_letters {
+        metrics.dead_letters.with_label_values(&[reason]).inc_by(letters);
+    }
     tell_of_clocks(pipeline, write);
     for letter in &write.dead_letters {
         metrics.dead_letters.with_label_values(&[&letter.reason]).inc();
@@ -82,5 +86,11 @@ fn tell(pipeline: &Pipeline<'_>, write: &Write, written: &Written) {
     }
     if written.past_retention > 0 {
         tracing::warn!(points = written.past_retention, "points are older than the retention of raw points");
+    }
+    if written.overflow > 0 {
+        tracing::warn!(
+            points = written.overflow,
+            "points add up beyond what the store keeps: no edge seals that; they are among the dead letters"
+        );
     }
 }

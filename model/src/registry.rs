@@ -113,7 +113,8 @@ pub struct Registry {
     customers: Vec<Customer>,
     environments: Vec<Arc<Environment>>,
     by_key: HashMap<EnvironmentKey, Arc<Environment>, RandomState>,
-    by_name: HashMap<Arc<Environment>, (usize, usize), RandomState>,
+    /// Where a project of a customer stands.
+    places: HashMap<(Name, Name), (usize, usize), RandomState>,
 }
 
 impl Registry {
@@ -161,19 +162,13 @@ impl Registry {
         &self.environments
     }
 
-    /// Whether the flags of this environment's project are listed.
-    pub fn has_flag_list(&self, environment: &Environment) -> bool {
-        self.flags(environment).is_some()
-    }
-
-    /// Whether a flag is on the list of the environment's project; `None` if there is no list.
+    /// Whether a flag is on the list of the environment's project, even if the environment is registered no more;
+    /// `None` if there is no list.
     pub fn knows_flag(&self, environment: &Environment, flag: &str) -> Option<bool> {
-        self.flags(environment).map(|flags| flags.contains(flag))
-    }
-
-    fn flags(&self, environment: &Environment) -> Option<&BTreeSet<Name>> {
-        let &(customer, project) = self.by_name.get(environment)?;
-        self.customers.get(customer)?.projects.get(project)?.flags.as_ref()
+        let project = (environment.customer.clone(), environment.project.clone());
+        let &(customer, project) = self.places.get(&project)?;
+        let flags = self.customers.get(customer)?.projects.get(project)?.flags.as_ref()?;
+        Some(flags.contains(flag))
     }
 }
 
@@ -307,6 +302,7 @@ impl Reading {
             .flags
             .map(|flags| flags.iter().map(|flag| self.lines.name("name of a flag", flag)).collect())
             .transpose()?;
+        self.registry.places.insert((customer.clone(), id.clone()), place);
         let mut project = Project { id, flags, environments: Vec::with_capacity(text.environment.len()) };
         let mut seen = BTreeMap::new();
         for text in text.environment {
@@ -328,7 +324,6 @@ impl Reading {
                 environment: id,
             });
             self.registry.environments.push(environment.clone());
-            self.registry.by_name.insert(environment.clone(), place);
             let keys =
                 text.keys.iter().map(|key| self.key(key, &environment)).collect::<Result<Vec<_>, _>>()?;
             project.environments.push(RegisteredEnvironment { environment, keys });

@@ -106,12 +106,6 @@ impl From<Timestamp> for i64 {
     }
 }
 
-impl From<DateTime<Utc>> for Timestamp {
-    fn from(at: DateTime<Utc>) -> Self {
-        Self::from_millis_clamped(at.timestamp_millis())
-    }
-}
-
 /// RFC 3339 in UTC, with milliseconds only where there are any.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,7 +17,12 @@ pub struct Config {
     pub cells_max: usize,
     /// Queries that read the store at once at most; others wait for their turn.
     pub reads_max: usize,
-    /// How long a query waits for its turn and for the store.
+    /// Queries of one customer at once at most, until their answers are sent.
+    pub customer_reads_max: usize,
+    /// Rows of answers that are being made or sent at once at most, some hundred bytes each; others wait. A larger
+    /// answer waits until it is alone.
+    pub rows_held_max: usize,
+    /// How long a query may take altogether: for its turn, for the store, and for room for its answer.
     pub read_timeout: Duration,
     /// How long `/readyz` waits for the store.
     pub ready_timeout: Duration,
@@ -32,6 +37,8 @@ impl Default for Config {
             groups_ranked_max: 100_000,
             cells_max: 8_000_000,
             reads_max: 16,
+            customer_reads_max: 4,
+            rows_held_max: 1_000_000,
             read_timeout: Duration::from_secs(20),
             ready_timeout: Duration::from_secs(2),
         }

@@ -19,7 +19,7 @@
 //! - Unknown is null, never zero; a store that does not answer is an error, never an empty list.
 //! - The rows of an answer add up to its total, whatever the limit.
 //! - An unknown parameter is refused: a typo must not widen a bill.
-//! - Buckets, groups, rows, values of a filter, reads at once and time are all bounded.
+//! - Buckets, groups, rows, values of a filter, reads at once, unsent answers and time are all bounded.
 //! - Nothing here writes to the store. The one thing written is the audit log of tokens.
 
 pub mod access;
@@ -38,6 +38,7 @@ mod problem;
 mod reader;
 mod reconcile;
 mod rfc3339;
+mod room;
 mod service;
 mod usage;
 
@@ -50,6 +51,7 @@ pub use config::Config;
 pub use error::{Error, Result};
 use flagmeter_model::{Clock, Environment, Registry};
 use flagmeter_store::Store;
+use health::Readiness;
 use metrics::Metrics;
 use reader::Reader;
 use tokio::sync::watch;
@@ -97,6 +99,7 @@ pub(crate) struct App {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     openapi: String,
+    readiness: Readiness,
 }
 
 impl App {
@@ -123,7 +126,7 @@ pub fn is_time_zone(name: &str) -> bool {
 /// Fails if the metrics are registered already.
 pub fn router(parts: Parts<'_>) -> Result<Router> {
     let metrics = Metrics::register(parts.metrics)?;
-    let (api, document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
+    let (api, mut document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(usage::usage))
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
@@ -131,6 +134,7 @@ pub fn router(parts: Parts<'_>) -> Result<Router> {
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi))
         .split_for_parts();
+    openapi::add_choices(&mut document);
     let app = Arc::new(App {
         reader: Reader::new(parts.store, &parts.config, metrics.clone()),
         config: parts.config,
@@ -140,6 +144,7 @@ pub fn router(parts: Parts<'_>) -> Result<Router> {
         clock: parts.clock,
         metrics,
         openapi: document.to_json().map_err(|error| Error::Encoding(error.to_string()))?,
+        readiness: Readiness::default(),
     });
     Ok(api
         .merge(page::routes())

@@ -9,10 +9,18 @@ use axum::{
 };
 use utoipa::{
     Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    openapi::{
+        RefOr, Schema,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 
-use crate::App;
+use crate::{
+    App,
+    parameters::{RESOLUTIONS, name},
+    reconcile,
+    usage::plan::{COMPARISONS, FORMATS, METERS},
+};
 
 /// What stands in the document beside the paths.
 #[derive(OpenApi)]
@@ -41,6 +49,26 @@ impl Modify for Token {
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Says of parameters with a fixed set of values which these are, from where they are read.
+pub(crate) fn add_choices(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        let parameters = item.get.as_mut().and_then(|get| get.parameters.as_mut());
+        for parameter in parameters.into_iter().flatten() {
+            let choices = match parameter.name.as_str() {
+                name::RESOLUTION => RESOLUTIONS,
+                name::METER => METERS,
+                name::COMPARE => COMPARISONS,
+                name::FORMAT => FORMATS,
+                name::GROUP_BY if path == "/v1/reconcile" => reconcile::LEVELS,
+                _ => continue,
+            };
+            if let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema {
+                schema.enum_values = Some(choices.iter().map(|choice| (*choice).into()).collect());
+            }
+        }
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{Error, Result, civil::Resolution, moment};
 /// Values of one filter at most.
 const VALUES_MAX: usize = 1_000;
 
+/// What `resolution` may be.
+pub(crate) const RESOLUTIONS: &[&str] = &["auto", "10s", "1m", "15m", "1h", "1d", "1mo"];
+
 /// The names of the parameters, once.
 pub(crate) mod name {
     pub(crate) const AFTER: &str = "after";
@@ -117,8 +120,7 @@ impl Parameters {
         let read = |text: &str| {
             if text == "auto" { Some(None) } else { Resolution::from_name(text).map(Some) }
         };
-        let choices = ["auto", "10s", "1m", "15m", "1h", "1d", "1mo"];
-        Ok(self.choice(name::RESOLUTION, read, &choices)?.flatten())
+        Ok(self.choice(name::RESOLUTION, read, RESOLUTIONS)?.flatten())
     }
 
     /// The filters. A dimension that a request has no parameter for is not filtered.

@@ -1,14 +1,23 @@
 //! Reading the store: within a time, not too many at once, and only what was scoped.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use flagmeter_model::{Meter, Timestamp};
+use flagmeter_model::{Meter, Name, Timestamp};
 use flagmeter_store::{
     Answer, Axis, Dimension, Error as StoreError, Read, SeriesSeen, State, Store, TierChoice,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use parking_lot::Mutex;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout_at},
+};
 
-use crate::{Config, Error, Result, access::Scoped, metrics::Metrics};
+use crate::{
+    Config, Error, Result,
+    access::{Principal, Scoped},
+    metrics::Metrics,
+    room::Room,
+};
 
 /// What is asked of the store.
 #[derive(Debug, Clone)]
@@ -28,24 +37,112 @@ pub(crate) struct Question {
 /// The store, as queries see it.
 pub(crate) struct Reader {
     store: Arc<dyn Store>,
-    permits: Semaphore,
-    reads_max: usize,
+    turns: Turns,
+    /// One permit for each row of the answers that are not sent yet.
+    rows: Arc<Semaphore>,
+    rows_held_max: u32,
+    /// By customer. There are no more of them than have tokens.
+    customers: Mutex<HashMap<Name, Turns>>,
+    customer_reads_max: usize,
     read_timeout: Duration,
     metrics: Metrics,
+}
+
+/// So many at once.
+#[derive(Debug, Clone)]
+struct Turns {
+    permits: Arc<Semaphore>,
+    at_once: usize,
+}
+
+impl Turns {
+    fn new(at_once: usize) -> Self {
+        Self { permits: Arc::new(Semaphore::new(at_once.min(Semaphore::MAX_PERMITS))), at_once }
+    }
+
+    async fn take(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
+        match timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            // The semaphore is never closed.
+            Ok(Err(_)) | Err(_) => Err(Error::Busy { at_once: self.at_once }),
+        }
+    }
+}
+
+/// The reads of one request: it waits once for its turn, and all together have one deadline.
+pub(crate) struct Reading<'r> {
+    reader: &'r Reader,
+    deadline: Instant,
+    customer: Option<OwnedSemaphorePermit>,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl Reader {
     /// A reader of `store`.
     pub(crate) fn new(store: Arc<dyn Store>, config: &Config, metrics: Metrics) -> Self {
+        let permits_max = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
+        let rows_held_max = u32::try_from(config.rows_held_max).unwrap_or(u32::MAX).min(permits_max);
         Self {
             store,
-            permits: Semaphore::new(config.reads_max),
-            reads_max: config.reads_max,
+            turns: Turns::new(config.reads_max),
+            rows: Arc::new(Semaphore::new(rows_held_max as usize)),
+            rows_held_max,
+            customers: Mutex::default(),
+            customer_reads_max: config.customer_reads_max,
             read_timeout: config.read_timeout,
             metrics,
         }
     }
 
+    /// Waits for the turn of a request.
+    pub(crate) async fn begin(&self, principal: &Principal) -> Result<Reading<'_>> {
+        let deadline = Instant::now() + self.read_timeout;
+        let customer = match principal.customer() {
+            Some(customer) => {
+                let turns = self.turns_of(customer);
+                Some(turns.take(deadline).await?)
+            }
+            None => None,
+        };
+        let turn = self.turns.take(deadline).await?;
+        Ok(Reading { reader: self, deadline, customer, _turn: turn })
+    }
+
+    fn turns_of(&self, customer: &Name) -> Turns {
+        let mut customers = self.customers.lock();
+        customers.entry(customer.clone()).or_insert_with(|| Turns::new(self.customer_reads_max)).clone()
+    }
+
+    /// Whether the store answers within `patience`. It takes nobody's turn.
+    pub(crate) async fn probe(&self, patience: Duration) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        self.until(deadline, patience, self.store.state()).await.map(|_| ())
+    }
+
+    async fn until<T>(
+        &self,
+        deadline: Instant,
+        patience: Duration,
+        answer: impl Future<Output = flagmeter_store::Result<T>> + Send,
+    ) -> Result<T> {
+        match timeout_at(deadline, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                // A question that is too large is the asker's error, not the store's.
+                if !matches!(error, StoreError::Unanswerable(_) | StoreError::TooMany { .. }) {
+                    self.metrics.store_failed(error.is_retryable());
+                }
+                Err(error.into())
+            }
+            Err(_) => {
+                self.metrics.store_failed(true);
+                Err(Error::Timeout { seconds: patience.as_secs() })
+            }
+        }
+    }
+}
+
+impl Reading<'_> {
     /// Answers a question.
     pub(crate) async fn read(&self, question: Question) -> Result<Answer> {
         let read = Read {
@@ -57,45 +154,29 @@ impl Reader {
             axis: Axis::Any,
             groups_max: question.groups_max,
         };
-        self.within(self.read_timeout, self.store.read(&read)).await
+        self.within(self.reader.store.read(&read)).await
     }
 
     /// The series that were ever counted.
     pub(crate) async fn catalogue(&self, meter: Meter, scope: &Scoped) -> Result<Vec<SeriesSeen>> {
-        self.within(self.read_timeout, self.store.catalogue(meter, scope.filter())).await
+        self.within(self.reader.store.catalogue(meter, scope.filter())).await
     }
 
-    /// What is known of nodes, frontiers and floors, within `patience`.
-    pub(crate) async fn state(&self, patience: Duration) -> Result<State> {
-        self.within(patience, self.store.state()).await
+    /// What is known of nodes, frontiers and floors.
+    pub(crate) async fn state(&self) -> Result<State> {
+        self.within(self.reader.store.state()).await
     }
 
-    async fn within<T>(
-        &self,
-        patience: Duration,
-        answer: impl Future<Output = flagmeter_store::Result<T>> + Send,
-    ) -> Result<T> {
-        let mut waits_for_turn = true;
-        let turn_and_answer = async {
-            // The semaphore is never closed.
-            let _turn = self.permits.acquire().await;
-            waits_for_turn = false;
-            answer.await
-        };
-        match timeout(patience, turn_and_answer).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                // A question that is too large is the asker's error, not the store's.
-                if !matches!(error, StoreError::Unanswerable(_) | StoreError::TooMany { .. }) {
-                    self.metrics.store_failed(error.is_retryable());
-                }
-                Err(error.into())
-            }
-            Err(_) if waits_for_turn => Err(Error::Busy { at_once: self.reads_max }),
-            Err(_) => {
-                self.metrics.store_failed(true);
-                Err(Error::Timeout { seconds: patience.as_secs() })
-            }
+    /// Waits until there is room for an answer of so many rows.
+    pub(crate) async fn room_for(&mut self, rows: usize) -> Result<Room> {
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(self.reader.rows_held_max);
+        match timeout_at(self.deadline, Arc::clone(&self.reader.rows).acquire_many_owned(rows)).await {
+            Ok(Ok(rows)) => Ok(Room { _rows: rows, _customer: self.customer.take() }),
+            Ok(Err(_)) | Err(_) => Err(Error::Busy { at_once: self.reader.turns.at_once }),
         }
+    }
+
+    async fn within<T>(&self, answer: impl Future<Output = flagmeter_store::Result<T>> + Send) -> Result<T> {
+        self.reader.until(self.deadline, self.reader.read_timeout, answer).await
     }
 }

@@ -85,10 +85,12 @@ pub struct Written {
     /// cannot be stored any more; the store has put them, and no others, among the dead letters (reason
     /// `past_retention`). Where a record may be a repeat of one that was stored in time, or not, the dead letter
     /// does not say how many counts are lost.
-    ///
-    /// Counts of one record, environment and minute that add up beyond what the store can keep are set aside in
-    /// the same way (reason `overflow`).
     pub past_retention: u64,
+    /// Points of one record, environment and minute whose counts add up beyond what the store can keep: set aside in
+    /// the same way (reason `overflow`).
+    pub overflow: u64,
+    /// Dead letters that the store made of such points, by reason: repeats included.
+    pub dead_letters: BTreeMap<&'static str, u64>,
 }
 
 /// How far a tier is rolled up.
@@ -195,7 +197,7 @@ pub struct Rolled {
 pub struct Retained {
     /// Rows deleted.
     pub rows: u64,
-    /// Whether more is left to delete: call again.
+    /// Whether more is left to delete, or more room to give back: call again.
     pub more: bool,
 }
 

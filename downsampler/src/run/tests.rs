@@ -153,14 +153,40 @@ async fn an_error_that_may_pass_is_waited_out_and_any_other_ends_the_run() {
     world.check_all().await;
 }
 
+/// A window that cannot be made must not take ingest and all answers with it, at every start again.
+#[tokio::test]
+async fn damage_holds_the_roll_ups_up_and_ends_nothing() {
+    let overflow = || StoreError::Model(flagmeter_model::Error::Overflow);
+    for damage in [|| StoreError::Damaged("a block ends early".into()), overflow] {
+        let (store, mut world, clock) = settled().await;
+        come_late(&mut world).await;
+        let (registry, stop) = (Registry::new(), CancellationToken::new());
+        store.fail_next_state(damage());
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let running = run(Config::default(), shared, Arc::new(clock), &registry, stop.clone());
+        let ending = async {
+            while errors(&registry, "damaged") != Some(1) {
+                tokio::task::yield_now().await;
+            }
+            stop.cancel();
+        };
+        let (ran, ()) = tokio::join!(running, ending);
+        ran.expect("a run that ends well");
+        assert_eq!((errors(&registry, "retried"), errors(&registry, "fatal")), (Some(0), Some(0)));
+        world.check_all().await;
+    }
+}
+
 #[tokio::test]
 async fn a_last_cycle_that_is_cut_off_is_no_failure() {
-    let (store, stop) = (Arc::new(ModelStore::default()), CancellationToken::new());
-    store.fail_next_state(StoreError::Unavailable("going down".into()));
-    stop.cancel();
-    run(Config::default(), store, Arc::new(SystemClock), &Registry::new(), stop)
-        .await
-        .expect("a run that ends well");
+    for error in [StoreError::Unavailable("going down".into()), StoreError::Damaged("a page".into())] {
+        let (store, stop) = (Arc::new(ModelStore::default()), CancellationToken::new());
+        store.fail_next_state(error);
+        stop.cancel();
+        run(Config::default(), store, Arc::new(SystemClock), &Registry::new(), stop)
+            .await
+            .expect("a run that ends well");
+    }
 }
 
 #[test]

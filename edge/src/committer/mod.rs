@@ -4,9 +4,12 @@
 //! overtake a count, and a key cannot be looked up between its counts and its mark.
 
 mod group;
+mod load;
 mod seal;
 mod series;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{
@@ -24,12 +27,18 @@ use parking_lot::Mutex;
 
 pub(crate) use self::{
     group::Fates,
+    load::{REQUEST_RECEIVED_MAX, memory_received_max},
     series::{LiveSeries, SeriesRef},
     tally::{Point, Tally},
 };
-use self::{group::Group, seal::Header, series::EnvironmentId};
+use self::{
+    group::{Before, Group},
+    load::{Load, Loads},
+    seal::Header,
+    series::EnvironmentId,
+};
 use crate::{
-    Config, Result, Sealed,
+    Config, Result,
     inbox::{Inbox, Order, Outcome, Submission, Turned},
     journal::{Journal, SealRows, row},
     metrics::Metrics,
@@ -43,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) received: Mutex<HashMap<Arc<Environment>, u64, RandomState>>,
     /// Too much waits: requests need not even be read.
     pub(crate) full: AtomicBool,
+    /// The environments of which too much waits.
+    pub(crate) full_environments: Mutex<HashSet<Arc<Environment>, RandomState>>,
     /// Bytes of counts and records that wait in the journal.
     pub(crate) waiting_bytes: AtomicU64,
 }
@@ -56,8 +67,8 @@ pub(crate) struct Committer {
     /// What was committed since the last seal.
     tally: Tally,
     group: Group,
-    /// Environments that received something since the last seal.
-    touched: HashSet<EnvironmentId, RandomState>,
+    /// What every environment that received something since the last seal has given.
+    loads: Loads,
     last: Option<(Seq, Timestamp)>,
     /// Since when this process is there to receive without a break, for the next seal.
     covers_from: Timestamp,
@@ -80,17 +91,23 @@ impl Committer {
         let last = journal.last_seal()?;
         let mut live = LiveSeries::new(config.series_per_environment_max);
         let mut tally = Tally::default();
-        let mut touched = HashSet::default();
+        let mut loads = Loads::default();
         {
             let mut received = shared.received.lock();
             for (environment, total) in journal.received()? {
                 received.insert(Arc::new(environment), total);
             }
-            journal.unsealed(|bytes| row::read(bytes, &mut live, |point| tally.add(point)))?;
+            journal.unsealed(|bytes| {
+                row::read(bytes, &mut live, |point| {
+                    tally.add(point);
+                })
+            })?;
             for point in tally.points() {
                 let series = live.series(point.series);
+                let load: &mut Load = loads.entry(series.environment).or_default();
+                load.add(Load { points: 1, received: 0 });
                 if series.meter == Meter::Received {
-                    touched.insert(series.environment);
+                    load.add(Load { points: 0, received: point.count });
                     let environment = live.environment_of(series.environment).clone();
                     let total = received.entry(environment).or_insert(0);
                     *total = total.saturating_add(point.count);
@@ -105,7 +122,7 @@ impl Committer {
             live,
             tally,
             group: Group::default(),
-            touched,
+            loads,
             last,
             covers_from: asserted.unwrap_or(started_at),
             partitions,
@@ -113,6 +130,9 @@ impl Committer {
             clock,
             metrics,
         };
+        for (&environment, &load) in &committer.loads {
+            committer.note_if_full(environment, load);
+        }
         committer.show();
         Ok(committer)
     }
@@ -148,8 +168,8 @@ impl Committer {
                     }
                     Order::Abandon => return,
                     #[cfg(test)]
-                    Order::LimitPages { more, done } => {
-                        self.journal.limit_pages(more);
+                    Order::Tamper { with, done } => {
+                        with(&mut self.journal);
                         let _ = done.send(());
                     }
                 }
@@ -161,40 +181,50 @@ impl Committer {
     /// Commits requests as one group; the outcomes are in the group afterwards.
     fn commit(&mut self, submissions: &[Submission]) {
         self.group.clear();
-        let turned = if self.is_full() {
-            Some(Turned::Full)
-        } else {
-            self.write(submissions).err().map(|error| {
-                tracing::error!(%error, requests = submissions.len(), "nothing of a group could be written");
-                self.metrics.commit_failures.inc();
-                Turned::DiskFailed
-            })
-        };
-        if let Some(turned) = turned {
+        if let Err(error) = self.write(submissions) {
+            tracing::error!(%error, requests = submissions.len(), "nothing of a group could be written");
+            self.metrics.commit_failures.inc();
             self.group.outcomes.clear();
-            self.group.outcomes.resize(submissions.len(), Outcome::Turned(turned));
+            self.group.outcomes.resize(submissions.len(), Outcome::Turned(Turned::DiskFailed));
         }
     }
 
     fn write(&mut self, submissions: &[Submission]) -> Result<()> {
         let started = Instant::now();
+        let before = Before {
+            journal: &self.journal,
+            tally: &self.tally,
+            loads: &self.loads,
+            is_full: self.is_full(),
+            config: &self.config,
+            clock: &*self.clock,
+        };
         for submission in submissions {
-            self.group.add(submission, &mut self.live, &self.journal, &*self.clock)?;
+            self.group.add(submission, &mut self.live, &before)?;
         }
         let group = &self.group;
+        let kept = group.kept();
+        if kept == 0 {
+            return Ok(());
+        }
         if !group.tally.is_empty() || !group.marks.is_empty() {
             let counts = row::write(&group.tally.by_number(&self.live), &self.live);
             self.journal.commit(&counts, &group.marks, self.clock.now())?;
         }
         self.tally.add_all(&group.tally);
         let mut received = self.shared.received.lock();
-        for (&environment, &count) in &group.received {
-            self.touched.insert(environment);
+        for (&environment, &load) in &group.loads {
             let total = received.entry(self.live.environment_of(environment).clone()).or_insert(0);
-            *total = total.saturating_add(count);
+            *total = total.saturating_add(load.received);
         }
         drop(received);
-        self.metrics.committed(submissions.len(), started.elapsed(), &group.fates);
+        for (&environment, &load) in &group.loads {
+            let waits = self.loads.entry(environment).or_default();
+            waits.add(load);
+            let waits = *waits;
+            self.note_if_full(environment, waits);
+        }
+        self.metrics.committed(kept, started.elapsed(), &group.fates);
         for (&(environment, fold), &count) in &group.folds {
             let environment = self.live.environment_of(environment).to_string();
             self.metrics.folds.with_label_values(&[&environment, fold]).inc_by(count);
@@ -221,15 +251,27 @@ impl Committer {
             || self.tally.len() >= self.config.points_waiting_max
     }
 
-    /// Makes a seal of what was committed since the last.
-    fn seal(&mut self, farewell: bool) -> Result<Sealed> {
-        let started = Instant::now();
-        let sealed = self.try_seal(farewell).inspect_err(|_| self.metrics.seal_failures.inc())?;
-        self.metrics.sealed(started.elapsed());
-        Ok(sealed)
+    /// Tells the doors of an environment that has no room left before the next seal.
+    fn note_if_full(&self, environment: EnvironmentId, load: Load) {
+        if load.is_full(&self.config) {
+            let environment = self.live.environment_of(environment).clone();
+            self.shared.full_environments.lock().insert(environment);
+        }
     }
 
-    fn try_seal(&mut self, farewell: bool) -> Result<Sealed> {
+    /// Makes a seal of what was committed since the last. While the log is away, seals without counts are left
+    /// out: they would fill the journal, and the first seal after them covers their time.
+    fn seal(&mut self, farewell: bool) -> Result<()> {
+        if !farewell && self.journal.waits_for_the_log() {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.try_seal(farewell).inspect_err(|_| self.metrics.seal_failures.inc())?;
+        self.metrics.sealed(started.elapsed());
+        Ok(())
+    }
+
+    fn try_seal(&mut self, farewell: bool) -> Result<()> {
         let now = self.clock.now();
         let seq = Seq::next(self.last.map(|(seq, _)| seq), now);
         let watermark = self.last.map_or(now, |(_, watermark)| watermark.max(now));
@@ -255,7 +297,7 @@ impl Committer {
             sealed_at: now,
             watermark,
             records,
-            received: self.received_by_touched(),
+            received: self.received(),
             marks_from: now.plus_millis(retention.saturating_neg()),
             marks_max: self.config.idempotency_keys_max,
         };
@@ -264,15 +306,17 @@ impl Committer {
         self.last = Some((seq, watermark));
         self.covers_from = watermark;
         self.tally.clear();
-        self.touched.clear();
+        self.loads.clear();
+        self.shared.full_environments.lock().clear();
         let idle = self.config.series_idle.as_secs() / self.config.seal_interval.as_secs().max(1);
         self.live.sealed(u32::try_from(idle).unwrap_or(u32::MAX));
-        Ok(Sealed { seq, watermark, records: rows.records.len(), points: points.len() })
+        Ok(())
     }
 
-    fn received_by_touched(&self) -> Vec<(Arc<Environment>, u64)> {
+    /// What the environments that received something since the last seal ever received.
+    fn received(&self) -> Vec<(Arc<Environment>, u64)> {
         let received = self.shared.received.lock();
-        let environments = self.touched.iter().map(|&id| self.live.environment_of(id));
+        let environments = self.loads.keys().map(|&id| self.live.environment_of(id));
         environments.map(|env| (env.clone(), received.get(env).copied().unwrap_or(0))).collect()
     }
 

@@ -22,11 +22,20 @@ impl Tally {
     /// Largest sum: a count of a batch is at most this.
     const COUNT_MAX: u64 = i64::MAX.unsigned_abs();
 
-    pub(crate) fn add(&mut self, point: Point) {
-        if point.count > 0 {
-            let sum = self.0.entry((point.series, point.slot.number())).or_insert(0);
-            *sum = sum.saturating_add(point.count).min(Self::COUNT_MAX);
+    /// Adds a count up; whether it is the first of its point.
+    pub(crate) fn add(&mut self, point: Point) -> bool {
+        if point.count == 0 {
+            return false;
         }
+        let sum = self.0.entry((point.series, point.slot.number())).or_insert(0);
+        let is_first = *sum == 0;
+        *sum = sum.saturating_add(point.count).min(Self::COUNT_MAX);
+        is_first
+    }
+
+    /// Whether something was counted for this point.
+    pub(crate) fn has(&self, point: Point) -> bool {
+        self.0.contains_key(&(point.series, point.slot.number()))
     }
 
     pub(crate) fn add_all(&mut self, other: &Self) {

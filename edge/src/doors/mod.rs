@@ -17,6 +17,8 @@ use axum::{
 };
 use bytes::Bytes;
 use flagmeter_model::{Clock, ContentEncoding, Environment, Name, Registry, decompress};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
 use tower_http::cors::{Any, CorsLayer};
@@ -24,7 +26,7 @@ use tower_http::cors::{Any, CorsLayer};
 use self::refusal::Refusal;
 use crate::{
     Ack, Config,
-    committer::Shared,
+    committer::{REQUEST_RECEIVED_MAX, Shared, memory_received_max},
     inbox::{Once, Outcome, Part, Reply, Submission, Turned},
     metrics::Metrics,
     wire::{Bounds, Door, Taken, Unreadable, counts_v1, flagsmith_proxy, flagsmith_v1, flagsmith_v2},
@@ -64,6 +66,7 @@ pub(crate) fn router(doors: Arc<Doors>) -> Router {
         .route("/api/v2/analytics/flags", at(Door::FlagsmithV2))
         .route("/api/proxy/usage/", at(Door::FlagsmithProxy))
         .route("/api/proxy/usage", at(Door::FlagsmithProxy))
+        .method_not_allowed_fallback(async || Refusal::Method.response())
         .layer(cors())
         .with_state(doors)
 }
@@ -77,6 +80,7 @@ fn cors() -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::CONTENT_ENCODING,
+            header::USER_AGENT,
             headers::X_ENVIRONMENT_KEY,
             headers::X_PROXY_KEY,
             headers::IDEMPOTENCY_KEY,
@@ -117,9 +121,12 @@ impl Doors {
     ) -> Result<Response<Body>, Refusal> {
         let environment = self.identify(headers::key_of(door, headers)?)?;
         self.room()?;
+        self.room_of(&environment)?;
         let body = self.read(headers, body).await;
-        let mut taken = match body.and_then(|body| Ok(parse(&body, &self.bounds())?)) {
+        let taken = body.and_then(|body| Ok(parse(&body, &self.bounds())?)).and_then(not_too_much);
+        let mut taken = match taken {
             Ok(taken) => taken,
+            Err(refusal) if refusal.is_retryable() => return Err(refusal),
             Err(refusal) => {
                 // What became of it is kept like a count. If that cannot be, it did not arrive at all.
                 let part = Part { environment, taken: Taken::nothing(refusal.word()) };
@@ -134,8 +141,8 @@ impl Doors {
         let scope = [&environment.customer, &environment.project, &environment.environment];
         let key = headers::once_key(headers, &scope.map(Name::as_str));
         let once = key.map(|key| Once { key, reply: reply.clone() });
-        let outcome = self.submit(door, vec![Part { environment, taken }], once).await?;
-        Ok(self.respond(door, reply, outcome))
+        let first = self.submit(door, vec![Part { environment, taken }], once).await?;
+        Ok(self.respond(door, reply, first))
     }
 
     /// Flagsmith's edge proxy speaks for many. Its own key is no key of the registry: it is the scope of its
@@ -144,30 +151,37 @@ impl Doors {
         let door = Door::FlagsmithProxy;
         let proxy_key = headers::key_of(door, headers)?;
         self.room()?;
-        let body = self.read(headers, body).await?;
-        let rows = flagsmith_proxy::parse(&body)?;
-        let bounds = self.bounds();
-        let registry = self.registry.borrow().clone();
-        let mut parts: Vec<Part> = Vec::new();
-        for row in &rows {
-            let Some(environment) = row.key.as_deref().and_then(|key| registry.environment_of(key)) else {
-                self.metrics.unknown_key_rows.inc();
-                continue;
-            };
-            let known = parts.iter().position(|part| part.environment == *environment);
-            let at = known.unwrap_or_else(|| {
-                let mut taken = Taken::default();
-                taken.label_sdk(headers::flagsmith_sdk(headers));
-                parts.push(Part { environment: environment.clone(), taken });
-                parts.len() - 1
-            });
-            row.add_to(&mut parts[at].taken, &bounds);
-        }
+        let parts = self.proxied(headers, &self.read(headers, body).await?)?;
         let reply = Reply { status: StatusCode::NO_CONTENT.as_u16(), body: Bytes::new() };
+        if parts.is_empty() {
+            // Nothing to remember: whoever knows no key must not push out the idempotency keys of those who do.
+            return Ok(self.respond(door, reply, None));
+        }
         let key = headers::once_key(headers, &["proxy", proxy_key]);
         let once = key.map(|key| Once { key, reply: reply.clone() });
-        let outcome = self.submit(door, parts, once).await?;
-        Ok(self.respond(door, reply, outcome))
+        let first = self.submit(door, parts, once).await?;
+        Ok(self.respond(door, reply, first))
+    }
+
+    /// What a body of the proxy gives to each environment that it names.
+    fn proxied(&self, headers: &HeaderMap, body: &[u8]) -> Result<Vec<Part>, Refusal> {
+        let registry = self.registry.borrow().clone();
+        let sdk = headers::flagsmith_sdk(headers);
+        let mut taken: HashMap<Arc<Environment>, Taken, RandomState> = HashMap::default();
+        let mut unknown = 0;
+        flagsmith_proxy::parse(body, &self.bounds(), |row| {
+            match row.key.as_deref().and_then(|key| registry.environment_of(key)) {
+                Some(environment) => row.add_to(taken.entry(environment.clone()).or_default()),
+                None => unknown += 1,
+            }
+        })?;
+        self.metrics.unknown_key_rows.inc_by(unknown);
+        let part = |(environment, taken)| {
+            let mut taken = not_too_much(taken)?;
+            taken.label_sdk(sdk);
+            Ok(Part { environment, taken })
+        };
+        taken.into_iter().map(part).collect()
     }
 
     /// Whose key this is.
@@ -176,8 +190,26 @@ impl Doors {
     }
 
     /// Whether it is worth reading on.
-    fn room(&self) -> Result<(), Refusal> {
-        if self.shared.full.load(Ordering::Relaxed) { Err(Turned::Full.into()) } else { Ok(()) }
+    fn room(&self) -> Result<(), Turned> {
+        if self.shared.full.load(Ordering::Relaxed) { Err(Turned::Full) } else { Ok(()) }
+    }
+
+    /// The same, for one environment.
+    fn room_of(&self, environment: &Arc<Environment>) -> Result<(), Turned> {
+        let is_full = self.shared.full_environments.lock().contains(environment);
+        if is_full { Err(Turned::EnvironmentFull) } else { Ok(()) }
+    }
+
+    /// Whether parts may be acknowledged before the committer has seen them. It cannot turn them away then, so
+    /// whether there is room is asked here.
+    fn goes_by_memory(&self, parts: &[Part]) -> Result<bool, Turned> {
+        let most = memory_received_max(&self.config);
+        if self.config.ack != Ack::Memory || parts.iter().any(|part| part.taken.received > most) {
+            return Ok(false);
+        }
+        self.room()?;
+        parts.iter().try_for_each(|part| self.room_of(&part.environment))?;
+        Ok(true)
     }
 
     fn bounds(&self) -> Bounds {
@@ -230,29 +262,32 @@ impl Doors {
         permit.map(Some).map_err(|_| Turned::BodiesFull.into())
     }
 
-    /// Hands parts to the committer and waits until they are on disk, or as long as the operator wants.
-    async fn submit(&self, door: Door, parts: Vec<Part>, once: Option<Once>) -> Result<Outcome, Turned> {
-        let from_memory = self.config.ack == Ack::Memory && once.is_none();
-        let (waiter, answer) = if from_memory {
+    /// Hands parts to the committer and waits until they are on disk, or as long as the operator wants. Gives what
+    /// the first was answered, where its idempotency key was seen before.
+    async fn submit(
+        &self,
+        door: Door,
+        parts: Vec<Part>,
+        once: Option<Once>,
+    ) -> Result<Option<Reply>, Turned> {
+        let (waiter, answer) = if once.is_none() && self.goes_by_memory(&parts)? {
             (None, None)
         } else {
             let (waiter, answer) = oneshot::channel();
             (Some(waiter), Some(answer))
         };
         self.shared.inbox.submit(Submission { door, parts, once, waiter })?;
-        let Some(answer) = answer else { return Ok(Outcome::Committed) };
+        let Some(answer) = answer else { return Ok(None) };
         match answer.await {
+            Ok(Outcome::Committed) => Ok(None),
+            Ok(Outcome::Repeated(first)) => Ok(Some(first)),
             Ok(Outcome::Turned(turned)) => Err(turned),
-            Ok(outcome) => Ok(outcome),
             Err(_) => Err(Turned::Closing),
         }
     }
 
-    fn respond(&self, door: Door, reply: Reply, outcome: Outcome) -> Response<Body> {
-        let (reply, told) = match outcome {
-            Outcome::Repeated(first) => (first, "duplicate"),
-            Outcome::Committed | Outcome::Turned(_) => (reply, "accepted"),
-        };
+    fn respond(&self, door: Door, reply: Reply, first: Option<Reply>) -> Response<Body> {
+        let (reply, told) = first.map_or((reply, "accepted"), |first| (first, "duplicate"));
         self.metrics.request(door, told);
         let mut response = Response::new(Body::from(reply.body));
         *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::ACCEPTED);
@@ -262,6 +297,11 @@ impl Doors {
         }
         response
     }
+}
+
+/// Refuses what could never be counted in one seal.
+fn not_too_much(taken: Taken) -> Result<Taken, Refusal> {
+    if taken.received > REQUEST_RECEIVED_MAX { Err(Refusal::TooMuch) } else { Ok(taken) }
 }
 
 /// What each kind of SDK takes for success.

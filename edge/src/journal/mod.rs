@@ -2,6 +2,8 @@
 
 pub(crate) mod row;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::{path::Path, sync::Arc};
 
@@ -17,8 +19,10 @@ use crate::{
 
 /// What a row costs beside its bytes.
 const ROW_BYTES: u64 = 64;
-/// Marks forgotten in one step.
+/// Marks forgotten in one step, unless more came since the last.
 const PRUNED_MAX: u64 = 10_000;
+/// What a mark may take on average, in bytes, with its reply. Most take a third of it.
+const MARK_BYTES: u64 = 256;
 /// Free pages given back to the file system in one step, and how many may stay.
 const PAGES_FREED: u32 = 512;
 const PAGES_FREE_KEPT: i64 = 4_096;
@@ -34,6 +38,7 @@ pub(crate) struct SealRows {
     pub(crate) received: Vec<(Arc<Environment>, u64)>,
     /// Marks made before this are forgotten.
     pub(crate) marks_from: Timestamp,
+    /// The oldest above this many are forgotten too, and above this many times [`MARK_BYTES`].
     pub(crate) marks_max: u64,
 }
 
@@ -46,8 +51,16 @@ pub(crate) struct Journal {
     outbox_records: u64,
     outbox_next: i64,
     marks: u64,
+    marks_bytes: u64,
+    /// Marks made since the last seal.
+    marks_new: u64,
     /// The log has the outbox up to here; the next transaction deletes it.
     handed_on: i64,
+    /// Up to here it is deleted.
+    deleted: i64,
+    /// Free pages cannot be given back, for tests.
+    #[cfg(test)]
+    pub(crate) vacuum_fails: bool,
 }
 
 impl Journal {
@@ -58,6 +71,7 @@ impl Journal {
         let unsigned = |sql: &str| number(sql).map(|value| u64::try_from(value).unwrap_or(0));
         let outbox_records = unsigned("SELECT count(*) FROM outbox")?;
         let entries = unsigned("SELECT count(*) FROM entries")?;
+        let marks = unsigned("SELECT count(*) FROM marks")?;
         Ok(Self {
             entries_bytes: unsigned("SELECT coalesce(sum(length(counts)), 0) FROM entries")?
                 + entries * ROW_BYTES,
@@ -65,8 +79,13 @@ impl Journal {
                 + outbox_records * ROW_BYTES,
             outbox_records,
             outbox_next: number("SELECT coalesce(max(id), 0) + 1 FROM outbox")?,
-            marks: unsigned("SELECT count(*) FROM marks")?,
+            marks,
+            marks_bytes: unsigned("SELECT coalesce(sum(length(body)), 0) FROM marks")? + marks * ROW_BYTES,
+            marks_new: 0,
             handed_on: 0,
+            deleted: 0,
+            #[cfg(test)]
+            vacuum_fails: false,
             connection,
         })
     }
@@ -132,7 +151,11 @@ impl Journal {
         }
         transaction.commit()?;
         self.entries_bytes += counts.len() as u64 + ROW_BYTES;
-        self.marks += marks.len() as u64;
+        let new = marks.len() as u64;
+        self.marks += new;
+        self.marks_new += new;
+        let replies: u64 = marks.iter().map(|once| once.reply.body.len() as u64).sum();
+        self.marks_bytes += replies + new * ROW_BYTES;
         Ok(())
     }
 
@@ -170,7 +193,7 @@ impl Journal {
              ON CONFLICT DO UPDATE SET seq = excluded.seq, watermark = excluded.watermark",
             params![i64::try_from(rows.seq.get()).unwrap_or(i64::MAX), rows.watermark.as_millis()],
         )?;
-        let (forgotten, early) = self.prune(rows)?;
+        let forgotten = self.prune(rows)?;
         let deleted = self.delete_handed_on()?;
         transaction.commit()?;
         self.outbox_next = id;
@@ -178,21 +201,44 @@ impl Journal {
         self.outbox_bytes = (self.outbox_bytes + added).saturating_sub(deleted.bytes);
         self.outbox_records =
             (self.outbox_records + rows.records.len() as u64).saturating_sub(deleted.records);
-        self.marks = self.marks.saturating_sub(forgotten);
-        self.give_back()?;
-        Ok(early)
+        self.marks = self.marks.saturating_sub(forgotten.marks);
+        self.marks_bytes = self.marks_bytes.saturating_sub(forgotten.bytes);
+        self.marks_new = 0;
+        self.deleted = self.handed_on;
+        // The seal is made: an error here must not make its counts come again under another number.
+        if let Err(error) = self.give_back() {
+            tracing::warn!(%error, "the journal could not give free pages back; it will be tried again");
+        }
+        Ok(forgotten.early)
     }
 
-    /// Forgets marks that are old, and the oldest where there are too many: a bounded piece of them.
-    fn prune(&self, rows: &SealRows) -> Result<(u64, u64)> {
-        let mut prune = self.connection.prepare_cached(
-            "DELETE FROM marks WHERE key IN (SELECT key FROM marks WHERE at < ?1 ORDER BY at LIMIT ?2)",
-        )?;
-        let limit = |most: u64| i64::try_from(most.min(PRUNED_MAX)).unwrap_or(0);
-        let old = prune.execute(params![rows.marks_from.as_millis(), limit(PRUNED_MAX)])? as u64;
-        let over = self.marks.saturating_sub(old).saturating_sub(rows.marks_max);
-        let early = if over > 0 { prune.execute(params![i64::MAX, limit(over)])? as u64 } else { 0 };
-        Ok((old + early, early))
+    /// Forgets marks that are old, and the oldest where there are too many or their replies are too large: a
+    /// bounded piece of them, but more than come in.
+    fn prune(&self, rows: &SealRows) -> Result<Forgotten> {
+        let limit = PRUNED_MAX.max(self.marks_new.saturating_mul(2));
+        let bytes_max = rows.marks_max.saturating_mul(MARK_BYTES);
+        let mut oldest =
+            self.connection.prepare_cached("SELECT key, at, length(body) FROM marks ORDER BY at LIMIT ?1")?;
+        let mut found = oldest.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let (mut keys, mut forgotten) = (Vec::<[u8; 16]>::new(), Forgotten::default());
+        while let Some(mark) = found.next()? {
+            let is_old = mark.get::<_, i64>(1)? < rows.marks_from.as_millis();
+            let is_over = self.marks.saturating_sub(forgotten.marks) > rows.marks_max
+                || self.marks_bytes.saturating_sub(forgotten.bytes) > bytes_max;
+            if !is_old && !is_over {
+                break;
+            }
+            keys.push(mark.get(0)?);
+            forgotten.marks += 1;
+            forgotten.bytes += u64::from(mark.get::<_, u32>(2)?) + ROW_BYTES;
+            forgotten.early += u64::from(!is_old);
+        }
+        drop(found);
+        let mut forget = self.connection.prepare_cached("DELETE FROM marks WHERE key = ?1")?;
+        for key in &keys {
+            forget.execute([key.as_slice()])?;
+        }
+        Ok(forgotten)
     }
 
     fn delete_handed_on(&self) -> Result<Deleted> {
@@ -210,6 +256,10 @@ impl Journal {
 
     /// After an outage the file is mostly empty: gives that back to the file system, a piece at a time.
     fn give_back(&self) -> Result<()> {
+        #[cfg(test)]
+        if self.vacuum_fails {
+            return Err(Error::Damaged("told to fail".into()));
+        }
         let free: i64 = self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
         if free > PAGES_FREE_KEPT {
             let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES_FREED})"))?;
@@ -253,9 +303,16 @@ impl Journal {
         let transaction = self.connection.unchecked_transaction()?;
         let deleted = self.delete_handed_on()?;
         transaction.commit()?;
+        self.deleted = self.handed_on;
         self.outbox_bytes = self.outbox_bytes.saturating_sub(deleted.bytes);
         self.outbox_records = self.outbox_records.saturating_sub(deleted.records);
         Ok(())
+    }
+
+    /// Whether nothing was committed since the last seal, and the log has taken nothing since: a seal would only
+    /// lengthen the row of those that wait for the log, and say what the first after them says better.
+    pub(crate) const fn waits_for_the_log(&self) -> bool {
+        self.entries_bytes == 0 && self.outbox_records > 0 && self.handed_on == self.deleted
     }
 
     /// Bytes of counts and records that wait.
@@ -273,6 +330,12 @@ impl Journal {
         self.marks
     }
 
+    /// Changes the file behind the journal's back, for tests of a disk that fails.
+    #[cfg(test)]
+    pub(crate) fn execute(&self, sql: &str) {
+        self.connection.execute_batch(sql).unwrap();
+    }
+
     /// Limits the file, for tests of a full disk; `None` lifts the limit.
     #[cfg(test)]
     pub(crate) fn limit_pages(&self, more: Option<i64>) {
@@ -285,4 +348,13 @@ impl Journal {
 struct Deleted {
     records: u64,
     bytes: u64,
+}
+
+/// Marks that were forgotten.
+#[derive(Default)]
+struct Forgotten {
+    marks: u64,
+    bytes: u64,
+    /// How many of them before their time.
+    early: u64,
 }

@@ -88,6 +88,14 @@ async fn large_bodies_share_a_bounded_room_and_small_ones_pass() {
     assert_eq!(rig.flagsmith("key-1", r#"{"f":1}"#).await.status.as_u16(), 200);
     drop(stalled);
     assert_eq!(rig.flagsmith("key-1", large).await.status.as_u16(), 200);
+    assert_eq!(sums(&rig.drained().await)[&Meter::Received], 2, "who was asked to wait will come again");
+}
+
+#[tokio::test]
+async fn a_room_for_one_body_takes_one_body() {
+    let rig = Rig::with(|config| (config.body_bytes_max, config.bodies_bytes_max) = (20_001, 20_001));
+    let body = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>("{\"f\":1}")]));
+    assert_eq!(rig.flagsmith("key-1", body).await.status.as_u16(), 200);
 }
 
 #[tokio::test]
@@ -96,6 +104,17 @@ async fn a_body_that_does_not_come_is_given_up() {
     let never = futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
     let answer = rig.flagsmith("key-1", Body::from_stream(never)).await;
     assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (408, "body_slow"));
+    assert!(sums(&rig.drained().await).is_empty(), "it will come again: nothing became of it yet");
+}
+
+#[tokio::test]
+async fn another_method_is_told_which_one_is_meant() {
+    let rig = Rig::new();
+    for path in ["/v1/counts", "/api/v2/analytics/flags/", "/api/proxy/usage"] {
+        let answer = rig.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (405, "method_not_allowed"));
+        assert_eq!(answer.headers["allow"], "POST");
+    }
 }
 
 #[tokio::test]

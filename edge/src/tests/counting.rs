@@ -65,10 +65,28 @@ async fn every_door_answers_as_its_sdk_wants() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_names_no_known_environment_leaves_no_idempotency_key() {
+    let rig = Rig::new();
+    let post = |row: &str| {
+        let request = Request::post("/api/proxy/usage/").header("x-proxy-key", "any");
+        request.header("idempotency-key", "k").body(Body::from(format!("[{row}]"))).unwrap()
+    };
+    for row in ["", "1", r#"{"client_side_key":"nobody","resource":"flags","count":6}"#] {
+        assert_eq!(rig.send(post(row)).await.status, StatusCode::NO_CONTENT);
+    }
+    rig.seal().await;
+    assert_eq!(rig.metric("idempotency_keys", &[]), 0);
+    assert_eq!(rig.metric("requests_total", &[("door", "flagsmith.proxy"), ("outcome", "accepted")]), 3);
+    rig.send(post(r#"{"client_side_key":"key-1","resource":"flags","count":4}"#)).await;
+    assert_eq!(sums(&rig.drained().await)[&Meter::Requests], 4);
+    assert_eq!(rig.metric("idempotency_keys", &[]), 1);
+}
+
+#[tokio::test]
 async fn a_browser_may_send_from_any_page() {
     let rig = Rig::new();
     let asked = "content-type,x-environment-key,flagsmith-application-name,flagsmith-application-version,\
-                 flagsmith-sdk-user-agent";
+                 flagsmith-sdk-user-agent,user-agent";
     let preflight = Request::options("/api/v1/analytics/flags/")
         .header("origin", "https://shop.example")
         .header("access-control-request-method", "POST")

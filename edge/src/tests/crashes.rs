@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::harness::{Rig, assert_every_count_has_a_fate, flagsmith, journal_in, start, sums};
-use crate::{Config, Error, inbox::Order};
+use crate::{Config, Error};
 
 const FIVE: &str = r#"{"counts":[{"flag":"f","count":5}]}"#;
 
@@ -67,10 +67,11 @@ async fn a_duplicate_is_known_across_a_restart() {
 async fn seals_grow_in_number_and_cover_time_without_a_break_while_the_process_lives() {
     let rig = Rig::new();
     rig.seal().await;
+    rig.hand_on().await;
     rig.clock.advance(-60);
     rig.seal().await;
     rig.clock.advance(120);
-    rig.append_all().await;
+    rig.hand_on().await;
     let batches = rig.log.batches();
     let first = batches.iter().find(|batch| batch.part == 0).unwrap();
     assert_eq!((first.seq, first.covers_from), (Seq::new(start().as_seconds().unsigned_abs()), start()));
@@ -80,6 +81,7 @@ async fn seals_grow_in_number_and_cover_time_without_a_break_while_the_process_l
     rig.log.records.lock().clear();
     let next = rig.killed();
     next.clock.advance(1);
+    next.hand_on().await;
     next.seal().await;
     next.append_all().await;
     let third = rig.log.batches().pop().unwrap();
@@ -134,6 +136,25 @@ async fn a_log_that_fails_gets_everything_in_order_once_it_is_back() {
     let batches = rig.log.batches();
     assert_eq!(sums(&batches)[&Meter::Evaluations], 10);
     assert!(batches.is_sorted_by_key(|batch| (batch.seq, batch.part)), "oldest first");
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_read_for_a_moment_does_not_end_the_run() {
+    let rig = Rig::with(|config| config.drain_timeout = std::time::Duration::from_mins(1));
+    rig.counts(None, FIVE).await;
+    rig.seal().await;
+    rig.tamper(|journal| journal.execute("ALTER TABLE outbox RENAME COLUMN record TO away")).await;
+    let stop = CancellationToken::new();
+    let back = async {
+        while rig.metric("hand_on_failures_total", &[]) < 1 {
+            tokio::task::yield_now().await;
+        }
+        rig.tamper(|journal| journal.execute("ALTER TABLE outbox RENAME COLUMN away TO record")).await;
+        stop.cancel();
+        Ok(())
+    };
+    tokio::try_join!(rig.edge.run(stop.clone()), back).unwrap();
+    assert_eq!(sums(&rig.log.batches())[&Meter::Evaluations], 5);
 }
 
 #[tokio::test]
@@ -248,10 +269,7 @@ async fn live(steps: Vec<Step>) {
             }
             Step::Seal => rig.seal().await,
             Step::Append => drop(rig.append_all().await),
-            Step::HandOn => {
-                let through = rig.append_all().await;
-                rig.edge.order(Order::HandedOn { through });
-            }
+            Step::HandOn => rig.hand_on().await,
             Step::Kill => rig = rig.killed(),
             Step::Clock(seconds) => rig.clock.advance(seconds),
         }

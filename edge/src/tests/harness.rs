@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tower::ServiceExt;
 
-use crate::{Config, Edge, Result, inbox::Order};
+use crate::{Config, Edge, Result, inbox::Order, journal::Journal};
 
 pub(super) const REGISTRY: &str = r#"
 [[customer]]
@@ -146,7 +146,9 @@ impl Answer {
         let json: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
         assert_eq!(self.headers["content-type"], "application/problem+json");
         assert_eq!(json["status"].as_u64(), Some(u64::from(self.status.as_u16())));
-        json["reason"].as_str().unwrap().to_owned()
+        let reason = json["reason"].as_str().unwrap().to_owned();
+        assert_eq!(json["type"], format!("urn:flagmeter:problem:{}", reason.replace('_', "-")));
+        reason
     }
 }
 
@@ -231,21 +233,27 @@ impl Rig {
         waiting.through
     }
 
-    /// Limits how far the journal's file may grow. Done when it returns: the committer takes requests before
-    /// orders that wait with them.
-    pub(super) async fn limit_pages(&self, more: Option<i64>) {
+    /// Does this to the journal. Done when it returns: the committer takes requests before orders that wait with
+    /// them.
+    pub(super) async fn tamper(&self, with: fn(&mut Journal)) {
         let (done, answer) = oneshot::channel();
-        self.edge.order(Order::LimitPages { more, done });
+        self.edge.order(Order::Tamper { with, done });
         answer.await.unwrap();
     }
 
     /// Everything that was ever committed here, as a store would hold it.
     pub(super) async fn drained(&self) -> Vec<Batch> {
+        self.hand_on().await;
         self.clock.advance(1);
         self.seal().await;
+        self.hand_on().await;
+        self.log.batches()
+    }
+
+    /// Hands on what is sealed.
+    pub(super) async fn hand_on(&self) {
         let through = self.append_all().await;
         self.edge.order(Order::HandedOn { through });
-        self.log.batches()
     }
 
     pub(super) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {

@@ -27,22 +27,20 @@ struct Row<'b> {
 pub fn parse(body: &[u8], bounds: &Bounds) -> Result<Taken, Unreadable> {
     let mut lists = Vec::new();
     let mut sdk = None;
-    json::object(body, |key, value| match key {
-        "counts" => lists.push(value),
-        "sdk" => sdk = Some(value),
+    json::object(body, SHAPE, |key, value| match key {
+        Ok("counts") => lists.push(value),
+        Ok("sdk") => sdk = Some(value),
         _ => {}
-    })
-    .map_err(|error| Unreadable::of(&error, SHAPE))?;
+    })?;
     let [list] = lists[..] else { return Err(Unreadable::WrongShape(SHAPE)) };
     let mut taken = Taken::for_body(body.len());
-    json::array(list.get().as_bytes(), |row| judge(&mut taken, row, bounds))
-        .map_err(|error| Unreadable::of(&error, SHAPE))?;
+    json::array(list.get().as_bytes(), SHAPE, |row| judge(&mut taken, row, bounds))?;
     taken.label_sdk(sdk.and_then(|sdk| json::text_of(sdk).ok()).as_deref());
     Ok(taken)
 }
 
 fn judge(taken: &mut Taken, row: &RawValue, bounds: &Bounds) {
-    let Ok(row) = serde_json::from_str::<Row<'_>>(row.get()) else {
+    let Ok(row) = json::row::<Row<'_>>(row) else {
         return taken.judge(&Candidate::new(Meter::Evaluations, "", Err(Rejection::Malformed)), bounds);
     };
     let name = json::name_of(row.flag);
@@ -109,7 +107,7 @@ mod tests {
                 {"flag":"a","count":6,"at":"2027-11-20T12:44:54Z"},{"flag":"a","count":-1},
                 {"flag":"a","count":1,"at":"yesterday"},{"flag":"a","variant":"","count":2},
                 {"flag":"a","variant":"v\u0001","count":2},{"flag":"a","variant":3,"count":2},
-                {"flag":"a","count":1,"flag":"b"},{"flag":"a","count":0,"new":[]},{"flag":"a","variant":null,"count":1,"at":null}]}"#,
+                {"flag":"a","count":1,"flag":"b"},["a","on",1,null],{"flag":"a","count":0,"new":[]},{"flag":"a","variant":null,"count":1,"at":null}]}"#,
         );
         assert_eq!(
             reply(&taken),
@@ -117,7 +115,8 @@ mod tests {
                 r#"{"accepted":3,"rejected":[{"index":1,"reason":"too_old"},{"index":2,"reason":"too_new"},"#,
                 r#"{"index":3,"reason":"negative_count"},{"index":4,"reason":"time_unreadable"},"#,
                 r#"{"index":5,"reason":"name_empty"},{"index":6,"reason":"name_control_character"},"#,
-                r#"{"index":7,"reason":"name_not_text"},{"index":8,"reason":"malformed_entry"}]}"#
+                r#"{"index":7,"reason":"name_not_text"},{"index":8,"reason":"malformed_entry"},"#,
+                r#"{"index":9,"reason":"malformed_entry"}]}"#
             )
         );
         let (counted, rejected) = taken.sums();
@@ -129,7 +128,7 @@ mod tests {
         let row = r#"{"flag":"","count":1}"#;
         let body = format!("{{\"counts\":[{}]}}", vec![row; 1_500].join(","));
         let taken = parse(body.as_bytes(), &Bounds { entries_max: 5_000, ..Bounds::for_tests() }).unwrap();
-        assert!(reply(&taken).ends_with("],\"unlisted\":500}"));
+        assert!(reply(&taken).ends_with("],\"unlisted\":1400}"));
         assert_eq!(taken.rejected, [("name_empty", 1_500)]);
     }
 

@@ -7,11 +7,10 @@ use super::{Bounds, Taken, Unreadable, json, number::count_of, taken::Candidate}
 /// Reads a body. A flag that comes twice is counted twice: both numbers were counted by someone.
 pub fn parse(body: &[u8], bounds: &Bounds) -> Result<Taken, Unreadable> {
     let mut taken = Taken::for_body(body.len());
-    json::object(body, |name, value| {
-        let candidate = Candidate::new(Meter::Evaluations, name, count_of(value.get()));
-        taken.judge(&candidate, bounds);
-    })
-    .map_err(|error| Unreadable::of(&error, "an object of flags and counts"))?;
+    json::object(body, "an object of flags and counts", |name, value| {
+        let candidate = Candidate::new(Meter::Evaluations, "", count_of(value.get()));
+        taken.judge(&Candidate { name, ..candidate }, bounds);
+    })?;
     Ok(taken)
 }
 
@@ -75,6 +74,14 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_no_text_loses_nothing_else() {
+        let taken = read(r#"{"good": 5, "half \ud800 a pair": 3, "\udc00": 2, "a\ud83d\ude00": 4}"#);
+        assert_eq!(taken.entries.iter().collect::<Vec<_>>(), [flag("good", 5), flag("a😀", 4)]);
+        assert_eq!(taken.rejected, [("name_not_text", 5)]);
+        assert_eq!(taken.received, 14);
+    }
+
+    #[test]
     fn entries_beyond_the_bound_are_rejected_one_by_one() {
         let bounds = Bounds { entries_max: 2, ..Bounds::for_tests() };
         let taken = parse(br#"{"a":1,"b":2,"c":3,"d":4}"#, &bounds).unwrap();
@@ -108,11 +115,23 @@ mod tests {
         }
 
         #[test]
-        fn every_count_has_a_fate(body in "\\{(\"[a-c\\\\\"]{0,3}\":-?[0-9]{1,12}(\\.[05])?,?){0,6}\\}") {
-            if let Ok(taken) = parse(body.as_bytes(), &Bounds::for_tests()) {
-                let (counted, rejected) = taken.sums();
-                prop_assert_eq!(counted + rejected, taken.received);
-            }
+        fn every_count_has_a_fate(
+            given in proptest::collection::vec((r#"([a-cü]|\\\\|\\"|\\u0001|\\ud800|\\u00e9){0,3}"#, value()), 0..8)
+        ) {
+            let entries: Vec<_> = given.iter().map(|(name, value)| format!("\"{name}\": {value}")).collect();
+            let taken = read(&format!("{{{}}}", entries.join(",")));
+            let (counted, rejected) = taken.sums();
+            prop_assert_eq!(counted + rejected, taken.received);
+            prop_assert_eq!(taken.accepted as usize + taken.listed.len(), given.len());
         }
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            4 => (0_u64..2_000_000_000).prop_map(|count| count.to_string()),
+            1 => "-?[1-9][0-9]{0,12}(\\.[05]|e2)?",
+            1 => Just("true".to_owned()),
+            1 => Just("{\"deep\": [null]}".to_owned()),
+        ]
     }
 }

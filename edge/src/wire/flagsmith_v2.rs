@@ -25,21 +25,19 @@ struct Row<'b> {
 /// Reads a body.
 pub fn parse(body: &[u8], bounds: &Bounds) -> Result<Taken, Unreadable> {
     let mut lists = Vec::new();
-    json::object(body, |key, value| {
-        if key == "evaluations" {
+    json::object(body, SHAPE, |key, value| {
+        if key == Ok("evaluations") {
             lists.push(value);
         }
-    })
-    .map_err(|error| Unreadable::of(&error, SHAPE))?;
+    })?;
     let [list] = lists[..] else { return Err(Unreadable::WrongShape(SHAPE)) };
     let mut taken = Taken::for_body(body.len());
-    json::array(list.get().as_bytes(), |row| judge(&mut taken, row, bounds))
-        .map_err(|error| Unreadable::of(&error, SHAPE))?;
+    json::array(list.get().as_bytes(), SHAPE, |row| judge(&mut taken, row, bounds))?;
     Ok(taken)
 }
 
 fn judge(taken: &mut Taken, row: &RawValue, bounds: &Bounds) {
-    let Ok(row) = serde_json::from_str::<Row<'_>>(row.get()) else {
+    let Ok(row) = json::row::<Row<'_>>(row) else {
         return taken.judge(&Candidate::new(Meter::Evaluations, "", Err(Rejection::Malformed)), bounds);
     };
     let name = json::name_of(row.feature_name);
@@ -89,7 +87,8 @@ mod tests {
         let taken = read(
             r#"{"evaluations":[{"feature_name":"ok","count":1},7,{"count":4},{"feature_name":"f"},
                 {"feature_name":3,"count":5},{"feature_name":"f","count":-2},
-                {"feature_name":"f","enabled_when_evaluated":"x","count":6},{"feature_name":"ok","count":2}]}"#,
+                {"feature_name":"f","enabled_when_evaluated":"x","count":6},["f",true,9],
+                {"feature_name":"ok","count":2}]}"#,
         );
         assert_eq!(
             taken.words(),
@@ -100,10 +99,11 @@ mod tests {
                 (4, "name_not_text"),
                 (5, "negative_count"),
                 (6, "malformed_entry"),
+                (7, "malformed_entry"),
             ]
         );
-        assert_eq!(taken.sums(), (3, 1 + 4 + 1 + 5 + 1 + 6));
-        assert_eq!(taken.received, 3 + 18);
+        assert_eq!(taken.sums(), (3, 1 + 4 + 1 + 5 + 1 + 6 + 1));
+        assert_eq!(taken.received, 3 + 19);
     }
 
     #[test]

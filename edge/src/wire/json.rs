@@ -3,15 +3,18 @@
 use std::{borrow::Cow, fmt};
 
 use flagmeter_model::Timestamp;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{de::StrRead, value::RawValue};
 
-use super::{Rejection, number::count_of};
+use super::{Rejection, Unreadable, number::count_of};
 
 /// Calls `each` with every key and the text of its value: also with a key that comes twice, each time.
-pub(super) struct Object<F>(pub(super) F);
+struct Object<F>(F);
 
-impl<'de, F: FnMut(&str, &'de RawValue)> Visitor<'de> for Object<F> {
+impl<'de, F: FnMut(Result<&str, Rejection>, &'de RawValue)> Visitor<'de> for Object<F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,26 +26,30 @@ impl<'de, F: FnMut(&str, &'de RawValue)> Visitor<'de> for Object<F> {
         loop {
             match map.next_key_seed(Key(&mut key))? {
                 None => return Ok(()),
-                Some(KeyText::Borrowed(key)) => (self.0)(key, map.next_value()?),
-                Some(KeyText::Copied) => (self.0)(&key, map.next_value()?),
+                Some(KeyText::Borrowed(key)) => (self.0)(Ok(key), map.next_value()?),
+                Some(KeyText::Copied) => (self.0)(Ok(&key), map.next_value()?),
+                Some(KeyText::None) => (self.0)(Err(Rejection::NameNotText), map.next_value()?),
             }
         }
     }
 }
 
-/// Reads an object's key without an allocation of its own.
+/// Reads an object's key without an allocation of its own. It is read as bytes: half of a surrogate pair
+/// (`\ud800`) is valid JSON and no text, and as a text it would refuse the whole body.
 struct Key<'k>(&'k mut String);
 
 enum KeyText<'de> {
     Borrowed(&'de str),
     Copied,
+    /// The key is no text.
+    None,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_> {
     type Value = KeyText<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<KeyText<'de>, D::Error> {
-        deserializer.deserialize_str(self)
+        deserializer.deserialize_bytes(self)
     }
 }
 
@@ -53,11 +60,12 @@ impl<'de> Visitor<'de> for Key<'_> {
         f.write_str("a key")
     }
 
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<KeyText<'de>, E> {
-        Ok(KeyText::Borrowed(text))
+    fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<KeyText<'de>, E> {
+        Ok(std::str::from_utf8(bytes).map_or(KeyText::None, KeyText::Borrowed))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<KeyText<'de>, E> {
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<KeyText<'de>, E> {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Ok(KeyText::None) };
         self.0.clear();
         self.0.push_str(text);
         Ok(KeyText::Copied)
@@ -65,7 +73,7 @@ impl<'de> Visitor<'de> for Key<'_> {
 }
 
 /// Calls `each` with the text of every element.
-pub(super) struct Array<F>(pub(super) F);
+struct Array<F>(F);
 
 impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Array<F> {
     type Value = ();
@@ -82,18 +90,39 @@ impl<'de, F: FnMut(&'de RawValue)> Visitor<'de> for Array<F> {
     }
 }
 
-/// Walks through a whole body that must be an object.
-pub(super) fn object<'de>(body: &'de [u8], each: impl FnMut(&str, &'de RawValue)) -> serde_json::Result<()> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    json.deserialize_map(Object(each))?;
-    json.end()
+/// Walks through a whole body that must be an object; keys that are no text come as their rejection.
+pub(super) fn object<'de>(
+    body: &'de [u8],
+    shape: &'static str,
+    each: impl FnMut(Result<&str, Rejection>, &'de RawValue),
+) -> Result<(), Unreadable> {
+    let mut json = reader(body)?;
+    let read = json.deserialize_map(Object(each)).and_then(|()| json.end());
+    read.map_err(|error| Unreadable::of(&error, shape))
 }
 
 /// Walks through a whole body that must be an array.
-pub(super) fn array<'de>(body: &'de [u8], each: impl FnMut(&'de RawValue)) -> serde_json::Result<()> {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    json.deserialize_seq(Array(each))?;
-    json.end()
+pub(super) fn array<'de>(
+    body: &'de [u8],
+    shape: &'static str,
+    each: impl FnMut(&'de RawValue),
+) -> Result<(), Unreadable> {
+    let mut json = reader(body)?;
+    let read = json.deserialize_seq(Array(each)).and_then(|()| json.end());
+    read.map_err(|error| Unreadable::of(&error, shape))
+}
+
+fn reader(body: &[u8]) -> Result<serde_json::Deserializer<StrRead<'_>>, Unreadable> {
+    let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson)?;
+    Ok(serde_json::Deserializer::from_str(text))
+}
+
+/// The fields of an element that must be an object: derived readers would take an array too, by position.
+pub(super) fn row<'b, R: Deserialize<'b>>(element: &'b RawValue) -> Result<R, Rejection> {
+    if !element.get().starts_with('{') {
+        return Err(Rejection::Malformed);
+    }
+    serde_json::from_str(element.get()).map_err(|_| Rejection::Malformed)
 }
 
 /// The text of a JSON string.

@@ -36,8 +36,6 @@ pub enum Rejection {
     Malformed,
     /// More entries than one request may hold.
     TooManyEntries,
-    /// A row for an environment that nobody knows.
-    UnknownKey,
 }
 
 impl Rejection {
@@ -58,7 +56,6 @@ impl Rejection {
             Self::TimeUnreadable => "time_unreadable",
             Self::Malformed => "malformed_entry",
             Self::TooManyEntries => "too_many_entries",
-            Self::UnknownKey => "unknown_key",
         }
     }
 
@@ -130,7 +127,7 @@ impl<'e> Candidate<'e> {
 
 impl Taken {
     /// Rejected entries that a reply lists at most: replies to repeat are kept on disk.
-    const LISTED_MAX: usize = 1_000;
+    const LISTED_MAX: usize = 100;
 
     pub(super) fn for_body(bytes: usize) -> Self {
         Self { entries: Entries::for_body(bytes), ..Self::default() }

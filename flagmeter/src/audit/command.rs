@@ -1,11 +1,11 @@
 //! `flagmeter audit` at the command line.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, env, path::PathBuf, sync::Arc, time::Duration};
 
 use flagmeter_model::{Clock, SystemClock, TimeRange, Timestamp};
 use flagmeter_store::embedded::EmbeddedStore;
 
-use super::{Audit, Report};
+use super::{Audit, NO_WINDOW, Report, has_window};
 use crate::{
     Error, Result,
     config::{SettingArgs, parse_duration},
@@ -14,6 +14,9 @@ use crate::{
     send::{Sent, compare},
     serve::{arrived, folder::Folder, store_config},
 };
+
+/// How long a server may take: it reads everything that it keeps.
+const ANSWER_WITHIN: Duration = Duration::from_hours(1);
 
 /// What `flagmeter audit` is asked for.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,14 +27,18 @@ pub(crate) struct AuditArgs {
     /// Up to when: RFC 3339, or back from now such as -1h [default: now]
     #[arg(long, allow_hyphen_values = true)]
     to: Option<String>,
-    /// Ask a running server, whose data folder is in use
-    #[arg(long, env = "FLAGMETER_URL", requires = "token")]
+    // The variable is not read by clap, to which it would be as good as the flag.
+    #[arg(
+        long,
+        conflicts_with = "data",
+        help = "Ask a running server, whose data folder is in use [env: FLAGMETER_URL, unless there is --data]"
+    )]
     url: Option<Url>,
     /// Operator's token for --url
     #[arg(long, env = "FLAGMETER_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Compare a running server with what `flagmeter send --record FILE` wrote
-    #[arg(long, value_name = "FILE", requires = "url")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "data"])]
     against: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingArgs,
@@ -45,22 +52,46 @@ pub(crate) async fn run(args: AuditArgs) -> Result<()> {
         moment(args.from.as_deref(), Timestamp::EPOCH)?,
         moment(args.to.as_deref(), Timestamp::MAX)?,
     );
-    let report = match (&args.url, args.token.as_deref()) {
-        (Some(url), Some(token)) => {
-            if let Some(path) = &args.against {
-                return compare::compare(url, token, &Sent::read(path)?).await;
+    if !has_window(range, now) {
+        return Err(Error::Usage(format!("{NO_WINDOW}: widen --from and --to")));
+    }
+    let report = match (server(&args, env::var("FLAGMETER_URL").ok())?, &args.against) {
+        (Some((url, token)), Some(path)) => {
+            let sent = Sent::read(path)?;
+            if sent.acknowledged() == 0 {
+                return Err(Error::NothingToCompare(path.clone()));
             }
-            ask(url, token, range).await?
+            return compare::compare(&url, token, &sent).await;
         }
-        _ => read_folder(&args.settings, range, now).await?,
+        (Some((url, token)), None) => ask(&url, token, range).await?,
+        (None, Some(_)) => {
+            return Err(Error::Usage("--against holds a running server: name it with --url".into()));
+        }
+        (None, None) => read_folder(&args.settings, range, now).await?,
     };
     tell(&report)
+}
+
+/// Which server to ask, and with which token; `None` for a data folder.
+fn server(args: &AuditArgs, variable: Option<String>) -> Result<Option<(Url, &str)>> {
+    let named = match (&args.url, variable) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(text)) if args.settings.data.is_none() && !text.is_empty() => {
+            Some(text.parse().map_err(|fix| Error::Usage(format!("FLAGMETER_URL is {text:?}: {fix}")))?)
+        }
+        _ => None,
+    };
+    let Some(url) = named else { return Ok(None) };
+    let token = args.token.as_deref().ok_or_else(|| {
+        Error::Usage(format!("{url} asks for a token: give an operator's with --token or FLAGMETER_TOKEN"))
+    })?;
+    Ok(Some((url, token)))
 }
 
 async fn ask(url: &Url, token: &str, range: TimeRange) -> Result<Report> {
     output::note(format!("asking {url} to compare everything that it keeps"));
     let path = format!("/v1/audit?from={}&to={}", range.from, range.to);
-    let body = Connection::new(url.clone()).get(&path, Some(token)).await?;
+    let body = Connection::with_patience(url.clone(), ANSWER_WITHIN).get(&path, Some(token)).await?;
     serde_json::from_slice(&body)
         .map_err(|error| Error::Http { url: format!("{url}{path}"), reason: error.to_string() })
 }
@@ -138,4 +169,36 @@ fn parse_moment(text: &str, now: Timestamp) -> Result<Timestamp> {
         return Ok(now.plus_millis(i64::try_from(back.as_millis()).unwrap_or(i64::MAX).saturating_neg()));
     }
     Timestamp::parse_rfc3339(text).map_err(|error| Error::Usage(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Command {
+        #[command(flatten)]
+        audit: AuditArgs,
+    }
+
+    fn parse(args: &[&str]) -> Result<AuditArgs, clap::Error> {
+        Command::try_parse_from(["audit"].iter().chain(args)).map(|command| command.audit)
+    }
+
+    #[test]
+    fn a_folder_that_is_named_beats_the_variable_and_not_the_flag() {
+        let variable = || Some("http://meter:1".to_owned());
+        let url = |args: &[&str]| {
+            let args = parse(args).unwrap();
+            server(&args, variable()).map(|named| named.map(|(url, _)| url.authority))
+        };
+        assert_eq!(url(&["--token", "t"]).unwrap().as_deref(), Some("meter:1"));
+        assert_eq!(url(&["--token", "t", "--url", "http://other:2"]).unwrap().as_deref(), Some("other:2"));
+        assert_eq!(url(&["--token", "t", "--data", "folder"]).unwrap(), None);
+        assert!(matches!(url(&[]), Err(Error::Usage(_))), "a server wants a token");
+        assert!(parse(&["--data", "folder", "--url", "http://other:2", "--token", "t"]).is_err());
+        assert!(parse(&["--against", "sent.jsonl", "--from", "-1h"]).is_err());
+    }
 }

@@ -12,7 +12,7 @@ mod tiers;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use flagmeter_model::{Environment, NodeId, TimeRange, Timestamp};
+use flagmeter_model::{Environment, NodeId, Tier, TimeRange, Timestamp};
 use flagmeter_store::{Result, State, Store};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,15 @@ pub(crate) enum Due {
 
 /// Differences that are told; more are counted.
 const DIFFERENCES_MAX: usize = 20;
+
+/// What is said of a range without any window.
+const NO_WINDOW: &str = "nothing lies in this range: it has no whole minute up to now";
+
+/// Whether there is anything to compare in a range.
+fn has_window(range: TimeRange, now: Timestamp) -> bool {
+    let minute = Tier::Minute.seconds();
+    range.from.ceil_to(minute) < range.to.min(now).floor_to(minute)
+}
 
 /// What an audit found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use flagmeter_queries::{
 use flagmeter_store::Store;
 use tokio::sync::Semaphore;
 
-use super::{Arrived, Audit, Due, Report};
+use super::{Arrived, Audit, Due, NO_WINDOW, Report, has_window};
 
 /// The parameters that it knows.
 const KNOWN: &[&str] = &["from", "to"];
@@ -51,6 +51,9 @@ async fn answer(
         return Err(Error::Forbidden("Only the token of an operator may audit.".into()));
     }
     let range = range(query.as_deref().unwrap_or_default())?;
+    if !has_window(range, parts.clock.now()) {
+        return Err(Error::Parameter { name: "from", reason: format!("{NO_WINDOW}.") });
+    }
     let Ok(_only_one) = one.try_acquire() else { return Err(Error::Busy { at_once: 1 }) };
     let audit = Audit { store: parts.store, range, now: parts.clock.now() };
     let arrived = || {

@@ -1,51 +1,27 @@
 //! Settings that must fit each other.
 
-use std::time::Duration;
+use std::path::PathBuf;
 
 use super::{sources::Sources, table::Config};
-use crate::{Error, Result};
+use crate::{Error, Result, serve};
 
-/// Raw points live at least this much longer than the accepted lateness: a late count has to be rolled up
-/// before its raw point goes.
-const RAW_MARGIN: Duration = Duration::from_hours(1);
-
-/// The first pair that does not fit is the error.
+/// The first that does not fit is the error. What a stage can bear is the stage's own rule.
 pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
-    let fits = |fits: bool, one: &str, other: &str, fix: &str| {
-        if fits {
-            return Ok(());
+    let refuse =
+        |setting: &str, reason: &str| Err(Error::Config(format!("{}: {reason}", sources.quote(setting))));
+    let listen = &config.listen;
+    if listen.http == listen.metrics && listen.http.port() != 0 {
+        return refuse("listen.metrics", "listen.http is the same: give each its own port");
+    }
+    // What is checked does not depend on where the journal lies.
+    match serve::edge_config(config, PathBuf::new(), None).check() {
+        Err(flagmeter_edge::Error::Config { setting, reason }) => {
+            return refuse(&format!("edge.{setting}"), &reason);
         }
-        Err(Error::Config(format!("{} but {}: {fix}", sources.quote(one), sources.quote(other))))
-    };
-    let (listen, edge, retention) = (&config.listen, &config.edge, &config.retention);
-    fits(
-        listen.http != listen.metrics || listen.http.port() == 0,
-        "listen.metrics",
-        "listen.http",
-        "give each its own port",
-    )?;
-    fits(
-        edge.accepted_lateness.saturating_add(RAW_MARGIN) <= retention.raw,
-        "edge.accepted_lateness",
-        "retention.raw",
-        "raw points must be kept at least an hour longer than late counts are taken",
-    )?;
-    fits(
-        retention.raw <= retention.minute,
-        "retention.minute",
-        "retention.raw",
-        "minutes must be kept at least as long as raw points",
-    )?;
-    fits(
-        retention.minute <= retention.quarter,
-        "retention.quarter",
-        "retention.minute",
-        "quarters must be kept at least as long as minutes",
-    )?;
-    fits(
-        edge.body_bytes_max <= edge.body_decompressed_bytes_max,
-        "edge.body_decompressed_bytes_max",
-        "edge.body_bytes_max",
-        "a body may not be allowed to be larger than what it decompresses to",
-    )
+        other => other?,
+    }
+    match serve::downsampler_config(config).check(config.edge.accepted_lateness) {
+        Err(flagmeter_downsampler::Error::Config { setting, reason }) => refuse(setting, &reason),
+        other => Ok(other?),
+    }
 }

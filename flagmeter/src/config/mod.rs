@@ -12,12 +12,12 @@ mod sources;
 mod table;
 mod value;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 pub(crate) use print::print;
 pub(crate) use sources::Sources;
 pub(crate) use table::{Config, Logging};
-pub(crate) use value::LogFormat;
+pub(crate) use value::{LogFilter, LogFormat};
 
 use self::value::Value as _;
 use crate::{Error, Result};
@@ -52,13 +52,13 @@ impl SettingArgs {
 
     /// Reads every source and checks the whole.
     pub(crate) fn load(&self) -> Result<(Config, Sources)> {
-        self.load_from(std::env::vars())
+        self.load_from(std::env::vars_os())
     }
 
     /// [`load`](Self::load) with these environment variables.
     pub(crate) fn load_from(
         &self,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<(Config, Sources)> {
         let mut sources = Sources::defaults();
         match &self.config {
@@ -99,9 +99,12 @@ mod tests {
         SettingArgs { set: sets.iter().map(ToString::to_string).collect(), ..SettingArgs::default() }
     }
 
+    fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (OsString, OsString)> {
+        pairs.iter().map(|(name, value)| (name.into(), value.into()))
+    }
+
     fn refused(args: &SettingArgs, environment: &[(&str, &str)]) -> String {
-        let pairs = environment.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        match args.load_from(pairs) {
+        match args.load_from(variables(environment)) {
             Ok(_) => panic!("accepted"),
             Err(error) => error.to_string(),
         }
@@ -123,8 +126,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut args = with_file(folder.path(), "[edge]\nnode = 1\n");
         let node = |args: &SettingArgs, vars: &[(&str, &str)]| {
-            let vars = vars.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-            args.load_from(vars).unwrap().0.edge.node.get()
+            args.load_from(variables(vars)).unwrap().0.edge.node.get()
         };
         assert_eq!(node(&SettingArgs::default(), &[]), 0);
         assert_eq!(node(&args, &[]), 1);
@@ -153,8 +155,42 @@ mod tests {
         );
         let sentence = refused(&args(&[]), &[("FLAGMETER_EDGE_NOED", "1")]);
         assert!(sentence.contains("did you mean FLAGMETER_EDGE_NODE?"), "{sentence}");
+        let sentence = refused(&args(&[]), &[("FLAGMETER_RETENTON_RAW", "1d")]);
+        assert!(sentence.contains("did you mean FLAGMETER_RETENTION_RAW?"), "{sentence}");
+        let sentence = refused(&args(&[]), &[("FLAGMETER_LISTEN_PORT", "9000")]);
+        assert!(sentence.contains("FLAGMETER_LISTEN_PORT"), "{sentence}");
         let sentence = refused(&args(&["retentoin.raw=1d"]), &[]);
         assert!(sentence.contains("did you mean retention.raw?"), "{sentence}");
+    }
+
+    #[test]
+    fn variables_of_commands_of_tests_and_of_kubernetes_are_no_settings() {
+        let others = [
+            ("FLAGMETER_URL", "http://127.0.0.1:8080"),
+            ("FLAGMETER_KILL_ROUNDS", "3"),
+            // What Kubernetes sets in every pod beside services of these names.
+            ("FLAGMETER_SERVICE_HOST", "10.0.0.1"),
+            ("FLAGMETER_SERVICE_PORT", "8080"),
+            ("FLAGMETER_EDGE_SERVICE_PORT_HTTP", "8080"),
+            ("FLAGMETER_EDGE_PORT", "tcp://10.0.0.1:8080"),
+            ("FLAGMETER_EDGE_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+            ("FLAGMETER_EDGE_PORT_8080_TCP_ADDR", "10.0.0.1"),
+            ("SOMETHING_ELSE", "1"),
+        ];
+        args(&[]).load_from(variables(&others)).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_no_text_is_refused_if_it_is_a_setting_and_else_nobodys_business() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let no_text = || OsString::from_vec(vec![0xff, 0xfe]);
+        args(&[])
+            .load_from([("LC_FAVOURITE".into(), no_text()), (no_text(), "x".into())].into_iter())
+            .unwrap();
+        let ours = [("FLAGMETER_DATA_PATH".into(), no_text())];
+        let sentence = args(&[]).load_from(ours.into_iter()).unwrap_err().to_string();
+        assert!(sentence.contains("FLAGMETER_DATA_PATH"), "{sentence}");
     }
 
     #[test]
@@ -175,6 +211,16 @@ mod tests {
         assert!(sentence.contains("retention.minute") && sentence.contains("retention.raw"), "{sentence}");
         let sentence = refused(&args(&["listen.metrics=127.0.0.1:8080"]), &[]);
         assert!(sentence.contains("listen.metrics") && sentence.contains("listen.http"), "{sentence}");
+        for (set, says) in [
+            ("edge.bodies_bytes_max=1KiB", "no room for one body"),
+            ("edge.journal_bytes_max=1KiB", "too small to run with"),
+            ("edge.body_decompressed_bytes_max=1KiB", "before it is decompressed"),
+        ] {
+            let (setting, _) = set.split_once('=').unwrap();
+            let sentence = refused(&args(&[set]), &[]);
+            assert!(sentence.starts_with(&format!("{setting} is \"1KiB\" (--set): ")), "{sentence}");
+            assert!(sentence.contains(says), "{sentence}");
+        }
         let sentence = refused(&args(&["edge.node=1024"]), &[]);
         assert!(sentence.contains("edge.node") && sentence.contains("1023"), "{sentence}");
     }

@@ -1,6 +1,6 @@
 //! Where the value of each setting comes from.
 
-use std::{fmt, path::PathBuf};
+use std::{ffi::OsString, fmt, path::PathBuf};
 
 use super::{
     edit_distance::nearest,
@@ -60,19 +60,21 @@ impl Sources {
         self.set(name, text, Source::Flag(flag))
     }
 
-    /// Takes `FLAGMETER_<SECTION>_<NAME>`. A variable that begins like a section's but is no setting is a
-    /// mistake; others are not ours to judge.
+    /// Takes `FLAGMETER_<SECTION>_<NAME>`. Any other variable that begins so is a mistake, but for [those of
+    /// others](is_of_others).
     pub(super) fn take_environment(
         &mut self,
-        variables: impl Iterator<Item = (String, String)>,
+        variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<()> {
-        for (variable, text) in variables.filter(|(name, _)| name.starts_with(PREFIX)) {
+        for (variable, text) in variables {
+            let Some(variable) = variable.to_str().filter(|name| name.starts_with(PREFIX)) else { continue };
+            let text = text.to_str().ok_or_else(|| {
+                Error::Config(format!("the environment variable {variable} is no text: write it in UTF-8"))
+            })?;
             if let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == variable) {
-                self.set(&setting.full_name(), text, Source::Variable(variable))?;
-            } else if SETTINGS.iter().any(|setting| {
-                variable.starts_with(&format!("{PREFIX}{}_", setting.section.to_ascii_uppercase()))
-            }) {
-                let known = nearest(&variable, SETTINGS.iter().map(Setting::variable));
+                self.set(&setting.full_name(), text.to_owned(), Source::Variable(variable.to_owned()))?;
+            } else if !is_of_others(variable, text) {
+                let known = nearest(variable, SETTINGS.iter().map(Setting::variable));
                 return Err(Error::Config(format!(
                     "the environment variable {variable} is no setting: {known}"
                 )));
@@ -103,6 +105,21 @@ impl Sources {
             .find(|(setting, ..)| setting.is_named(name))
             .map_or_else(|| name.to_owned(), |(_, text, source)| format!("{name} is {text:?} ({source})"))
     }
+}
+
+/// Whether a variable that begins like a setting's is something else: what commands take besides settings, what
+/// tests and CI take, and what Kubernetes sets in the pods beside a service whose name begins with `flagmeter`.
+fn is_of_others(variable: &str, text: &str) -> bool {
+    let of_commands = ["FLAGMETER_CONFIG", "FLAGMETER_KEY", "FLAGMETER_TOKEN", "FLAGMETER_URL"];
+    let of_tests = ["FLAGMETER_CI_", "FLAGMETER_KILL_", "FLAGMETER_TEST_"];
+    let is_address = text.split_once("://").is_some_and(|(kind, _)| matches!(kind, "tcp" | "udp" | "sctp"));
+    let is_of_port = |(_, port): (&str, &str)| port.starts_with(|letter: char| letter.is_ascii_digit());
+    of_commands.contains(&variable)
+        || of_tests.iter().any(|prefix| variable.starts_with(prefix))
+        || variable.ends_with("_SERVICE_HOST")
+        || variable.contains("_SERVICE_PORT")
+        || (variable.ends_with("_PORT") && is_address)
+        || variable.split_once("_PORT_").is_some_and(is_of_port)
 }
 
 impl Setting {

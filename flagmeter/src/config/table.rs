@@ -7,7 +7,7 @@ use flagmeter_model::NodeId;
 
 use super::{
     sources::Sources,
-    value::{LogFormat, Size, Value},
+    value::{LogFilter, LogFormat, Size, Value},
 };
 use crate::Result;
 
@@ -74,6 +74,13 @@ macro_rules! settings {
     };
 }
 
+impl RegistrySection {
+    /// Whether it lies at a place of its own, not in the data folder.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        !self.file.as_os_str().is_empty()
+    }
+}
+
 settings! {
     /// Where everything is kept.
     data: Data {
@@ -98,12 +105,12 @@ settings! {
         /// How they look: "text" or "json".
         format: LogFormat = "text",
         /// How much is logged: "error", "warn", "info", "debug", or directives such as `info,flagmeter_edge=debug`.
-        level: String = "info",
+        level: LogFilter = "info",
     }
 
     /// Customers, projects, environments and their keys.
     registry: RegistrySection {
-        /// The registry's file; empty means registry.toml in the data folder.
+        /// The registry's file, which must be there; empty means registry.toml in the data folder, made at the first start.
         file: PathBuf = "",
         /// How often the file is looked at for changes.
         poll_interval: Duration = "1s",
@@ -121,7 +128,8 @@ settings! {
         accepted_ahead: Duration = "10m",
         /// How long an idempotency key is remembered.
         idempotency_retention: Duration = "1d",
-        /// Idempotency keys that are remembered; beyond it the oldest are forgotten early, which is counted.
+        /// Idempotency keys that are remembered, 256 bytes each on average with the reply; beyond it the oldest are
+        /// forgotten early, which is counted.
         idempotency_keys_max: u64 = "10000000",
         /// Size of the journal at which senders are asked to wait until seals are handed on.
         journal_bytes_max: Size = "1GiB",
@@ -139,7 +147,8 @@ settings! {
         series_per_environment_max: usize = "100000",
         /// A series that was not counted for this long leaves the memory.
         series_idle: Duration = "15m",
-        /// Points (series and slot) that wait for a seal; above it senders are asked to wait.
+        /// Points (series and slot) that wait for a seal; above it senders are asked to wait, and those of an
+        /// environment that has a quarter of them.
         points_waiting_max: usize = "1000000",
         /// Requests that wait for a commit; above it senders are asked to wait.
         requests_waiting_max: usize = "16384",

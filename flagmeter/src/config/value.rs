@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use flagmeter_edge::Ack;
 use flagmeter_model::NodeId;
+use tracing_subscriber::EnvFilter;
 
 /// A type that a setting can have. The error says how such a value is written.
 pub(super) trait Value: Sized {
@@ -31,15 +32,45 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-impl Value for PathBuf {
-    fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self::from(text))
+/// How much is logged: a level, or directives such as `info,flagmeter_edge=debug`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogFilter(String);
+
+impl LogFilter {
+    /// What has failed, and nothing else.
+    pub(crate) fn errors() -> Self {
+        Self("error".into())
+    }
+
+    /// What log lines are held against.
+    pub(crate) fn to_filter(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
     }
 }
 
-impl Value for String {
+impl Value for LogFilter {
+    /// A word that is no level would be taken for the name of a part of the program, and silence all others.
     fn parse(text: &str) -> Result<Self, String> {
-        Ok(text.to_owned())
+        let is_level = |word: &str| {
+            ["off", "error", "warn", "info", "debug", "trace"]
+                .iter()
+                .any(|level| word.eq_ignore_ascii_case(level))
+        };
+        let is_directive = |directive: &str| match directive.rsplit_once('=') {
+            Some((target, level)) => !target.is_empty() && is_level(level),
+            None => is_level(directive),
+        };
+        if text.split(',').all(is_directive) && EnvFilter::try_new(text).is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        let levels = r#""error", "warn", "info", "debug", "trace" or "off""#;
+        Err(format!(r#"choose {levels}, or write directives such as "info,flagmeter_edge=debug""#))
+    }
+}
+
+impl Value for PathBuf {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self::from(text))
     }
 }
 
@@ -147,6 +178,19 @@ mod tests {
         assert_eq!(Duration::parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(Duration::parse(" 2 h"), Ok(Duration::from_hours(2)));
         assert_eq!(Size::parse("64MiB"), Ok(Size(64 << 20)));
+    }
+
+    #[test]
+    fn log_levels_and_directives_are_taken_and_other_words_refused() {
+        for good in ["info", "WARN", "off", "info,flagmeter_edge=debug", "warn,flagmeter_log::embedded=trace"]
+        {
+            assert!(LogFilter::parse(good).is_ok(), "{good}");
+        }
+        for wrong in
+            ["warning", "", "info,", "verbose", "flagmeter_edge", "info,flagmeter_edge=loud", "=info"]
+        {
+            assert!(LogFilter::parse(wrong).unwrap_err().contains("\"warn\""), "{wrong}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::fleet::Fleet;
 use crate::{
     Error, Result,
-    config::Config,
+    config::{Config, LogFilter},
     http::Url,
     output::{self, LiveLine, grouped},
     send::{Live, Seen},
@@ -66,7 +66,7 @@ impl DemoArgs {
         config.registry.file = PathBuf::new();
         // Log lines would break the live line, unless somebody asks for them.
         if sources.is_default("logging.level") {
-            config.logging.level = "error".into();
+            config.logging.level = LogFilter::errors();
         }
         Ok(config)
     }

@@ -1,6 +1,6 @@
 //! What was acknowledged against what is there.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use flagmeter_model::{Slot, TimeRange, Timestamp};
 use serde_json::Value;
@@ -22,20 +22,19 @@ const FLAGS_PER_ANSWER: usize = 500;
 /// Differences that are shown.
 const SHOWN_MAX: usize = 20;
 
+/// Buckets of one answer: half of what a server takes by default.
+const SLOTS_PER_ANSWER: usize = 5_000;
+
 /// Waits until the server's answer is complete for the time of the load, and compares it flag by flag: what is
 /// there must be no less than what was acknowledged, and no more than that and what got no answer.
+/// Something must have been acknowledged: nothing agrees with anything.
 pub(crate) async fn compare(url: &Url, token: &str, sent: &Sent) -> Result<()> {
-    if sent.flags.is_empty() {
-        output::say("nothing was sent, so there is nothing to compare");
-        return Ok(());
-    }
     let stored = complete_answer(url, token, sent).await?;
     let differences = differences(&sent.flags, &stored);
-    let acknowledged: u64 = sent.flags.values().map(|fate| fate.acknowledged).sum();
     if differences.is_empty() {
         output::say(format!(
             "agrees: {} counts acknowledged, {} stored, in {} flags",
-            grouped(acknowledged),
+            grouped(sent.acknowledged()),
             grouped(stored.all),
             sent.flags.len()
         ));
@@ -64,12 +63,17 @@ fn differences(sent: &BTreeMap<String, Fate>, stored: &Stored) -> Vec<String> {
             lines.push(format!("{flag}: {twice} counts too many: {count} stored, {most} sent"));
         }
     }
-    let elsewhere = stored.all.saturating_sub(stored.flags.values().sum());
-    if elsewhere > 0 {
-        lines.push(format!(
+    let by_flag: u64 = stored.flags.values().sum();
+    match stored.all.cmp(&by_flag) {
+        Ordering::Equal => {}
+        Ordering::Greater => lines.push(format!(
             "{} counts stored under names that were never sent (a limit may have folded names)",
-            grouped(elsewhere)
-        ));
+            grouped(stored.all - by_flag)
+        )),
+        Ordering::Less => lines.push(format!(
+            "{} counts more in the answers by flag than in those of all flags together",
+            grouped(by_flag - stored.all)
+        )),
     }
     lines
 }
@@ -120,12 +124,14 @@ fn question(range: TimeRange, sdk: &str) -> String {
     format!("/v1/usage?from={}&to={}&resolution=10s&sdk={}", range.from, range.to, percent_encoded(sdk))
 }
 
-/// The slots of a load, in pieces whose answers have at most about [`ROWS_PER_ANSWER`] rows.
+/// The slots of a load, in pieces whose answers have at most [`SLOTS_PER_ANSWER`] buckets and about
+/// [`ROWS_PER_ANSWER`] rows.
 fn pieces(range: TimeRange, flags: usize) -> impl Iterator<Item = TimeRange> {
     // Counts without a time of their own lie in the slot in which they arrived: look a little beyond.
     let from = range.from.floor_to(Slot::SECONDS).plus_seconds(-Slot::SECONDS);
     let to = range.to.ceil_to(Slot::SECONDS).plus_seconds(Slot::SECONDS);
-    let slots = i64::try_from(ROWS_PER_ANSWER / flags.max(1)).unwrap_or(i64::MAX).max(1);
+    let slots = (ROWS_PER_ANSWER / flags.max(1)).clamp(1, SLOTS_PER_ANSWER);
+    let slots = i64::try_from(slots).unwrap_or(i64::MAX);
     let seconds = slots.saturating_mul(Slot::SECONDS);
     std::iter::successors(Some(from), move |start| Some(start.plus_seconds(seconds)))
         .take_while(move |start| *start < to)
@@ -195,6 +201,11 @@ mod tests {
         let stored = Stored { flags: BTreeMap::from([("a".to_owned(), 5)]), all: 7 };
         let lines = differences(&sent, &stored);
         assert!(lines.len() == 1 && lines[0].starts_with("2 counts stored under names"), "{lines:?}");
+        let lines = differences(&sent, &Stored { all: 4, ..stored });
+        assert!(
+            lines.len() == 1 && lines[0].starts_with("1 counts more in the answers by flag"),
+            "{lines:?}"
+        );
     }
 
     #[test]
@@ -205,6 +216,10 @@ mod tests {
         let of_many = pieces(load, 1_000).collect::<Vec<_>>();
         assert_eq!(of_many, [TimeRange::new(at(990), at(1_490)), TimeRange::new(at(1_490), at(1_610))]);
         assert_eq!(pieces(load, 1_000_000).count(), 62);
+        // Three days of one flag: more buckets than one answer has.
+        let days = pieces(TimeRange::new(at(0), at(3 * 86_400)), 1).collect::<Vec<_>>();
+        let longest = days.iter().map(|piece| piece.to.millis_since(piece.from) / 10_000).max();
+        assert_eq!((days.len(), longest), (6, Some(5_000)));
     }
 
     #[test]

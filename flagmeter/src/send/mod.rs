@@ -147,12 +147,18 @@ pub(crate) async fn run(args: SendArgs) -> Result<()> {
         record.finish()?;
     }
     output::say(tally.report(started.elapsed()));
+    if tally.total().acknowledged == 0 {
+        return Err(Error::NothingAcknowledged);
+    }
     match args.token {
         Some(token) if args.compare => {
             let names = (0..flags.len()).map(|flag| flags.name(flag).to_owned());
             let range = TimeRange::new(from, clock.now().plus_seconds(1));
             let sent = Sent { sdk, range, flags: names.zip(tally.flags).collect() };
-            compare::compare(&args.url, &token, &sent).await
+            tokio::select! {
+                compared = compare::compare(&args.url, &token, &sent) => compared,
+                () = signals.next() => Err(Error::ComparisonStopped),
+            }
         }
         _ => Ok(()),
     }

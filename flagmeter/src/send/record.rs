@@ -113,6 +113,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// What must be there.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.flags.values().fold(0, |sum, fate| sum.saturating_add(fate.acknowledged))
+    }
+
     /// Reads a record back.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let failed = |reason: std::io::Error| Error::File { path: path.to_owned(), reason };

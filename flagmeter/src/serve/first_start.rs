@@ -1,21 +1,23 @@
 //! What a first start makes and shows.
 
-use std::{fmt::Write as _, path::Path};
+use std::fmt::Write as _;
 
 use flagmeter_queries::access::{NewToken, Role};
 
 use super::{
     Server,
-    folder::{Folder, write_whole},
+    folder::{Folder, registry_file, write_whole},
 };
-use crate::{Error, Result, registry::Starter};
+use crate::{Error, Result, config::Config, registry::Starter};
 
-/// Makes a registry where there is neither one nor a good copy of one.
-pub(super) fn make_registry(path: &Path, folder: &Folder) -> Result<()> {
-    if path.exists() || folder.registry_good_copy().exists() {
+/// Makes the registry of a data folder, where there is neither one nor a good copy of one. One that is configured
+/// and missing is a mistake that shall show.
+pub(super) fn make_registry(config: &Config, folder: &Folder) -> Result<()> {
+    let path = registry_file(config);
+    if config.registry.is_elsewhere() || path.exists() || folder.registry_good_copy().exists() {
         return Ok(());
     }
-    write_whole(path, &Starter::new().text()).map_err(|reason| Error::File { path: path.to_owned(), reason })
+    write_whole(&path, &Starter::new().text()).map_err(|reason| Error::File { path, reason })
 }
 
 /// Where there is no token yet: makes an operator's, and tells how to count and how to read. Made only once

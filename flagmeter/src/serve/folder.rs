@@ -22,14 +22,16 @@ impl Folder {
     /// Takes the folder, and makes it if it is not there.
     pub(crate) fn take(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).map_err(|error| unwritable(path, error))?;
-        Self::take_existing(path)
+        Self::lock(path)
     }
 
-    /// Takes a folder that must be there.
+    /// Takes a folder that must be there already, and one of ours: in any other, nothing is written.
     pub(crate) fn take_existing(path: &Path) -> Result<Self> {
-        if !path.is_dir() {
-            return Err(Error::FolderMissing { path: path.to_owned() });
-        }
+        must_exist(path)?;
+        Self::lock(path)
+    }
+
+    fn lock(path: &Path) -> Result<Self> {
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -69,7 +71,7 @@ impl Folder {
     }
 
     fn check_version(&self) -> Result<()> {
-        let path = self.path.join("version");
+        let path = version_file(&self.path);
         match fs::read_to_string(&path) {
             Ok(text) if text.trim() == VERSION.to_string() => Ok(()),
             Ok(text) => Err(Error::FolderNewer {
@@ -85,10 +87,25 @@ impl Folder {
     }
 }
 
+/// Refuses a folder that is not there, and one that no server has made.
+pub(crate) fn must_exist(path: &Path) -> Result<()> {
+    if !path.is_dir() {
+        return Err(Error::FolderMissing { path: path.to_owned() });
+    }
+    if !version_file(path).exists() {
+        return Err(Error::FolderForeign { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+fn version_file(path: &Path) -> PathBuf {
+    path.join("version")
+}
+
 /// The registry's file of a data folder, where no other is configured.
 pub(crate) fn registry_file(config: &crate::config::Config) -> PathBuf {
-    let file = &config.registry.file;
-    if file.as_os_str().is_empty() { config.data.path.join("registry.toml") } else { file.clone() }
+    let registry = &config.registry;
+    if registry.is_elsewhere() { registry.file.clone() } else { config.data.path.join("registry.toml") }
 }
 
 /// The file of the API tokens, which commands write beside a running server.
@@ -103,7 +120,12 @@ pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// The folder in which a file lies; that of a bare name is the current one.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn unwritable(path: &Path, reason: std::io::Error) -> Error {
@@ -132,6 +154,26 @@ mod tests {
         let error = Folder::take(temp.path()).unwrap_err();
         assert!(error.to_string().contains("version \"2\""), "{error}");
         assert_eq!(fs::read_to_string(temp.path().join("version")).unwrap(), "2\n");
+    }
+
+    #[test]
+    fn a_file_is_written_whole_also_where_its_path_is_a_bare_name() {
+        assert_eq!(folder_of(Path::new("registry.toml")), Path::new("."));
+        assert_eq!(folder_of(Path::new("/etc/registry.toml")), Path::new("/etc"));
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("registry.toml");
+        write_whole(&path, "whole").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
+    }
+
+    #[test]
+    fn a_folder_that_is_none_of_ours_is_left_as_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let error = Folder::take_existing(temp.path()).unwrap_err();
+        assert!(error.to_string().contains("no data folder of flagmeter"), "{error}");
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+        drop(Folder::take(temp.path()).unwrap());
+        Folder::take_existing(temp.path()).unwrap();
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{
@@ -48,19 +49,20 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> Result<()> {
     let places = Arc::new(Semaphore::new(bounds.connections.min(Semaphore::MAX_PERMITS)));
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(bounds.idle);
-    http.http2().timer(TokioTimer::new()).keep_alive_interval(bounds.idle);
+    // HTTP/1 alone: to tell it from HTTP/2 takes a first byte, for which nothing would wait within bounds. SDKs speak
+    // it, and so do proxies that end TLS.
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(bounds.idle);
     let open = GracefulShutdown::new();
     // Dropping it cuts off what is still open.
     let mut connections = JoinSet::new();
     while let Some(accepted) = stop.run_until_cancelled(accept(&listener, &places)).await {
         let Some((stream, place)) = accepted else { continue };
         let service = TowerToHyperService::new(router.clone());
-        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service).into_owned());
+        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
         connections.spawn(async move {
             if let Err(error) = connection.await {
-                debug!(error, "a connection broke");
+                debug!(%error, "a connection broke");
             }
             drop(place);
         });
@@ -91,5 +93,36 @@ async fn accept(
             tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_sends_nothing_or_no_more_is_closed() {
+        let (listener, address) = bind(([127, 0, 0, 1], 0).into(), "listen.http").await.unwrap();
+        let bounds =
+            Bounds { connections: 1, idle: Duration::from_millis(50), finish: Duration::from_secs(5) };
+        let stop = CancellationToken::new();
+        let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let served = serve(listener, router, bounds, stop.clone());
+        let asked = async {
+            // There is one place: each has it only once the one before was closed.
+            for sent in ["", "GET / HTTP/1.1\r\nhost:", "GET / HTTP/1.1\r\nhost: test\r\n\r\n"] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(sent.as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                let read = stream.read_to_string(&mut answer);
+                tokio::time::timeout(Duration::from_secs(10), read).await.expect("it is closed").unwrap();
+                assert_eq!(answer.ends_with("here"), sent.ends_with("\r\n\r\n"), "{answer}");
+            }
+            stop.cancel();
+        };
+        let (served, ()) = tokio::join!(served, asked);
+        served.unwrap();
     }
 }

@@ -15,7 +15,7 @@ use flagmeter_model::SystemClock;
 pub(crate) use self::{
     logging::start as start_logging,
     server::{Server, Start, arrived},
-    stages::store_config,
+    stages::{downsampler_config, edge_config, store_config},
 };
 use crate::{
     Result,

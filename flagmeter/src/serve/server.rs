@@ -77,8 +77,8 @@ impl Start {
         let Self { config, folder, clock, covers_from } = self;
         let (http, http_at) = listener::bind(config.listen.http, "listen.http").await?;
         let (metrics_listener, metrics_at) = listener::bind(config.listen.metrics, "listen.metrics").await?;
+        first_start::make_registry(&config, &folder)?;
         let registry_path = folder::registry_file(&config);
-        first_start::make_registry(&registry_path, &folder)?;
         let metrics = prometheus::Registry::new();
         let registry_file = RegistryFile::open(registry_path, folder.registry_good_copy(), &metrics)?;
         let registry = registry_file.subscribe();
@@ -87,7 +87,7 @@ impl Start {
             Arc::new(EmbeddedStore::open(stages::store_config(&config, &folder), Arc::clone(&clock))?);
         let log = Log::open(stages::log_config(&config, &folder), Arc::clone(&clock))?;
         let edge = Arc::new(Edge::open(
-            stages::edge_config(&config, &folder, covers_from),
+            stages::edge_config(&config, folder.journal(), covers_from),
             log.producer(),
             registry.clone(),
             Arc::clone(&clock),
@@ -148,7 +148,7 @@ pub(crate) async fn arrived(config: &Config, folder: &Folder, clock: Arc<dyn Clo
     }
     let log = Log::open(stages::log_config(config, folder), Arc::clone(&clock))?;
     let (_, nobody) = watch::channel(Arc::default());
-    let edge_config = stages::edge_config(config, folder, None);
+    let edge_config = stages::edge_config(config, folder.journal(), None);
     let edge = Edge::open(edge_config, log.producer(), nobody, clock, &prometheus::Registry::new())?;
     let nothing_waits = edge.waiting_bytes() == 0 && log.consumer()?.lag().await? == 0;
     Ok(Arrived { received: edge.received(), due: if nothing_waits { Due::Now } else { Due::WhenServed } })

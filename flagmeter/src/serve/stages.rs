@@ -1,6 +1,6 @@
 //! From the configuration to that of each stage.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use flagmeter_model::Timestamp;
 
@@ -8,9 +8,9 @@ use super::{folder::Folder, listener::Bounds};
 use crate::config::Config;
 
 /// The edge's.
-pub(super) fn edge_config(
+pub(crate) fn edge_config(
     config: &Config,
-    folder: &Folder,
+    journal: PathBuf,
     covers_from: Option<Timestamp>,
 ) -> flagmeter_edge::Config {
     let edge = &config.edge;
@@ -31,7 +31,7 @@ pub(super) fn edge_config(
         points_waiting_max: edge.points_waiting_max,
         requests_waiting_max: edge.requests_waiting_max,
         covers_from,
-        ..flagmeter_edge::Config::new(edge.node, folder.journal())
+        ..flagmeter_edge::Config::new(edge.node, journal)
     }
 }
 
@@ -72,7 +72,7 @@ pub(super) fn ingest_config(config: &Config) -> flagmeter_ingest::Config {
 }
 
 /// The downsampler's.
-pub(super) fn downsampler_config(config: &Config) -> flagmeter_downsampler::Config {
+pub(crate) fn downsampler_config(config: &Config) -> flagmeter_downsampler::Config {
     let retention = &config.retention;
     flagmeter_downsampler::Config {
         node_timeout_ms: millis(config.downsampler.node_timeout),
@@ -116,7 +116,10 @@ mod tests {
             assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
         };
         let node = NodeId::new(0).unwrap();
-        same(&edge_config(&config, &folder, None), &flagmeter_edge::Config::new(node, folder.journal()));
+        same(
+            &edge_config(&config, folder.journal(), None),
+            &flagmeter_edge::Config::new(node, folder.journal()),
+        );
         same(&log_config(&config, &folder), &flagmeter_log::embedded::Config::at(folder.log()));
         same(&store_config(&config, &folder), &flagmeter_store::embedded::Config::new(folder.store()));
         same(&ingest_config(&config), &flagmeter_ingest::Config::default());

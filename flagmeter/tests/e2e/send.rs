@@ -1,8 +1,8 @@
 //! Loads through each door, held against what the server has.
 
-use std::{fs, thread};
+use std::{fs, process::Stdio, thread};
 
-use crate::server::{DataFolder, Output, Server, run};
+use crate::server::{DataFolder, Output, Server, binary, eventually, run, signal};
 
 fn send(folder: &DataFolder, more: &[&str]) -> Output {
     let (url, key) = (format!("http://{}", folder.address()), folder.environment_key());
@@ -23,7 +23,10 @@ fn what_each_door_acknowledges_is_there_to_the_last_count() {
                 // More flags than one answer of the API tells apart.
                 let sent = send(folder, &["--door", door, "--flags", flags, "--entries", "50", "--compare"]);
                 assert!(sent.success, "{door}: {sent:?}");
-                assert!(sent.stdout.contains("agrees: ") && sent.stdout.contains("p99.9"), "{}", sent.stdout);
+                let (_, agrees) = sent.stdout.split_once("agrees: ").unwrap_or_default();
+                let acknowledged = agrees.split(' ').next().unwrap_or_default().replace(',', "");
+                assert!(acknowledged.parse::<u64>().is_ok_and(|counts| counts > 0), "{}", sent.stdout);
+                assert!(sent.stdout.contains("p99.9"), "{}", sent.stdout);
             });
         }
     });
@@ -58,6 +61,40 @@ fn a_wrong_key_is_refused_and_nothing_is_called_acknowledged() {
     let folder = DataFolder::new();
     let _server = Server::start(&folder);
     let url = format!("http://{}", folder.address());
-    let sent = run(&["send", "--url", &url, "--key", "nobodys", "--rate", "50", "--duration", "200ms"], &[]);
-    assert!(sent.stdout.contains("acknowledged  0 ") && sent.stdout.contains("answered 40"), "{sent:?}");
+    let record = folder.path().with_extension("jsonl");
+    let path = record.to_str().expect("a readable path");
+    let load = ["send", "--url", &url, "--key", "nobodys", "--rate", "50", "--duration", "200ms"];
+    let token = folder.operator_token();
+    for more in [&["--record", path][..], &["--compare", "--token", token]] {
+        let sent = run(&[&load, more].concat(), &[]);
+        assert!(sent.stdout.contains("acknowledged  0 ") && sent.stdout.contains("answered 40"), "{sent:?}");
+        assert_eq!(sent.status, Some(1), "{sent:?}");
+        assert!(sent.stderr.contains("nothing was acknowledged"), "{sent:?}");
+    }
+    let against = run(&["audit", "--url", &url, "--token", token, "--against", path], &[]);
+    assert_eq!(against.status, Some(1), "{against:?}");
+    assert!(against.stderr.contains("nothing to compare"), "{against:?}");
+}
+
+#[test]
+fn a_signal_ends_a_comparison() {
+    let folder = DataFolder::new();
+    let server = Server::start(&folder);
+    let (url, key) = (format!("http://{}", folder.address()), folder.environment_key());
+    let stdout = folder.path().with_extension("stdout");
+    let send = binary()
+        .args(["send", "--url", &url, "--key", &key, "--duration", "300ms", "--compare"])
+        .args(["--token", folder.operator_token()])
+        .stdout(fs::File::create(&stdout).unwrap())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let printed = || fs::read_to_string(&stdout).unwrap();
+    eventually("the load is over", printed, |printed| printed.contains("latency"));
+    // From now on no answer comes: the comparison would go on for long.
+    server.signal("STOP");
+    signal(&send, "INT");
+    let ended = send.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.code() == Some(1) && stderr.contains("stopped before"), "{ended:?}");
 }

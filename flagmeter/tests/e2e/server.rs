@@ -142,8 +142,7 @@ impl<'a> Server<'a> {
 
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill runs").success());
+        signal(&self.child, name);
     }
 
     /// Waits for the end.
@@ -209,6 +208,12 @@ impl Drop for Server<'_> {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// Sends a signal by its name. The shell's own `kill` does: no program of that name need be there.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
+    assert!(sent.expect("a shell").success());
 }
 
 /// Waits until something holds; fails with `what` and the last that was seen if it never does.

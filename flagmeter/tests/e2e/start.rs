@@ -4,7 +4,10 @@ use std::{fs, net::TcpListener, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::server::{DataFolder, Server, eventually, run};
+use crate::{
+    http,
+    server::{DataFolder, Server, eventually, run},
+};
 
 #[test]
 fn the_first_start_prints_a_curl_that_counts_and_one_that_reads() {
@@ -12,10 +15,10 @@ fn the_first_start_prints_a_curl_that_counts_and_one_that_reads() {
     let server = Server::start(&folder);
     let curls = eventually("two curls", || curls(&folder.printed().0), |curls| curls.len() == 2);
 
-    let counted = shell(&curls[0]);
+    let counted = ask(&curls[0]);
     assert_eq!(counted["accepted"], json!(1), "{counted}");
     let read = || {
-        shell(&curls[1])["rows"]
+        ask(&curls[1])["rows"]
             .as_array()
             .map_or(0, |rows| rows.iter().filter_map(|row| row["count"].as_u64()).sum::<u64>())
     };
@@ -35,10 +38,32 @@ fn curls(stdout: &str) -> Vec<String> {
     joined.lines().map(str::trim).filter(|line| line.starts_with("curl ")).map(ToOwned::to_owned).collect()
 }
 
-fn shell(command: &str) -> Value {
-    let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{command}: {error}: {stdout}"))
+/// Sends what a curl would send. The shell takes the command apart, as it would for curl, which need not be there.
+fn ask(command: &str) -> Value {
+    let script = format!("curl() {{ printf '%s\\0' \"$@\"; }}; {command}");
+    let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
+    let words = String::from_utf8(output.stdout).expect("readable words");
+    let (mut url, mut body, mut headers) = ("", None, Vec::new());
+    let mut words = words.split_terminator('\0');
+    while let Some(word) = words.next() {
+        match word {
+            "-sS" => {}
+            "-X" => assert_eq!(words.next(), Some("POST")),
+            "-H" => headers.push(words.next().and_then(|header| header.split_once(": ")).expect("a header")),
+            "-d" => body = words.next(),
+            _ => url = word,
+        }
+    }
+    let (address, path) = url.strip_prefix("http://").and_then(|url| url.split_once('/')).expect("a URL");
+    let path = format!("/{path}");
+    // Our own client sends this header by itself.
+    headers.retain(|header| *header != ("Content-Type", "application/json"));
+    let answer = match body {
+        Some(body) => http::post(address, &path, &headers, body),
+        None => http::get(address, &path, &headers),
+    };
+    let answer = answer.expect("an answer").body;
+    serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{command}: {error}: {answer}"))
 }
 
 #[test]
@@ -78,6 +103,17 @@ fn a_port_in_use_is_told_with_the_setting_to_change() {
 }
 
 #[test]
+fn a_registry_that_is_configured_and_missing_is_told_and_not_made() {
+    let folder = DataFolder::new();
+    let missing = folder.path().with_extension("registry.toml");
+    let setting = format!("registry.file={}", missing.display());
+    let listen = ["--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
+    let refused = folder.run(&[&["serve", "--set", &setting], &listen[..]].concat());
+    one_sentence(&refused.stderr, refused.status, &[missing.to_str().unwrap(), "cannot be read"]);
+    assert!(!missing.exists());
+}
+
+#[test]
 fn a_bad_configuration_stops_the_start_with_setting_value_and_fix() {
     let folder = DataFolder::new();
     let refused = folder.run(&["serve", "--set", "edge.node=5000"]);
@@ -109,6 +145,11 @@ fn a_bad_configuration_stops_the_start_with_setting_value_and_fix() {
 fn a_wrong_command_line_ends_with_status_2() {
     assert_eq!(run(&["serve", "--no-such-flag"], &[]).status, Some(2));
     assert_eq!(run(&["config", "print", "--set", "edge.node"], &[]).status, Some(2));
+    for range in [["--from", "-30s"], ["--to", "-9999w"]] {
+        let nothing = run(&["audit", range[0], range[1]], &[]);
+        assert_eq!(nothing.status, Some(2), "{nothing:?}");
+        assert!(nothing.stderr.contains("nothing lies in this range"), "{nothing:?}");
+    }
 }
 
 /// One line on stderr, exit status 1.

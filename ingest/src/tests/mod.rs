@@ -207,6 +207,18 @@ async fn late_points_and_points_past_retention_are_counted() {
     assert_eq!(world.metric("flagmeter_ingest_past_retention_points_total"), 1);
     assert_eq!(world.store.marks(Tier::Minute, late.plus_seconds(3_600), 10).await.unwrap().len(), 1);
     assert_eq!(world.store.dead_letters(None, 10).await.unwrap()[0].reason, "past_retention");
+    assert_eq!(world.dead_letters("past_retention"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn points_that_add_up_too_far_are_counted() {
+    let world = World::new(1);
+    let too_much = seal_of(1, 1, "checkout", u64::MAX >> 1);
+    world.append_bytes(0, payload(&too_much, ContentEncoding::Zstd)).await;
+    world.drain(config()).await.unwrap();
+    assert_eq!(world.metric("flagmeter_ingest_overflow_points_total"), 1);
+    assert_eq!(world.metric("flagmeter_ingest_past_retention_points_total"), 0);
+    assert_eq!(world.dead_letters("overflow"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

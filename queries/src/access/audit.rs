@@ -51,11 +51,6 @@ impl Token {
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at <= now)
     }
-
-    /// Whether it is accepted at `now`.
-    pub fn is_active(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && !self.is_expired(now)
-    }
 }
 
 /// A line of the log.

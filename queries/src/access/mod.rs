@@ -96,18 +96,28 @@ impl Scoped {
         &self.0
     }
 
-    /// Narrows the filter to these names; it never widens it.
-    pub(crate) fn narrowed_to(mut self, customers: Vec<Name>, projects: Vec<Name>, names: Vec<Name>) -> Self {
-        // A customer's scope is one name, and whoever narrows does it with what the scope let through.
-        if self.0.customers.is_empty() {
-            self.0.customers = customers;
-        } else {
-            self.0.customers.retain(|name| customers.contains(name));
-        }
-        self.0.projects = projects;
-        self.0.names = names;
-        self
+    /// Narrows the filter to these names, none of which may be an empty list; `None` if nothing is left of it.
+    pub(crate) fn narrowed_to(
+        self,
+        customers: Vec<Name>,
+        projects: Vec<Name>,
+        names: Vec<Name>,
+    ) -> Option<Self> {
+        let Self(filter) = self;
+        Some(Self(Filter {
+            customers: common(&filter.customers, customers)?,
+            projects: common(&filter.projects, projects)?,
+            names: common(&filter.names, names)?,
+            ..filter
+        }))
     }
+}
+
+/// What two lists have in common, the first of which takes all if it is empty; `None` for nothing, because an empty
+/// list would take all again.
+fn common(taken: &[Name], mut names: Vec<Name>) -> Option<Vec<Name>> {
+    names.retain(|name| taken.is_empty() || taken.contains(name));
+    (!names.is_empty()).then_some(names)
 }
 
 impl Principal {
@@ -167,8 +177,24 @@ mod tests {
     #[test]
     fn narrowing_never_leaves_the_scope() {
         let acme = of(Role::Customer(name("acme"))).scope(Filter::default()).unwrap();
-        let narrowed = acme.narrowed_to(vec![name("acme"), name("globex")], vec![], vec![]);
+        let (web, flag) = (vec![name("web")], vec![name("checkout")]);
+        let narrowed =
+            acme.narrowed_to(vec![name("acme"), name("globex")], web.clone(), flag.clone()).unwrap();
         assert_eq!(narrowed.filter().customers, [name("acme")]);
+        assert_eq!((&narrowed.filter().projects, &narrowed.filter().names), (&web, &flag));
+        let twice = narrowed.narrowed_to(vec![name("acme")], vec![name("shop"), name("web")], flag).unwrap();
+        assert_eq!(twice.filter().projects, web);
+    }
+
+    #[test]
+    fn narrowing_to_what_is_outside_leaves_nothing_rather_than_everything() {
+        let acme = || of(Role::Customer(name("acme"))).scope(Filter::default()).unwrap();
+        let (web, flag) = (vec![name("web")], vec![name("checkout")]);
+        assert_eq!(acme().narrowed_to(vec![name("globex")], web.clone(), flag.clone()), None);
+        assert_eq!(acme().narrowed_to(vec![name("acme")], web.clone(), vec![]), None);
+        let filter = Filter { projects: web, ..Filter::default() };
+        let scope = of(Role::Operator).scope(filter).unwrap();
+        assert_eq!(scope.narrowed_to(vec![name("acme")], vec![name("shop")], flag), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod shape;
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::Uri};
+use axum::{extract::State, http::Uri, response::Response};
 use flagmeter_model::{Meter, Name};
 use flagmeter_store::{Dimension, Error as StoreError, Floors};
 use found::Page;
@@ -36,8 +36,8 @@ use crate::{App, Error, Result, access::Principal, problem::Problem, reader::Que
         ("environment" = Option<Vec<String>>, Query, description = "Only what was evaluated in these environments. Repeat for several."),
         ("flag" = Option<Vec<String>>, Query, description = "Only these flags. Repeat for several."),
         ("stale_for" = Option<String>, Query, description = "Only flags that were not evaluated for so long, or never.", example = "30d"),
-        ("unknown_to_registry" = Option<bool>, Query, description = "`true`: only flags that are evaluated but not in their project's list in the registry."),
-        ("limit" = Option<usize>, Query, description = "Flags of one page. Default 100."),
+        ("unknown_to_registry" = Option<bool>, Query, description = "`true`: only flags that are evaluated but not in their project's list in the registry. `false`, the default: all."),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Flags of one page. Default 100."),
         ("after" = Option<String>, Query, description = "The `next` of the page before."),
     ),
     responses(
@@ -49,24 +49,18 @@ use crate::{App, Error, Result, access::Principal, problem::Problem, reader::Que
         (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn flags(
-    State(app): State<Arc<App>>,
-    principal: Principal,
-    uri: Uri,
-) -> Result<Json<FlagPage>> {
+pub(crate) async fn flags(State(app): State<Arc<App>>, principal: Principal, uri: Uri) -> Result<Response> {
     let zone = app.zone_of(&principal);
     let asked = plan::ask(&uri, &principal, zone, app.clock.now(), &app.config)?;
-    let floors = if asked.needs_floors() {
-        app.reader.state(app.config.read_timeout).await?.floors
-    } else {
-        Floors::default()
-    };
+    let mut reading = app.reader.begin(&principal).await?;
+    let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };
     let trend = asked.trend(&floors, &app.config)?;
-    let seen = app.reader.catalogue(Meter::Evaluations, &asked.scope).await?;
+    let seen = reading.catalogue(Meter::Evaluations, &asked.scope).await?;
     let registry = Arc::clone(&app.registry.borrow());
     let page = found::page(&asked, seen, &registry);
-    let answer = app.reader.read(question(&app, &asked, &trend, &page)).await.map_err(narrower)?;
-    Ok(Json(shape::shape(&asked, &trend, page, answer)))
+    let answer = reading.read(question(&app, &asked, &trend, &page)).await.map_err(narrower)?;
+    let room = reading.room_for(page.flags.len().saturating_mul(trend.edges.len())).await?;
+    room.json(&shape::shape(&asked, &trend, page, answer))
 }
 
 /// Says how to ask for less where the store says that there is too much.
@@ -90,13 +84,12 @@ fn question(app: &App, asked: &Asked, trend: &Trend, page: &Page) -> Question {
         names.dedup();
         names
     };
-    let names = each(|key| &key.flag);
-    let (scope, group_by) = if names.is_empty() {
-        (asked.scope.clone(), vec![])
-    } else {
-        let scope = asked.scope.clone();
-        let scope = scope.narrowed_to(each(|key| &key.customer), each(|key| &key.project), names);
-        (scope, vec![Dimension::Customer, Dimension::Project, Dimension::Name])
+    let scope = asked.scope.clone();
+    let narrowed =
+        scope.narrowed_to(each(|key| &key.customer), each(|key| &key.project), each(|key| &key.flag));
+    let (scope, group_by) = match narrowed {
+        Some(scope) => (scope, vec![Dimension::Customer, Dimension::Project, Dimension::Name]),
+        None => (asked.scope.clone(), vec![]),
     };
     let cells_per_group = (trend.edges.len() - 1).max(1);
     Question {

@@ -81,14 +81,15 @@ pub(super) fn ask(
     let zone = parameters.zone(zone_default)?;
     let stale_for = parameters.one(name::STALE_FOR)?.map(moment::parse_span).transpose();
     let stale_for = stale_for.map_err(|reason| Error::parameter(name::STALE_FOR, reason))?;
-    let yes = |text: &str| (text == "true").then_some(());
     Ok(Asked {
         zone,
         range: parameters.range(now, zone, "-30d")?,
         resolution: parameters.resolution()?,
         scope,
         stale_before: stale_for.map(|seconds| now.plus_seconds(-seconds)),
-        only_unknown: parameters.choice(name::UNKNOWN_TO_REGISTRY, yes, &["true"])?.is_some(),
+        only_unknown: parameters
+            .choice(name::UNKNOWN_TO_REGISTRY, |text| text.parse().ok(), &["true", "false"])?
+            .unwrap_or(false),
         limit: parameters.number(name::LIMIT, config.groups_max)?.unwrap_or(LIMIT_DEFAULT),
         after: parameters.one(name::AFTER)?.map(FlagKey::from_cursor).transpose()?,
     })

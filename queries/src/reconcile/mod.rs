@@ -10,11 +10,12 @@ mod shape;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Json, extract::State, http::Uri};
+use axum::{extract::State, http::Uri, response::Response};
 use flagmeter_model::Meter;
 use flagmeter_store::Answer;
 #[cfg(test)]
 pub(crate) use plan::KNOWN;
+pub(crate) use plan::LEVELS;
 use plan::Plan;
 pub(crate) use shape::Reconcile;
 use shape::{Arrivals, DeadLetters, Fates, Read};
@@ -25,6 +26,7 @@ use crate::{
     answer::{Known, Missing, shown},
     civil,
     problem::Problem,
+    reader::Reading,
 };
 
 /// How often the store is looked at before the answer says that it does not settle, or tells a difference.
@@ -63,25 +65,24 @@ pub(crate) async fn reconcile(
     State(app): State<Arc<App>>,
     principal: Principal,
     uri: Uri,
-) -> Result<Json<Reconcile>> {
+) -> Result<Response> {
     let zone = app.zone_of(&principal);
     let plan = plan::plan(&uri, &principal, zone, app.clock.now(), &app.config)?;
-    let plan = if plan.range.is_some() {
-        plan.on_what_is_kept(&app.reader.state(app.config.read_timeout).await?.floors)
-    } else {
-        plan
-    };
-    let Look { last, settled, rows } = look_until_it_agrees(&app, &plan).await?;
-    Ok(Json(Reconcile {
+    let mut reading = app.reader.begin(&principal).await?;
+    let plan = if plan.range.is_some() { plan.on_what_is_kept(&reading.state().await?.floors) } else { plan };
+    let Look { last, settled, rows } = look_until_it_agrees(&app, &reading, &plan).await?;
+    let dead_letters = dead_letters(&reading, &principal).await?;
+    let room = reading.room_for(rows.len()).await?;
+    room.json(&Reconcile {
         from: plan.range.map(|range| civil::rfc3339(plan.zone, range.from)),
         to: plan.range.map(|range| civil::rfc3339(plan.zone, range.to)),
         complete_until: shown(plan.zone, last.complete_until),
         missing_nodes: Missing::list(&last.missing, plan.zone),
         state: plan.range.map(|range| Known::of_all(&[range.from], &last.states, last.complete_until)),
         settled,
-        dead_letters: dead_letters(&app, &principal).await?,
+        dead_letters,
         rows,
-    }))
+    })
 }
 
 /// What the store and the edges say.
@@ -101,27 +102,27 @@ impl Look {
 }
 
 /// Looks again until nothing moves and every count has a fate, or often enough.
-async fn look_until_it_agrees(app: &App, plan: &Plan) -> Result<Look> {
-    let mut before = app.reader.read(plan.question(Meter::Received)).await?;
+async fn look_until_it_agrees(app: &App, reading: &Reading<'_>, plan: &Plan) -> Result<Look> {
+    let mut before = reading.read(plan.question(Meter::Received)).await?;
     let mut looks = 1;
     loop {
-        let look = look(app, plan, &before).await?;
+        let look = look(app, reading, plan, &before).await?;
         if look.is_good(plan) || looks == LOOKS_MAX {
             return Ok(look);
         }
         tokio::time::sleep(BETWEEN_LOOKS).await;
         looks += 1;
         // Between two looks nothing was read: what arrived then belongs to the next.
-        before = app.reader.read(plan.question(Meter::Received)).await?;
+        before = reading.read(plan.question(Meter::Received)).await?;
     }
 }
 
-async fn look(app: &App, plan: &Plan, before: &Answer) -> Result<Look> {
+async fn look(app: &App, reading: &Reading<'_>, plan: &Plan, before: &Answer) -> Result<Look> {
     let mut read = Read::default();
     for meter in [Meter::Evaluations, Meter::Requests, Meter::Duplicate, Meter::Rejected] {
-        *read.rows_mut(meter) = app.reader.read(plan.question(meter)).await?.rows;
+        *read.rows_mut(meter) = reading.read(plan.question(meter)).await?.rows;
     }
-    let last = app.reader.read(plan.question(Meter::Received)).await?;
+    let last = reading.read(plan.question(Meter::Received)).await?;
     read.rows_mut(Meter::Received).clone_from(&last.rows);
     let settled = last.rows == before.rows;
     // The edges are asked after the store: what arrives in between is in flight, never less than nothing.
@@ -135,11 +136,11 @@ async fn look(app: &App, plan: &Plan, before: &Answer) -> Result<Look> {
 }
 
 /// Dead letters belong to no customer: those that cannot be decoded do not say whose they are.
-async fn dead_letters(app: &App, principal: &Principal) -> Result<Option<DeadLetters>> {
+async fn dead_letters(reading: &Reading<'_>, principal: &Principal) -> Result<Option<DeadLetters>> {
     match principal.role {
         Role::Customer(_) => Ok(None),
         Role::Billing | Role::Operator => {
-            let state = app.reader.state(app.config.read_timeout).await?;
+            let state = reading.state().await?;
             Ok(Some(DeadLetters { records: state.dead_letters, counts: state.dead_letter_counts }))
         }
     }

@@ -21,7 +21,7 @@ pub(crate) const KNOWN: &[&str] =
 const HOURS_FROM_MS: i64 = 24 * 3_600_000;
 
 /// How far the fates are told apart: the first so many of customer, project, environment.
-const LEVELS: [(&str, usize); 3] = [(name::CUSTOMER, 1), (name::PROJECT, 2), (name::ENVIRONMENT, 3)];
+pub(crate) const LEVELS: &[&str] = &[name::CUSTOMER, name::PROJECT, name::ENVIRONMENT];
 
 /// What is asked.
 #[derive(Debug)]
@@ -46,8 +46,7 @@ pub(super) fn plan(
     let parameters = Parameters::read(uri, KNOWN)?;
     let scope = principal.scope(parameters.filter()?)?;
     let zone = parameters.zone(zone_default)?;
-    let level = |text: &str| LEVELS.iter().find(|(name, _)| *name == text).map(|(_, level)| *level);
-    let names: Vec<_> = LEVELS.iter().map(|(name, _)| *name).collect();
+    let level = |text: &str| LEVELS.iter().position(|level| *level == text).map(|before| before + 1);
     let has_from = parameters.one(name::FROM)?.is_some();
     if !has_from && parameters.one(name::TO)?.is_some() {
         return Err(Error::parameter(
@@ -60,7 +59,7 @@ pub(super) fn plan(
         zone,
         range,
         scope,
-        level: parameters.choice(name::GROUP_BY, level, &names)?.unwrap_or(1),
+        level: parameters.choice(name::GROUP_BY, level, LEVELS)?.unwrap_or(1),
         groups_max: config.groups_ranked_max,
     })
 }

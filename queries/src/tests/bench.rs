@@ -12,6 +12,7 @@ use axum::{
     Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode},
+    response::Response,
 };
 use flagmeter_model::{Environment, ManualClock, Meter, Name, Registry, SeriesKey, Timestamp};
 use flagmeter_store::{
@@ -209,6 +210,12 @@ impl Bench {
     pub(super) async fn get_as(&self, token: &str, address: &str) -> Reply {
         let request = Request::get(address).header("authorization", format!("Bearer {token}"));
         self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// The answer with its body not read yet.
+    pub(super) async fn ask(&self, token: &str, address: &str) -> Response {
+        let request = Request::get(address).header("authorization", format!("Bearer {token}"));
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {

@@ -61,6 +61,12 @@ async fn flags_that_the_registry_does_not_list_can_be_asked_for() {
     let answer = bench.get("/v1/flags?unknown_to_registry=true").await.json();
     assert_eq!(names(&answer), ["rogue"], "a project without a list says nothing about its flags");
     assert_eq!(answer["flags"][0]["in_registry"], false);
+    let all = bench.get("/v1/flags?unknown_to_registry=false").await.json();
+    assert_eq!(names(&all), ["checkout", "never", "rogue", "banner"]);
+    assert_eq!(
+        bench.get("/v1/flags?unknown_to_registry=no").await.problem(400)["parameter"],
+        "unknown_to_registry"
+    );
 }
 
 #[tokio::test]

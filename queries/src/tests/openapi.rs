@@ -34,6 +34,9 @@ fn conforms(document: &Value, schema: &Value, value: &Value) -> Result<(), Strin
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
+    if types.is_empty() && !schema["allOf"].is_array() {
+        return Err(format!("there is no schema for {value}"));
+    }
     if !types.is_empty() && !types.contains(&kind) {
         return Err(format!("{value} is not {types:?}"));
     }
@@ -108,6 +111,61 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         assert_eq!(documented, known, "{path}");
         assert!(parameters.iter().all(|parameter| parameter["required"] == false), "{path}");
     }
+}
+
+#[tokio::test]
+async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
+    let bench = Bench::new();
+    let document = document(&bench).await;
+    let mut told = Vec::new();
+    for path in ["/v1/usage", "/v1/flags", "/v1/reconcile"] {
+        for parameter in document["paths"][path]["get"]["parameters"].as_array().unwrap() {
+            let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
+            let with = |value: &str| {
+                format!(
+                    "{path}?{name}={value}&{}",
+                    if name == "limit" && path == "/v1/usage" { "group_by=flag" } else { "from=-1h" }
+                )
+            };
+            let choices: Vec<_> = schema["enum"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|value| value.as_str().unwrap())
+                .collect();
+            let bounds = [&schema["minimum"], &schema["maximum"]]
+                .map(|bound| bound.as_f64().map(|bound| bound.to_string()));
+            let good =
+                choices.iter().map(|choice| (*choice).to_owned()).chain(bounds.iter().flatten().cloned());
+            for value in good.collect::<Vec<_>>() {
+                assert_eq!(bench.get(&with(&value)).await.status, 200, "{path} {name}={value}");
+            }
+            let beyond =
+                [("0", bounds[0].is_some()), ("1001", bounds[1].is_some()), ("x", !choices.is_empty())];
+            for (value, _) in beyond.iter().filter(|(_, is_told)| *is_told) {
+                assert_eq!(
+                    bench.get(&with(value)).await.problem(400)["parameter"],
+                    name,
+                    "{path} {name}={value}"
+                );
+                told.push((path, name));
+            }
+        }
+    }
+    told.dedup();
+    assert_eq!(
+        told,
+        [
+            ("/v1/usage", "resolution"),
+            ("/v1/usage", "meter"),
+            ("/v1/usage", "limit"),
+            ("/v1/usage", "compare"),
+            ("/v1/usage", "format"),
+            ("/v1/flags", "resolution"),
+            ("/v1/flags", "limit"),
+            ("/v1/reconcile", "group_by"),
+        ]
+    );
 }
 
 #[tokio::test]

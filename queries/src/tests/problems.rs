@@ -7,6 +7,7 @@ use axum::{
     http::{Method, Request},
 };
 use flagmeter_model::ManualClock;
+use http_body_util::BodyExt as _;
 
 use super::{
     bench::{Bench, NOW, at},
@@ -90,6 +91,71 @@ async fn queries_beyond_those_at_once_are_told_to_wait() {
     let reply = bench.get("/v1/usage?resolution=1h").await;
     assert_eq!(reply.problem(503)["type"], "urn:flagmeter:problem:busy");
     assert!(reply.headers.contains_key("retry-after"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_reads_of_a_request_have_one_deadline() {
+    let bench = Bench::over(
+        Arc::new(Silent::Slow),
+        Config::default(),
+        &ManualClock::at(at(NOW)),
+        tempfile::tempdir().unwrap(),
+    );
+    // The state after 15 s, and the counts after 30 s: too late for a timeout of 20 s.
+    let problem = bench.get("/v1/usage").await.problem(503);
+    assert!(problem["detail"].as_str().unwrap().contains("within 20 s"), "{problem}");
+}
+
+#[tokio::test]
+async fn whether_the_store_answers_is_looked_up_once_a_second_and_takes_nobodys_turn() {
+    let bench = bench_over(Silent::Unavailable);
+    let looks = || bench.metric("flagmeter_queries_store_errors_total", &["retryable"]);
+    for _ in 0..3 {
+        bench.get("/readyz").await.problem(503);
+    }
+    bench.clock.set(at(NOW).plus_millis(999));
+    bench.get("/readyz").await.problem(503);
+    assert_eq!(looks(), 1);
+    bench.clock.set(at(NOW).plus_millis(1_000));
+    bench.get("/readyz").await.problem(503);
+    assert_eq!(looks(), 2);
+    let busy = Bench::configured(Config { reads_max: 0, ..Config::default() });
+    assert_eq!(busy.get("/readyz").await.json()["status"], "ok");
+}
+
+#[tokio::test]
+async fn answers_take_room_until_they_are_sent_or_dropped() {
+    let config = Config { rows_held_max: 30, read_timeout: Duration::from_millis(200), ..Config::default() };
+    let bench = Bench::configured(config);
+    let bench = &bench;
+    let ask = async |minutes: u32| {
+        bench.ask(&bench.operator, &format!("/v1/usage?from=-{minutes}m&resolution=1m")).await
+    };
+    let unsent = ask(19).await;
+    assert_eq!(unsent.status(), 200);
+    assert_eq!(ask(19).await.status(), 503);
+    assert_eq!(ask(5).await.status(), 200, "there is room for a smaller one");
+    // The connection may hold the bytes when it has let go of the body.
+    let bytes = unsent.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(ask(19).await.status(), 503);
+    drop(bytes);
+    assert_eq!(ask(19).await.status(), 200);
+    assert_eq!(ask(59).await.status(), 200, "a larger one than there is room for has it alone");
+}
+
+#[tokio::test]
+async fn a_customer_whose_answers_are_not_sent_waits_and_no_other_does() {
+    let config =
+        Config { customer_reads_max: 1, read_timeout: Duration::from_millis(200), ..Config::default() };
+    let bench = Bench::configured(config);
+    let unsent = bench.ask(&bench.acme, "/v1/reconcile").await;
+    assert_eq!(
+        (unsent.status().as_u16(), bench.ask(&bench.acme, "/v1/flags").await.status().as_u16()),
+        (200, 503)
+    );
+    assert_eq!(bench.ask(&bench.billing, "/v1/flags").await.status(), 200);
+    drop(unsent);
+    assert_eq!(bench.ask(&bench.acme, "/v1/flags").await.status(), 200);
 }
 
 #[tokio::test]

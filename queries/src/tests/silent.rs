@@ -1,6 +1,6 @@
 //! A store that does not answer: the only store here that is not a real one.
 
-use std::{collections::BTreeMap, future::pending, sync::Arc};
+use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
@@ -8,6 +8,7 @@ use flagmeter_store::{
     Answer, DeadLetter, Error, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
     ScanRow, SeriesSeen, State, Store, Write, Written,
 };
+use tokio::time::sleep;
 
 /// How it does not answer.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,8 @@ pub(super) enum Silent {
     Never,
     /// It breaks.
     Panics,
+    /// After 15 seconds: with its state, and else with damage.
+    Slow,
 }
 
 impl Silent {
@@ -29,6 +32,10 @@ impl Silent {
             Self::Damaged => Err(Error::Damaged("/secret/path: page 7".into())),
             Self::Never => pending().await,
             Self::Panics => panic!("a bug"),
+            Self::Slow => {
+                sleep(Duration::from_secs(15)).await;
+                Err(Error::Damaged("page 7".into()))
+            }
         }
     }
 }
@@ -42,7 +49,8 @@ impl Store for Silent {
         self.answer().await
     }
     async fn state(&self) -> Result<State> {
-        self.answer().await
+        let answer = self.answer().await;
+        if matches!(self, Self::Slow) { Ok(State::default()) } else { answer }
     }
     async fn marks(&self, _: Tier, _: Timestamp, _: usize) -> Result<Vec<Mark>> {
         self.answer().await

@@ -40,12 +40,29 @@ async fn csv_has_the_same_rows_and_nothing_where_nothing_is_known() {
     assert_eq!(reply.headers["content-type"], "text/csv; charset=utf-8; header=present");
     assert_eq!(reply.headers["flagmeter-complete-until"], "2026-11-20T12:44:50Z");
     assert_eq!(reply.headers["flagmeter-total"], "12");
+    assert_eq!(reply.headers["flagmeter-meter"], "evaluations");
+    assert_eq!(reply.headers["flagmeter-from"], "2026-11-20T11:00:00Z");
+    assert_eq!(reply.headers["flagmeter-to"], "2026-11-20T12:00:00Z");
+    assert_eq!(reply.headers["flagmeter-resolution"], "15m");
+    assert_eq!(reply.headers["flagmeter-tz"], "UTC");
     let lines: Vec<_> = reply.body.lines().collect();
     assert_eq!(lines[0], "start,end,state,count,flag");
     assert_eq!(lines[1], "2026-11-20T11:00:00Z,2026-11-20T11:15:00Z,complete,7,checkout");
     assert_eq!(lines[2], "2026-11-20T11:00:00Z,2026-11-20T11:15:00Z,complete,0,search");
     let minutes = bench.get(&format!("/v1/usage?{THE_HOUR}&resolution=1m&format=csv")).await;
     assert_eq!(minutes.body.lines().nth(26).unwrap(), "2026-11-20T11:25:00Z,2026-11-20T11:26:00Z,unknown,");
+}
+
+#[tokio::test]
+async fn no_name_in_csv_is_a_formula() {
+    let bench = Bench::new();
+    let (owner, time) = (acme(), at("2026-11-20T11:05:00Z"));
+    let names = ["=1+1", "+1", "-1", "@a", "a=b", "'a"];
+    let counts: Vec<_> = names.iter().map(|name| (&owner, flag(name), time, 1)).collect();
+    bench.seal(at("2026-11-20T11:00:00Z"), at(NOW), &counts).await;
+    let csv = bench.get(&format!("/v1/usage?{THE_HOUR}&resolution=1h&group_by=flag&format=csv")).await;
+    let cells: Vec<_> = csv.body.lines().skip(1).map(|line| line.rsplit(',').next().unwrap()).collect();
+    assert_eq!(cells, ["'a", "'+1", "'-1", "'=1+1", "'@a", "a=b"]);
 }
 
 #[tokio::test]

@@ -1,17 +1,19 @@
 //! The rows of `/v1/usage` as CSV: the same columns, and nothing where nothing is known.
 
+use std::borrow::Cow;
+
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 
 use super::{plan::Plan, plan::dimension_name, shape::Usage};
-use crate::{Error, Result};
+use crate::{Error, Result, room::Room};
 
 /// Writes the answer. What JSON says beside the rows stands in headers.
-pub(super) fn response(plan: &Plan, usage: &Usage) -> Result<Response> {
+pub(super) fn response(plan: &Plan, usage: &Usage, room: Room) -> Result<Response> {
     let body = body(plan, usage).map_err(|error| Error::Encoding(error.to_string()))?;
-    Ok((headers(usage), body).into_response())
+    Ok((headers(usage), room.body(body)).into_response())
 }
 
 fn body(plan: &Plan, usage: &Usage) -> Result<Vec<u8>, csv::Error> {
@@ -30,7 +32,7 @@ fn body(plan: &Plan, usage: &Usage) -> Result<Vec<u8>, csv::Error> {
             csv.write_field(field)?;
         }
         for dimension in dimensions() {
-            csv.write_field(row.group.text(dimension))?;
+            csv.write_field(&*harmless(row.group.text(dimension)))?;
         }
         if let Some(previous) = row.previous.as_ref().filter(|_| compares) {
             for field in [&previous.start, previous.state.name(), &number(previous.count)] {
@@ -40,6 +42,11 @@ fn body(plan: &Plan, usage: &Usage) -> Result<Vec<u8>, csv::Error> {
         csv.write_record(None::<&[u8]>)?;
     }
     csv.into_inner().map_err(|error| error.into_error().into())
+}
+
+/// A name as a cell that no spreadsheet takes for a formula: names come from strangers.
+fn harmless(name: &str) -> Cow<'_, str> {
+    if name.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{name}").into() } else { name.into() }
 }
 
 fn headers(usage: &Usage) -> HeaderMap {
@@ -55,6 +62,11 @@ fn headers(usage: &Usage) -> HeaderMap {
             headers.insert(HeaderName::from_static(name), value);
         }
     };
+    say("flagmeter-meter", usage.meter);
+    say("flagmeter-from", &usage.from);
+    say("flagmeter-to", &usage.to);
+    say("flagmeter-resolution", usage.resolution);
+    say("flagmeter-tz", usage.tz);
     say("flagmeter-state", usage.state.name());
     say("flagmeter-missing-nodes", &usage.missing_nodes.len().to_string());
     if let Some(total) = usage.total {

@@ -9,10 +9,9 @@ mod shape;
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::State,
     http::{HeaderMap, Uri},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use flagmeter_store::Floors;
 use plan::Format;
@@ -42,9 +41,9 @@ use crate::{App, Result, access::Principal, problem::Problem};
         ("variant" = Option<Vec<String>>, Query, description = "Only these variants; empty means the series without one. Repeat for several."),
         ("sdk" = Option<Vec<String>>, Query, description = "Only these SDKs; empty means the series without one. Repeat for several."),
         ("group_by" = Option<Vec<String>>, Query, description = "What to tell apart: any of customer, project, environment, flag, variant, sdk, repeated or with commas.", example = json!(["flag"])),
-        ("limit" = Option<usize>, Query, description = "Only the groups with the largest totals; all others are added up as `__other__`, so that totals stay exact.", example = 10),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Only the groups with the largest totals; all others are added up as `__other__`, so that totals stay exact.", example = 10),
         ("compare" = Option<String>, Query, description = "`previous`: beside each bucket the one at the same position of the range before, of as many buckets."),
-        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`; else the Accept header decides."),
+        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`; else the Accept header decides. In CSV a name that begins with =, +, - or @ has a ' before it, so that no spreadsheet takes it for a formula; what JSON says beside the rows stands in headers that begin with `flagmeter-`."),
     ),
     responses(
         (status = 200, description = "The counts", content(
@@ -75,17 +74,15 @@ pub(crate) async fn usage(
 ) -> Result<Response> {
     let zone = app.zone_of(&principal);
     let asked = plan::ask(&uri, &headers, &principal, zone, app.clock.now(), &app.config)?;
-    let floors = if asked.needs_floors() {
-        app.reader.state(app.config.read_timeout).await?.floors
-    } else {
-        Floors::default()
-    };
+    let mut reading = app.reader.begin(&principal).await?;
+    let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };
     let plan = asked.plan(&floors, &app.config)?;
-    let answer = app.reader.read(plan.question()).await.map_err(|error| plan.narrower(error))?;
-    let usage = shape::shape(&plan, answer)?;
+    let answer = reading.read(plan.question()).await.map_err(|error| plan.narrower(error))?;
+    let room = reading.room_for(plan.rows_of(answer.rows.len())?).await?;
+    let usage = shape::shape(&plan, answer);
     app.metrics.rows(usage.rows.len());
     match plan.format {
-        Format::Json => Ok(Json(usage).into_response()),
-        Format::Csv => csv::response(&plan, &usage),
+        Format::Json => room.json(&usage),
+        Format::Csv => csv::response(&plan, &usage, room),
     }
 }

@@ -32,6 +32,11 @@ pub(crate) const KNOWN: &[&str] = &[
     name::FORMAT,
 ];
 
+/// What `meter`, `compare` and `format` may be.
+pub(crate) const METERS: &[&str] = &["evaluations", "requests"];
+pub(crate) const COMPARISONS: &[&str] = &["previous"];
+pub(crate) const FORMATS: &[&str] = &["json", "csv"];
+
 /// What can be grouped by, with its name in the API.
 pub(super) const DIMENSIONS: [(&str, Dimension); 6] = [
     (name::CUSTOMER, Dimension::Customer),
@@ -107,16 +112,14 @@ pub(super) fn ask(
     }
     let previous = |text: &str| (text == "previous").then_some(());
     Ok(Asked {
-        meter: parameters
-            .choice(name::METER, meter, &["evaluations", "requests"])?
-            .unwrap_or(Meter::Evaluations),
+        meter: parameters.choice(name::METER, meter, METERS)?.unwrap_or(Meter::Evaluations),
         zone,
         range: parameters.range(now, zone, "-24h")?,
         resolution: parameters.resolution()?,
         scope,
         group_by,
         limit,
-        compares: parameters.choice(name::COMPARE, previous, &["previous"])?.is_some(),
+        compares: parameters.choice(name::COMPARE, previous, COMPARISONS)?.is_some(),
         format: format(&parameters, headers)?,
     })
 }
@@ -177,12 +180,14 @@ impl Plan {
         }
     }
 
-    /// Refuses an answer of so many groups if it has too many rows. How many groups there are is known only when
-    /// they are counted.
-    pub(super) fn check_rows(&self, groups: usize) -> Result<()> {
+    /// The rows of the answer where so many groups were counted; refused if they are too many.
+    pub(super) fn rows_of(&self, counted: usize) -> Result<usize> {
+        // The limit, and one for all that is beyond it. Where nothing was counted, each bucket has a row all the same.
+        let groups = self.limit.map_or(counted, |limit| counted.min(limit + 1)).max(1);
         let buckets = self.edges.len() - 1 - self.previous;
-        if groups.saturating_mul(buckets) <= self.rows_max {
-            return Ok(());
+        let rows = groups.saturating_mul(buckets);
+        if rows <= self.rows_max {
+            return Ok(rows);
         }
         let fitting = self.rows_max / buckets;
         let fewer = match (self.group_by.is_empty() || fitting == 0, self.limit) {
@@ -273,7 +278,7 @@ fn format(parameters: &Parameters, headers: &HeaderMap) -> Result<Format> {
         "csv" => Some(Format::Csv),
         _ => None,
     };
-    if let Some(format) = parameters.choice(name::FORMAT, read, &["json", "csv"])? {
+    if let Some(format) = parameters.choice(name::FORMAT, read, FORMATS)? {
         return Ok(format);
     }
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -9,7 +9,6 @@ use utoipa::ToSchema;
 
 use super::plan::{Plan, dimension_name};
 use crate::{
-    Result,
     answer::{Known, Missing, shown, total},
     civil,
 };
@@ -22,16 +21,16 @@ pub(crate) struct Usage {
     pub(super) meter: &'static str,
     /// Start of the first bucket: what was asked for, rounded down to the resolution.
     #[schema(example = "2026-11-20T00:00:00+01:00")]
-    from: String,
+    pub(super) from: String,
     /// End of the last bucket: what was asked for, rounded up to the resolution.
     #[schema(example = "2026-11-21T00:00:00+01:00")]
-    to: String,
+    pub(super) to: String,
     /// Length of the buckets: `10s`, `1m`, `15m`, `1h`, `1d` or `1mo`.
     #[schema(example = "1h")]
-    resolution: &'static str,
+    pub(super) resolution: &'static str,
     /// The zone that hours, days and months are those of.
     #[schema(example = "Europe/Berlin")]
-    tz: &'static str,
+    pub(super) tz: &'static str,
     /// Everything before this is in. Null before the first count.
     #[schema(example = "2026-11-20T13:44:50+01:00")]
     pub(super) complete_until: Option<String>,
@@ -168,12 +167,11 @@ impl Group {
     }
 }
 
-/// Shapes the answer, unless it has too many rows.
-pub(super) fn shape(plan: &Plan, answer: Answer) -> Result<Usage> {
+/// Shapes the answer.
+pub(super) fn shape(plan: &Plan, answer: Answer) -> Usage {
     let Answer { rows, states, complete_until, missing, beyond_retention, .. } = answer;
     let (before, now) = states.split_at(plan.previous.min(states.len()));
     let ranked = rank(rows, &states, plan.previous, plan.limit);
-    plan.check_rows(ranked.len().max(1))?;
     let sums = sum(&ranked, states.len());
     let (sums_before, sums_now) = sums.split_at(plan.previous.min(sums.len()));
     let total_of =
@@ -191,7 +189,7 @@ pub(super) fn shape(plan: &Plan, answer: Answer) -> Result<Usage> {
     let beyond_retention = beyond_retention
         .map(|at| at.max(range.from))
         .filter(|at| *at > range.from || plan.previous == 0 || now.first() == Some(&RowState::Unknown));
-    Ok(Usage {
+    Usage {
         meter: plan.meter.name(),
         from: civil::rfc3339(plan.zone, range.from),
         to: civil::rfc3339(plan.zone, range.to),
@@ -205,7 +203,7 @@ pub(super) fn shape(plan: &Plan, answer: Answer) -> Result<Usage> {
         total: total_of(now, sums_now),
         previous,
         rows: lay_out(plan, &ranked, &states, &edges),
-    })
+    }
 }
 
 /// Orders groups by their total over the range itself, and adds up all that are beyond the limit.

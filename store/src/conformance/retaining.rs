@@ -1,5 +1,7 @@
 //! What retention may take, and what comes after it.
 
+use std::collections::BTreeMap;
+
 use flagmeter_model::{EnvironmentCounts, Tier, decode};
 
 use super::{
@@ -160,6 +162,7 @@ pub async fn counts_older_than_the_raw_floor_are_set_aside<H: Harness>() -> Resu
     );
     let written = write(&*store, std::slice::from_ref(&seal)).await?;
     assert_eq!((written.points, written.dirty, written.past_retention), (1, 1, 2));
+    assert_eq!(written.dead_letters, BTreeMap::from([("past_retention", 1)]));
     write(&*store, &[seal]).await?;
     assert_eq!(series(&*store, &one, Tier::Raw).await?[&(2 * HOUR, a)], 8);
     let letters = store.dead_letters(None, 10).await?;

@@ -210,6 +210,12 @@ pub async fn dead_letters_are_kept_whole_and_replace_themselves<H: Harness>() ->
     assert_eq!(store.dead_letters(Some((0, 10)), 10).await?, letters[2..]);
     let state = store.state().await?;
     assert_eq!((state.dead_letters, state.dead_letter_counts), (3, 12));
+    // Found again, with other counts known.
+    letters[0].count = Some(100);
+    letters[2].count = None;
+    store.write(write(&letters)).await?;
+    let state = store.state().await?;
+    assert_eq!((state.dead_letters, state.dead_letter_counts), (3, 100));
     Ok(())
 }
 
@@ -227,7 +233,8 @@ pub async fn counts_too_large_to_add_up_are_set_aside_and_stop_nothing<H: Harnes
         .count(&two, &a, 0, 2)
         .covering(0, 10);
     let written = store.write(write_of(&[seal, Seal::new(1, 2)?.count(&two, &a, 10, 3)])?).await?;
-    assert_eq!(written.points, 3);
+    assert_eq!((written.points, written.overflow, written.past_retention), (3, 2, 0));
+    assert_eq!(written.dead_letters, BTreeMap::from([("overflow", 1)]));
     assert_eq!(series(&*store, &one, Tier::Raw).await?, Held::from([((MINUTE, a.clone()), 1)]));
     assert_eq!(series(&*store, &two, Tier::Raw).await?, Held::from([((0, a.clone()), 5)]));
     let letters = store.dead_letters(None, 10).await?;

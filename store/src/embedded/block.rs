@@ -14,6 +14,8 @@
 //!
 //! Whatever the bytes, decoding ends with counts or with [`Error::Damaged`], and keeps nothing that grows.
 
+use flagmeter_model::Error as ModelError;
+
 use crate::{Error, Result};
 
 /// The only format so far. Never reuse a number.
@@ -134,6 +136,13 @@ fn body(block: &[u8]) -> Result<Bytes<'_>> {
 
 pub(super) fn damaged(what: &str) -> Error {
     Error::Damaged(what.to_owned())
+}
+
+/// What the model says of a value that was read back. It was good when it was stored: so it is the store that is
+/// damaged, and not the record that is being written.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
+pub(super) fn unreadable(error: ModelError) -> Error {
+    Error::Damaged(error.to_string())
 }
 
 /// What is left to read.

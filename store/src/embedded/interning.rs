@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    block::damaged,
+    block::{damaged, unreadable},
     seen::{self, CHUNK, Seen},
 };
 use crate::Result;
@@ -151,7 +151,7 @@ pub(super) fn environments(connection: &Connection) -> Result<Vec<(i64, Environm
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let name = |column| -> Result<Name> {
-            Ok(Name::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)?)
+            Name::new(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?).map_err(unreadable)
         };
         let environment = Environment { customer: name(1)?, project: name(2)?, environment: name(3)? };
         found.push((row.get(0)?, environment));
@@ -172,11 +172,16 @@ pub(super) fn series(connection: &Connection, environment: i64) -> Result<Vec<(u
         let named = |column| -> Result<Option<Name>> {
             match text(column)? {
                 "" => Ok(None),
-                text => Ok(Some(Name::new(text)?)),
+                text => Name::new(text).map(Some).map_err(unreadable),
             }
         };
         let meter = Meter::from_number(row.get(1)?).ok_or_else(|| damaged("a series of an unknown meter"))?;
-        let key = SeriesKey { meter, name: Name::new(text(2)?)?, variant: named(3)?, sdk: named(4)? };
+        let key = SeriesKey {
+            meter,
+            name: Name::new(text(2)?).map_err(unreadable)?,
+            variant: named(3)?,
+            sdk: named(4)?,
+        };
         let number: u32 = row.get(0)?;
         if number as usize != found.len() {
             return Err(damaged("the numbers of an environment's series have a gap"));

@@ -4,6 +4,7 @@ use flagmeter_model::{Tier, Timestamp, Window};
 use rusqlite::{Connection, params};
 
 use super::{
+    block::unreadable,
     interning::{environment_id, environments},
     schema::tier_number,
     writer::{Memory, Writer},
@@ -38,7 +39,8 @@ pub(super) fn first(
             .and_then(|position| names.get(position))
             .ok_or_else(|| Error::Damaged(format!("a mark of the unknown environment {id}")))?;
         marks.push(Mark {
-            window: Window::starting(tier, Timestamp::from_seconds_clamped(row.get(0)?))?,
+            window: Window::starting(tier, Timestamp::from_seconds_clamped(row.get(0)?))
+                .map_err(unreadable)?,
             environment: environment.clone(),
             tokens: vec![row.get::<_, i64>(2)?.cast_unsigned()],
         });

@@ -16,6 +16,7 @@
 
 mod block;
 mod connections;
+mod dead_letters;
 mod interning;
 mod marks;
 mod progress;

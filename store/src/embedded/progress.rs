@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flagmeter_model::{NodeId, NodeProgress, Seq, Spans, TimeRange, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::standing::time_at;
+use super::{block::unreadable, standing::time_at};
 use crate::{Error, Positioned, Result};
 
 /// What is known of the nodes and the log, with what has changed since it was last stored.
@@ -200,7 +200,7 @@ fn nodes(connection: &Connection) -> Result<BTreeMap<(u32, NodeId), Node>> {
             heard_at: known(time_at(row, 5)?)?,
             farewell: row.get(6)?,
         };
-        nodes.insert((row.get(0)?, NodeId::new(row.get(1)?)?), node);
+        nodes.insert((row.get(0)?, NodeId::new(row.get(1)?).map_err(unreadable)?), node);
     }
     Ok(nodes)
 }

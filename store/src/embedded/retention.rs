@@ -40,8 +40,8 @@ pub(super) fn retain(writer: &mut Writer, wanted: Floors) -> Result<Retained> {
         }
         Ok(rows)
     })?;
-    vacuum(&writer.connection)?;
-    Ok(Retained { rows: rows as u64, more: rows >= ROWS_MAX })
+    let is_larger = vacuum(&writer.connection)?;
+    Ok(Retained { rows: rows as u64, more: rows >= ROWS_MAX || is_larger })
 }
 
 /// Moves a floor to the least of what is wanted, what is deletable, and the finer tier's floor; never back.
@@ -86,16 +86,19 @@ fn bound(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn vacuum(connection: &Connection) -> Result<()> {
+/// Gives a bounded piece of the file back. Whether there is more to give.
+fn vacuum(connection: &Connection) -> Result<bool> {
     let pages = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let free = pages("freelist_count")?;
     let kept = FREE_PAGES_KEPT.max(pages("page_count")? / FREE_PART_KEPT);
-    if free > kept {
-        // A page goes with each step.
-        let give_back = VACUUM_PAGES_MAX.min(free - kept);
-        let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({give_back})"))?;
-        let mut rows = vacuum.query([])?;
-        while rows.next()?.is_some() {}
+    let give_back = VACUUM_PAGES_MAX.min(free - kept);
+    if give_back <= 0 {
+        return Ok(false);
     }
-    Ok(())
+    // A page goes with each step.
+    let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({give_back})"))?;
+    let mut rows = vacuum.query([])?;
+    while rows.next()?.is_some() {}
+    // A file that gives nothing back, because it was made without that, must not be asked for ever.
+    Ok(pages("freelist_count")? < free && free - give_back > kept)
 }

@@ -9,6 +9,7 @@ use std::{path::Path, time::Duration};
 use flagmeter_model::Tier;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::{dead_letters, standing::Standing};
 use crate::{Error, Result};
 
 /// Tells our files from others: `flms`.
@@ -105,9 +106,10 @@ const TABLES: &str = "
         payload BLOB NOT NULL,
         PRIMARY KEY (partition, offset)
     ) STRICT;
-    -- Adding the counts up must not read the payloads.
+    -- Adding the counts up, where that must be done again, does not read the payloads.
     CREATE INDEX dead_letter_counts ON dead_letters (count);
-    -- One row: the frontiers and floors, the last token given to a mark, the partitions of the log.
+    -- One row: the frontiers and floors, the last token given to a mark, the partitions of the log, and how many
+    -- dead letters there are and counts in them.
     CREATE TABLE standing (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         minute_announced INTEGER,
@@ -118,13 +120,19 @@ const TABLES: &str = "
         minute_floor INTEGER,
         quarter_floor INTEGER,
         token INTEGER NOT NULL,
-        partitions INTEGER NOT NULL
+        partitions INTEGER NOT NULL,
+        dead_letters INTEGER NOT NULL,
+        dead_letter_counts INTEGER NOT NULL
     ) STRICT;
-    INSERT INTO standing (id, token, partitions) VALUES (1, 0, 0);
+    INSERT INTO standing (id, token, partitions, dead_letters, dead_letter_counts) VALUES (1, 0, 0, 0, 0);
 ";
 
 /// What makes version 2 of a file of version 1.
-const FROM_1: &str = "ALTER TABLE standing ADD COLUMN partitions INTEGER NOT NULL DEFAULT 0";
+const FROM_1: &str = "
+    ALTER TABLE standing ADD COLUMN partitions INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE standing ADD COLUMN dead_letters INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE standing ADD COLUMN dead_letter_counts INTEGER NOT NULL DEFAULT 0;
+";
 
 /// The table of a tier. Raw rows are keyed by `minute`, the others by `start`.
 pub(super) const fn table(tier: Tier) -> &'static str {
@@ -153,7 +161,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection> {
     let opened = Connection::open_with_flags(path, flags).map_err(|error| refused(path, &error))?;
     let mut connection = opened;
     check(path, &connection)?;
-    prepare(&mut connection).map_err(|error| refused(path, &error))?;
+    prepare(path, &mut connection)?;
     Ok(connection)
 }
 
@@ -189,7 +197,19 @@ fn check(path: &Path, connection: &Connection) -> Result<()> {
     }
 }
 
-fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+fn prepare(path: &Path, connection: &mut Connection) -> Result<()> {
+    let refused = |error: rusqlite::Error| refused(path, &error);
+    set_up(connection).map_err(refused)?;
+    let tx = connection.transaction().map_err(refused)?;
+    match tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(refused)? {
+        VERSION => return Ok(()),
+        1 => upgrade(&tx)?,
+        _ => make(&tx).map_err(refused)?,
+    }
+    tx.pragma_update(None, "user_version", VERSION).and_then(|()| tx.commit()).map_err(refused)
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // Before the first table, or never.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -199,14 +219,15 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    let tx = connection.transaction()?;
-    match tx.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))? {
-        VERSION => return Ok(()),
-        1 => tx.execute_batch(FROM_1)?,
-        _ => make(&tx)?,
-    }
-    tx.pragma_update(None, "user_version", VERSION)?;
-    tx.commit()
+    Ok(())
+}
+
+/// Makes version 2 of a file of version 1.
+fn upgrade(connection: &Connection) -> Result<()> {
+    connection.execute_batch(FROM_1)?;
+    let mut standing = Standing::load(connection)?;
+    dead_letters::recount(connection, &mut standing)?;
+    standing.store(connection)
 }
 
 fn make(connection: &Connection) -> rusqlite::Result<()> {
@@ -263,7 +284,6 @@ mod tests {
     use flagmeter_model::Meter;
 
     use super::*;
-    use crate::embedded::standing::Standing;
 
     fn reason(path: &Path) -> String {
         match open_writer(path).unwrap_err() {
@@ -290,12 +310,17 @@ mod tests {
     fn a_file_of_an_older_version_is_brought_up_to_date() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
-        let older = "ALTER TABLE standing DROP COLUMN partitions; UPDATE standing SET token = 7;
+        let older = "ALTER TABLE standing DROP COLUMN partitions;
+                     ALTER TABLE standing DROP COLUMN dead_letters;
+                     ALTER TABLE standing DROP COLUMN dead_letter_counts;
+                     UPDATE standing SET token = 7;
+                     INSERT INTO dead_letters VALUES (0, 1, 0, 'damaged', '', 5, x''), (0, 2, 0, 'damaged', '', NULL, x'');
                      PRAGMA user_version = 1";
         open_writer(&path).unwrap().execute_batch(older).unwrap();
         for _ in 0..2 {
             let standing = Standing::load(&open_writer(&path).unwrap()).unwrap();
             assert_eq!((standing.token, standing.partitions), (7, 0));
+            assert_eq!((standing.dead_letters, standing.dead_letter_counts), (2, 5));
         }
     }
 

@@ -3,7 +3,7 @@
 use flagmeter_model::{Tier, Timestamp};
 use rusqlite::{Connection, Row, params};
 
-use super::writer::Writer;
+use super::{block::unreadable, writer::Writer};
 use crate::{Error, Floors, Frontier, Frontiers, Result};
 
 /// The one row of `standing`.
@@ -15,13 +15,17 @@ pub(super) struct Standing {
     pub(super) token: u64,
     /// The most partitions that the log was said to have.
     pub(super) partitions: u32,
+    /// Records among the dead letters, and the counts known to be in them.
+    pub(super) dead_letters: u64,
+    pub(super) dead_letter_counts: u64,
 }
 
 impl Standing {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let mut select = connection.prepare_cached(
             "SELECT minute_announced, minute_whole, quarter_whole, hour_whole,
-                    raw_floor, minute_floor, quarter_floor, token, partitions FROM standing",
+                    raw_floor, minute_floor, quarter_floor, token, partitions,
+                    dead_letters, dead_letter_counts FROM standing",
         )?;
         let mut rows = select.query([])?;
         let row = rows.next()?.ok_or_else(|| Error::Damaged("the frontiers are gone".into()))?;
@@ -36,6 +40,8 @@ impl Standing {
             floors: Floors { raw: at(4)?, minute: at(5)?, quarter: at(6)? },
             token: row.get::<_, i64>(7)?.cast_unsigned(),
             partitions: row.get(8)?,
+            dead_letters: row.get::<_, i64>(9)?.cast_unsigned(),
+            dead_letter_counts: row.get::<_, i64>(10)?.cast_unsigned(),
         })
     }
 
@@ -43,10 +49,10 @@ impl Standing {
         let mut update = connection.prepare_cached(
             "UPDATE standing SET minute_announced = ?1, minute_whole = ?2, quarter_whole = ?3, hour_whole = ?4,
                     raw_floor = ?5, minute_floor = ?6, quarter_floor = ?7, token = ?8,
-                    partitions = ?9",
+                    partitions = ?9, dead_letters = ?10, dead_letter_counts = ?11",
         )?;
         let ms = |at: Option<Timestamp>| at.map(Timestamp::as_millis);
-        let Self { frontiers, floors, token, partitions } = self;
+        let Self { frontiers, floors, token, partitions, dead_letters, dead_letter_counts } = self;
         update.execute(params![
             ms(frontiers.minute.announced),
             ms(frontiers.minute.whole),
@@ -56,7 +62,9 @@ impl Standing {
             ms(floors.minute),
             ms(floors.quarter),
             token.cast_signed(),
-            partitions
+            partitions,
+            dead_letters.cast_signed(),
+            dead_letter_counts.cast_signed()
         ])?;
         Ok(())
     }
@@ -94,5 +102,5 @@ pub(super) fn forward(at: &mut Option<Timestamp>, to: Timestamp) {
 
 /// A column of milliseconds, which may be NULL.
 pub(super) fn time_at(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis).transpose()?)
+    row.get::<_, Option<i64>>(column)?.map(Timestamp::from_millis).transpose().map_err(unreadable)
 }

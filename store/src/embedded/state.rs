@@ -8,8 +8,8 @@ use crate::{Result, State};
 
 /// The state, from the snapshot of the connection.
 pub(super) fn state(connection: &Connection) -> Result<State> {
-    let Standing { frontiers, floors, partitions, .. } = Standing::load(connection)?;
-    let (dead_letters, dead_letter_counts) = dead_letters(connection)?;
+    let Standing { frontiers, floors, partitions, dead_letters, dead_letter_counts, .. } =
+        Standing::load(connection)?;
     let mut dirty_first = [None; Tier::ROLLED.len()];
     for (first, tier) in dirty_first.iter_mut().zip(Tier::ROLLED) {
         let mut select = connection.prepare_cached("SELECT min(start) FROM dirty WHERE tier = ?1")?;
@@ -35,17 +35,4 @@ pub(super) fn state(connection: &Connection) -> Result<State> {
 
 fn start(seconds: Option<i64>) -> Option<Timestamp> {
     seconds.map(Timestamp::from_seconds_clamped)
-}
-
-/// How many there are, and the counts known to be in them. What strangers wrote into a log must not make the
-/// state unanswerable: a sum beyond u64 stays at its greatest.
-fn dead_letters(connection: &Connection) -> Result<(u64, u64)> {
-    let mut select = connection.prepare_cached("SELECT count FROM dead_letters")?;
-    let mut rows = select.query([])?;
-    let (mut letters, mut counts) = (0, 0_u64);
-    while let Some(row) = rows.next()? {
-        letters += 1;
-        counts = counts.saturating_add(row.get::<_, Option<i64>>(0)?.map_or(0, i64::cast_unsigned));
-    }
-    Ok((letters, counts))
 }

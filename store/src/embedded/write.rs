@@ -1,18 +1,17 @@
 //! Raw points, and all that goes into the same transaction.
 
-use flagmeter_model::{
-    Batch, ContentEncoding, EnvironmentCounts, Meter, Slot, SlotCounts, Tier, Timestamp, Window, encode,
-};
+use flagmeter_model::{Batch, EnvironmentCounts, Meter, Slot, SlotCounts, Tier, Timestamp, Window};
 use rusqlite::{CachedStatement, Connection, params};
 
 use super::{
     block::RawBlock,
+    dead_letters::{self, Reason, Refused},
     interning::Interned,
     marks,
     schema::TOTALS,
     writer::{Memory, Writer},
 };
-use crate::{DeadLetter, Positioned, Result, Write, Written};
+use crate::{Positioned, Result, Write, Written};
 
 /// Slots in a minute.
 const SLOTS: u32 = 6;
@@ -28,21 +27,23 @@ const ROW_TOTAL_MAX: u64 = 1 << 48;
 pub(super) fn write(writer: &mut Writer, write: &Write) -> Result<Written> {
     let (now, node_timeout_ms) = (writer.clock.now(), writer.node_timeout_ms);
     writer.transact(|tx, memory| {
+        let before = memory.standing;
         let mut points = Points::new(tx)?;
         let mut written = Written::default();
         for record in &write.batches {
             let refused = points.write(tx, memory, record, &mut written)?;
-            if let Some(letter) = refused.into_dead_letter(record, memory, now)? {
-                put_dead_letter(tx, &letter)?;
+            if let Some((reason, letter)) = refused.into_dead_letter(record, memory, now)? {
+                dead_letters::put(tx, &mut memory.standing, &letter)?;
+                *written.dead_letters.entry(reason).or_default() += 1;
             }
             memory.progress.apply(record, node_timeout_ms);
         }
         for letter in &write.dead_letters {
-            put_dead_letter(tx, letter)?;
+            dead_letters::put(tx, &mut memory.standing, letter)?;
         }
         points.mark(tx, memory, &mut written)?;
-        if write.partitions > memory.standing.partitions {
-            memory.standing.partitions = write.partitions;
+        memory.standing.partitions = memory.standing.partitions.max(write.partitions);
+        if memory.standing != before {
             memory.standing.store(tx)?;
         }
         memory.interner.store_seen(tx)?;
@@ -112,6 +113,7 @@ impl<'c> Points<'c> {
                     continue;
                 }
                 let Some(totals) = totals(counts, slots) else {
+                    written.overflow += points_in(slots);
                     refused.add(counts, slots, Reason::Overflow);
                     continue;
                 };
@@ -188,7 +190,7 @@ impl<'c> Points<'c> {
             marks::set(connection, Window::containing(Tier::Minute, start), environment, token)?;
         }
         written.dirty = self.late.len() as u64;
-        memory.standing.store(connection)
+        Ok(())
     }
 }
 
@@ -232,88 +234,4 @@ fn totals(counts: &EnvironmentCounts, slots: &[SlotCounts]) -> Option<Totals> {
         }
     }
     Some(totals)
-}
-
-/// What of a record could not be stored.
-#[derive(Default)]
-struct Refused {
-    environments: Vec<EnvironmentCounts>,
-    reason: Option<Reason>,
-}
-
-#[derive(Clone, Copy)]
-enum Reason {
-    PastRetention,
-    Overflow,
-}
-
-impl Refused {
-    fn add(&mut self, counts: &EnvironmentCounts, slots: &[SlotCounts], reason: Reason) {
-        self.reason.get_or_insert(reason);
-        match self.environments.last_mut() {
-            Some(last) if last.environment == counts.environment => last.slots.extend_from_slice(slots),
-            _ => self.environments.push(EnvironmentCounts {
-                environment: counts.environment.clone(),
-                series: counts.series.clone(),
-                slots: slots.to_vec(),
-            }),
-        }
-    }
-
-    /// A dead letter with exactly the counts that are not in the store.
-    fn into_dead_letter(
-        self,
-        record: &Positioned,
-        memory: &Memory,
-        now: Timestamp,
-    ) -> Result<Option<DeadLetter>> {
-        let Some(reason) = self.reason else { return Ok(None) };
-        let batch = Batch { environments: self.environments, ..record.batch.clone() };
-        let sum = batch
-            .environments
-            .iter()
-            .flat_map(EnvironmentCounts::points)
-            .try_fold(0_u64, |sum, (_, _, count)| {
-                sum.checked_add(count).filter(|&sum| i64::try_from(sum).is_ok())
-            });
-        let (reason, detail, count) = match reason {
-            // The record may have been appended twice, and the counts be among what retention has taken.
-            Reason::PastRetention if memory.progress.may_be_repeat(record) => (
-                "past_retention",
-                "older than the raw floor; a newer seal of the node is stored, so it may be a repeat",
-                None,
-            ),
-            Reason::PastRetention => ("past_retention", "older than the raw floor", sum),
-            Reason::Overflow => {
-                ("overflow", "the counts of one minute add up beyond what a row can keep", sum)
-            }
-        };
-        Ok(Some(DeadLetter {
-            partition: record.partition,
-            offset: record.offset,
-            at: now,
-            reason: reason.to_owned(),
-            detail: detail.to_owned(),
-            count,
-            payload: encode(&batch, ContentEncoding::Zstd)?,
-        }))
-    }
-}
-
-fn put_dead_letter(connection: &Connection, letter: &DeadLetter) -> Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO dead_letters (partition, offset, found_at, reason, detail, count, payload)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    insert.execute(params![
-        letter.partition,
-        letter.offset.cast_signed(),
-        letter.at.as_millis(),
-        letter.reason,
-        letter.detail,
-        // A count beyond SQLite's integers is as good as unknown.
-        letter.count.and_then(|count| i64::try_from(count).ok()),
-        letter.payload
-    ])?;
-    Ok(())
 }

@@ -60,7 +60,7 @@ fn a_token_is_good_for_its_role_until_it_is_revoked() {
     let listed = &tokens.list()[0];
     assert_eq!((listed.role.clone(), listed.note.as_deref()), (role, Some("for the chart")));
     assert_eq!((listed.created_by.as_str(), listed.revoked_by.as_deref()), ("anna", Some("bert")));
-    assert!(!listed.is_active(bench.clock.now()));
+    assert_eq!(listed.revoked_at, Some(bench.clock.now()));
 }
 
 #[test]

@@ -90,6 +90,24 @@ fn answers_are_bounded() {
 }
 
 #[test]
+fn a_limit_is_kept_as_asked_and_too_many_rows_are_refused_with_how_to_ask_for_less() {
+    let rows_of = |rows_max, query: &str| {
+        let config = Config { rows_max, ..Config::default() };
+        let asked = asked(&format!("from=-3h&to=2026-11-20T12:00:00Z&resolution=1h&{query}")).unwrap();
+        asked.plan(&Floors::default(), &config).unwrap().rows_of(6).map_err(|error| error.to_string())
+    };
+    assert_eq!(rows_of(12, "group_by=flag&limit=3"), Ok(12), "what was asked for, and the rest");
+    let refused = rows_of(11, "group_by=flag&limit=3").unwrap_err();
+    assert!(refused.contains("4 groups in 3 buckets are more than 11 rows"), "{refused}");
+    assert!(refused.contains("at most 3 fit") && !refused.contains("limit="), "{refused}");
+    assert_eq!(rows_of(18, "group_by=flag"), Ok(18));
+    let refused = rows_of(17, "group_by=flag").unwrap_err();
+    assert!(refused.contains("limit="), "{refused}");
+    let refused = rows_of(2, "").unwrap_err();
+    assert!(refused.contains("coarser resolution.") && !refused.contains("limit="), "{refused}");
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_with_the_parameter_at_fault() {
     for (query, parameter) in [
         ("from=yesterday", "from"),

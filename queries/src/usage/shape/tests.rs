@@ -12,15 +12,11 @@ use crate::{
 
 /// A plan of `buckets` buckets of a minute.
 fn plan_of(buckets: usize, query: &str) -> Plan {
-    plan_within(&Config::default(), buckets, query)
-}
-
-fn plan_within(config: &Config, buckets: usize, query: &str) -> Plan {
     let uri = format!("/v1/usage?from=-{buckets}m&resolution=1m&{query}").parse().unwrap();
     let principal = Principal { token_id: "abc".into(), role: Role::Operator };
     let now = Timestamp::from_seconds_clamped(1_800_000_000);
-    let asked = plan::ask(&uri, &HeaderMap::new(), &principal, Tz::UTC, now, config).unwrap();
-    asked.plan(&Floors::default(), config).unwrap()
+    let asked = plan::ask(&uri, &HeaderMap::new(), &principal, Tz::UTC, now, &Config::default()).unwrap();
+    asked.plan(&Floors::default(), &Config::default()).unwrap()
 }
 
 fn answer(rows: Vec<Row>, states: Vec<RowState>) -> Answer {
@@ -29,10 +25,6 @@ fn answer(rows: Vec<Row>, states: Vec<RowState>) -> Answer {
 
 fn row(group: &str, counts: &[u64]) -> Row {
     Row { group: vec![Some(Name::new(group).unwrap())], counts: counts.to_vec() }
-}
-
-fn shaped(plan: &Plan, answer: Answer) -> Usage {
-    shape(plan, answer).unwrap()
 }
 
 /// (flag, counts) of each group, in the order of the answer.
@@ -53,7 +45,7 @@ use RowState::{Complete, Open, Unknown};
 #[test]
 fn the_top_groups_come_first_and_the_rest_is_added_up() {
     let rows = vec![row("a", &[1, 1]), row("b", &[5, 5]), row("c", &[0, 3]), row("d", &[4, 0])];
-    let usage = shaped(&plan_of(2, "group_by=flag&limit=2"), answer(rows, vec![Complete, Open]));
+    let usage = shape(&plan_of(2, "group_by=flag&limit=2"), answer(rows, vec![Complete, Open]));
     let expected = [("b", [5, 5]), ("d", [4, 0]), (OTHER, [1, 4])];
     let expected: Vec<_> =
         expected.map(|(name, counts)| (name.to_owned(), counts.map(Some).to_vec())).into_iter().collect();
@@ -64,35 +56,16 @@ fn the_top_groups_come_first_and_the_rest_is_added_up() {
 #[test]
 fn what_was_folded_at_the_edge_is_never_among_the_top() {
     let rows = vec![row(OTHER, &[100]), row("a", &[2]), row("b", &[1])];
-    let usage = shaped(&plan_of(1, "group_by=flag&limit=2"), answer(rows.clone(), vec![Complete]));
+    let usage = shape(&plan_of(1, "group_by=flag&limit=2"), answer(rows.clone(), vec![Complete]));
     assert_eq!(by_flag(&usage).iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b", OTHER]);
-    let usage = shaped(&plan_of(1, "group_by=flag&limit=1"), answer(rows, vec![Complete]));
+    let usage = shape(&plan_of(1, "group_by=flag&limit=1"), answer(rows, vec![Complete]));
     assert_eq!(by_flag(&usage), [("a".to_owned(), vec![Some(2)]), (OTHER.to_owned(), vec![Some(101)])]);
-}
-
-#[test]
-fn a_limit_is_kept_as_asked_and_too_many_rows_are_refused_with_how_to_ask_for_less() {
-    let rows = || (0..6).map(|at| row(&format!("flag-{at}"), &[at; 3])).collect();
-    let of = |rows_max, query: &str| {
-        let config = Config { rows_max, ..Config::default() };
-        shape(&plan_within(&config, 3, query), answer(rows(), vec![Complete; 3]))
-    };
-    let usage = of(12, "group_by=flag&limit=3").unwrap();
-    assert_eq!((by_flag(&usage).len(), usage.rows.len()), (4, 12), "what was asked for, and the rest");
-    let refused = of(11, "group_by=flag&limit=3").unwrap_err().to_string();
-    assert!(refused.contains("4 groups in 3 buckets are more than 11 rows"), "{refused}");
-    assert!(refused.contains("at most 3 fit") && !refused.contains("limit="), "{refused}");
-    assert!(of(18, "group_by=flag").is_ok());
-    let refused = of(17, "group_by=flag").unwrap_err().to_string();
-    assert!(refused.contains("limit="), "{refused}");
-    let refused = of(2, "").unwrap_err().to_string();
-    assert!(refused.contains("coarser resolution.") && !refused.contains("limit="), "{refused}");
 }
 
 #[test]
 fn what_is_unknown_is_null_and_what_is_known_to_be_nothing_is_zero() {
     let rows = vec![Row { group: vec![], counts: vec![0, 0, 7] }];
-    let usage = shaped(&plan_of(3, ""), answer(rows, vec![Unknown, Complete, Complete]));
+    let usage = shape(&plan_of(3, ""), answer(rows, vec![Unknown, Complete, Complete]));
     let counts: Vec<_> = usage.rows.iter().map(|row| row.count).collect();
     assert_eq!(counts, [None, Some(0), Some(7)]);
     let json = serde_json::to_value(&usage).unwrap();
@@ -103,13 +76,13 @@ fn what_is_unknown_is_null_and_what_is_known_to_be_nothing_is_zero() {
 
 #[test]
 fn a_range_of_which_nothing_is_known_has_no_total() {
-    let usage = shaped(&plan_of(2, ""), answer(vec![], vec![Unknown, Unknown]));
+    let usage = shape(&plan_of(2, ""), answer(vec![], vec![Unknown, Unknown]));
     assert_eq!((usage.total, usage.state, usage.rows.len()), (None, Known::Unknown, 2));
 }
 
 #[test]
 fn buckets_without_any_group_still_tell_their_state() {
-    let usage = shaped(&plan_of(2, "group_by=flag"), answer(vec![], vec![Unknown, Complete]));
+    let usage = shape(&plan_of(2, "group_by=flag"), answer(vec![], vec![Unknown, Complete]));
     assert_eq!(usage.rows.iter().map(|row| row.count).collect::<Vec<_>>(), [None, Some(0)]);
     assert_eq!(usage.rows[0].group, Group::default());
 }
@@ -118,7 +91,7 @@ fn buckets_without_any_group_still_tell_their_state() {
 fn a_bucket_is_compared_with_the_one_at_the_same_position_before() {
     let rows = vec![row("a", &[1, 2, 3, 4])];
     let states = vec![Unknown, Complete, Complete, Open];
-    let usage = shaped(&plan_of(2, "group_by=flag&compare=previous"), answer(rows, states));
+    let usage = shape(&plan_of(2, "group_by=flag&compare=previous"), answer(rows, states));
     let pairs: Vec<_> =
         usage.rows.iter().map(|row| (row.count, row.previous.as_ref().unwrap().count)).collect();
     assert_eq!(pairs, [(Some(3), None), (Some(4), Some(2))]);
@@ -133,9 +106,9 @@ fn what_retention_took_from_the_range_before_is_not_said_of_the_range() {
     let plan = plan_of(2, "compare=previous");
     let mut of_both = answer(vec![], vec![Unknown, Complete, Complete, Complete]);
     of_both.beyond_retention = Some(plan.edges[0]);
-    assert_eq!(shaped(&plan, of_both.clone()).beyond_retention, None);
+    assert_eq!(shape(&plan, of_both.clone()).beyond_retention, None);
     of_both.states = vec![Unknown; 4];
-    let usage = shaped(&plan, of_both);
+    let usage = shape(&plan, of_both);
     assert_eq!(usage.beyond_retention.as_deref(), Some(&*usage.rows[0].start));
 }
 
@@ -161,7 +134,7 @@ proptest! {
     #[test]
     fn rows_add_up_to_the_total_whatever_the_limit((buckets, rows, states) in any_answer(), limit in 1_usize..14) {
         let plan = plan_of(buckets, &format!("group_by=flag&limit={limit}&compare=previous"));
-        let usage = shaped(&plan, answer(rows.clone(), states.clone()));
+        let usage = shape(&plan, answer(rows.clone(), states.clone()));
         let exact = |range: std::ops::Range<usize>| -> u64 {
             range.filter(|at| states[*at] != Unknown).map(|at| rows.iter().map(|row| row.counts[at]).sum::<u64>()).sum()
         };
@@ -172,6 +145,7 @@ proptest! {
             usage.rows.iter().filter_map(|row| row.previous.as_ref().and_then(|before| before.count)).sum();
         prop_assert_eq!(sum_before, exact(0..buckets));
         prop_assert!(usage.rows.len() <= buckets * (limit + 1));
+        prop_assert_eq!(usage.rows.len(), plan.rows_of(rows.len()).unwrap());
         for row in &usage.rows {
             prop_assert_eq!(row.count.is_none(), row.state == Known::Unknown);
         }
@@ -181,7 +155,7 @@ proptest! {
     fn every_group_has_every_bucket_and_times_touch((buckets, rows, states) in any_answer()) {
         let groups = rows.len().max(1);
         let plan = plan_of(buckets, "group_by=flag&compare=previous");
-        let usage = shaped(&plan, answer(rows, states));
+        let usage = shape(&plan, answer(rows, states));
         prop_assert_eq!(usage.rows.len(), buckets * groups);
         for pair in usage.rows.windows(groups + 1) {
             prop_assert_eq!(&pair[0].end, &pair[groups].start);

@@ -3,7 +3,10 @@
 use flagmeter_model::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{super::block::damaged, rows::blob};
+use super::{
+    super::block::{damaged, unreadable},
+    rows::blob,
+};
 use crate::{DeadLetter, Result};
 
 /// The letters after a place, in the order of (partition, offset).
@@ -28,7 +31,7 @@ pub(in super::super) fn dead_letters(
         letters.push(DeadLetter {
             partition: row.get(0)?,
             offset: unsigned(row.get(1)?)?,
-            at: Timestamp::from_millis(row.get(2)?)?,
+            at: Timestamp::from_millis(row.get(2)?).map_err(unreadable)?,
             reason: row.get(3)?,
             detail: row.get(4)?,
             count: row.get::<_, Option<i64>>(5)?.map(unsigned).transpose()?,

@@ -24,7 +24,11 @@ use flagmeter_model::{Environment, Tier, TimeRange, Timestamp, Window, low_water
 use rusqlite::Connection;
 
 use self::{groups::Groups, rows::Rows, sums::Sums};
-use super::{block::damaged, interning, progress, schema, standing::Standing};
+use super::{
+    block::{damaged, unreadable},
+    interning, progress, schema,
+    standing::Standing,
+};
 use crate::{
     Answer, Axis, Dimension, Error, Filter, Read, Result, Row, RowState, TierChoice,
     cover::{Cover, Dirty, Kept, Knowledge, bucket, cover},
@@ -156,7 +160,8 @@ fn dirty(
             if wanted.contains(&environment) {
                 let start =
                     start.checked_mul(1_000).ok_or_else(|| damaged("a mark of an impossible time"))?;
-                let window = Window::starting(tier, Timestamp::from_millis(start)?)?;
+                let window = Timestamp::from_millis(start).and_then(|start| Window::starting(tier, start));
+                let window = window.map_err(unreadable)?;
                 windows.entry(environment).or_default().push(window);
             }
         }
