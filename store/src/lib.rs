@@ -17,6 +17,7 @@
 //! - An answer comes from one snapshot. A store that cannot answer says so; it never answers with nothing.
 //! - Every backend passes [`conformance`].
 
+mod answering;
 pub mod conformance;
 mod contract;
 pub mod cover;

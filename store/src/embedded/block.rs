@@ -16,16 +16,13 @@
 
 use flagmeter_model::Error as ModelError;
 
-use crate::{Error, Result};
+use crate::{Error, Result, answering::COUNT_MAX};
 
 /// The only format so far. Never reuse a number.
 const FORMAT: u8 = 1;
 
 /// Slots in a minute.
 pub(super) const SLOTS: u8 = 6;
-
-/// Largest count and largest sum that is kept: SQLite's integers are signed.
-pub(super) const COUNT_MAX: u64 = i64::MAX as u64;
 
 /// Builds the block of a raw row, slot by slot.
 #[derive(Debug)]

@@ -3,16 +3,16 @@
 //! Series are added up from the blocks, totals from the totals: the two axes never lean on each other, so that
 //! an audit that compares them can find something.
 
-use flagmeter_model::{Error as ModelError, Meter, Tier, TimeRange, Timestamp, Window};
+use flagmeter_model::{Meter, Tier, TimeRange, Timestamp, Window};
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::{
-    block::{COUNT_MAX, damaged, encode_tier, visit_raw, visit_tier},
+    block::{damaged, encode_tier, visit_raw, visit_tier},
     interning::{environment_id, environments},
     schema::{TOTALS, table},
     writer::Writer,
 };
-use crate::{Error, Floors, NewMark, Result, Rolled, Rolling};
+use crate::{Error, Floors, NewMark, Result, Rolled, Rolling, answering::plus};
 
 /// Window starts of a range that are rolled up in one transaction: writes wait no longer than that.
 const STARTS_MAX: i64 = 60;
@@ -191,7 +191,7 @@ impl<'c> Sums<'c> {
         }
         for (column, total) in (2..).zip(&mut self.totals) {
             let more = row.get::<_, i64>(column)?.cast_unsigned();
-            *total = sum(*total, more).ok_or(ModelError::Overflow)?;
+            *total = plus(*total, more)?;
         }
         let block = row.get_ref(2 + Meter::ALL.len())?.as_blob().map_err(rusqlite::Error::from)?;
         let (counts, numbers) = (&mut self.counts, &mut self.numbers);
@@ -202,9 +202,9 @@ impl<'c> Sums<'c> {
                 if *count == 0 {
                     numbers.push(number);
                 }
-                match sum(*count, more) {
-                    Some(sum) => *count = sum,
-                    None => fault = Some(ModelError::Overflow.into()),
+                match plus(*count, more) {
+                    Ok(sum) => *count = sum,
+                    Err(error) => fault = Some(error),
                 }
             }
         };
@@ -259,7 +259,3 @@ impl<'c> Sums<'c> {
     }
 }
 
-/// The sum, if it can be kept.
-fn sum(a: u64, b: u64) -> Option<u64> {
-    a.checked_add(b).filter(|&sum| sum <= COUNT_MAX)
-}

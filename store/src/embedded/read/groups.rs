@@ -4,8 +4,8 @@ use flagmeter_model::{Environment, SeriesKey};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::{super::block::damaged, sums::Sums};
-use crate::{Cell, Dimension, GroupKey, Read, Result};
+use super::super::block::damaged;
+use crate::{Cell, Dimension, GroupKey, Read, Result, answering::Sums};
 
 /// A series that is not asked for.
 const UNWANTED: u32 = u32::MAX;

@@ -4,7 +4,7 @@
 //!
 //! The frontiers and floors and the dirty windows give a [`cover`]: which tier answers for which part. Per
 //! environment that the filter means, the numbers of its series are mapped to groups (`groups`), and the rows
-//! of each part are added up (`rows`) into the buckets of those groups (`sums`). A question that the totals
+//! of each part are added up (`rows`) into the buckets of those groups ([`Sums`]). A question that the totals
 //! answer opens no block, but where an edge parts a minute.
 
 mod catalogue;
@@ -12,7 +12,6 @@ mod groups;
 mod letters;
 mod rows;
 mod scan;
-mod sums;
 
 pub(super) use catalogue::{catalogue, environments};
 pub(super) use letters::dead_letters;
@@ -20,18 +19,19 @@ pub(super) use scan::scan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flagmeter_model::{Environment, Tier, TimeRange, Timestamp, Window, low_watermark};
+use flagmeter_model::{Environment, Tier, TimeRange, Timestamp, Window};
 use rusqlite::Connection;
 
-use self::{groups::Groups, rows::Rows, sums::Sums};
+use self::{groups::Groups, rows::Rows};
 use super::{
     block::{damaged, unreadable},
     interning, progress, schema,
     standing::Standing,
 };
 use crate::{
-    Answer, Axis, Dimension, Error, Filter, Read, Result, Row, RowState, TierChoice,
-    cover::{Cover, Dirty, Kept, Knowledge, bucket, cover},
+    Answer, Filter, Read, Result, TierChoice,
+    answering::{Standpoint, Sums, by_totals, on_minutes},
+    cover::{Cover, Dirty, Kept, cover},
 };
 
 /// Answers a question that was asked `now`.
@@ -70,62 +70,16 @@ pub(super) fn read(
         }
     }
 
-    let mut low = low_watermark(&progress::node_progress(connection)?, partitions, node_timeout_ms);
-    // A log whose clock is ahead must not make complete what is still to come.
-    low.at = low.at.min(Some(now));
-    if let TierChoice::Only(tier) = read.tiers {
-        low.at = low.at.min(kept.frontiers.whole(tier));
-    }
     let beyond = own.values().chain([&shared]).flat_map(|cover| cover.beyond.iter().copied()).collect();
-    let known = Knowledge::new(&low, &progress::covered(connection)?, node_timeout_ms);
-    Ok(answer(read, sums, &known, shared, &beyond))
-}
-
-/// Puts the answer together.
-fn answer(read: &Read, sums: Sums, known: &Knowledge<'_>, shared: Cover, beyond: &BTreeSet<usize>) -> Answer {
-    let state = |(position, counted)| {
-        if beyond.contains(&position) {
-            RowState::Unknown
-        } else {
-            known.state(bucket(&read.edges, position), counted)
-        }
+    let standpoint = Standpoint {
+        kept,
+        progress: &progress::node_progress(connection)?,
+        partitions,
+        covered: &progress::covered(connection)?,
+        node_timeout_ms,
+        now,
     };
-    let states = sums.counted().into_iter().enumerate().map(state).collect();
-    let complete_until = known.complete_until;
-    let mut rows = sums.into_rows();
-    if rows.is_empty() && read.group_by.is_empty() {
-        rows.push(Row { group: Vec::new(), counts: vec![0; read.edges.len() - 1] });
-    }
-    Answer {
-        rows,
-        states,
-        complete_until,
-        missing: known.missing.to_vec(),
-        parts: shared.parts,
-        beyond_retention: beyond.first().map(|&position| bucket(&read.edges, position).from),
-    }
-}
-
-/// Whether the totals answer the question.
-fn by_totals(read: &Read) -> Result<bool> {
-    let told = read.filter.takes_all_keys() && read.group_by.iter().copied().all(Dimension::is_in_totals);
-    match read.axis {
-        Axis::Any => Ok(told),
-        Axis::Series => Ok(false),
-        Axis::Totals if !told => Err(Error::Unanswerable(
-            "the totals do not tell flags, variants and SDKs apart: filter and group by customer, project and \
-             environment, or ask the series"
-                .into(),
-        )),
-        Axis::Totals if !on_minutes(&read.edges) => Err(Error::Unanswerable(
-            "the totals are kept by minute: move the edges to whole minutes, or ask the series".into(),
-        )),
-        Axis::Totals => Ok(true),
-    }
-}
-
-fn on_minutes(edges: &[Timestamp]) -> bool {
-    edges.iter().all(|edge| edge.floor_to(Tier::Minute.seconds()) == *edge)
+    Ok(standpoint.answer(read, sums, shared, &beyond))
 }
 
 /// The environments that the filter means, in their order, with their numbers.

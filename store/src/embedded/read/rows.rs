@@ -9,9 +9,8 @@ use super::{
         schema,
     },
     groups::Groups,
-    sums::Sums,
 };
-use crate::{CoveredPart, Read, Result};
+use crate::{CoveredPart, Read, Result, answering::Sums};
 
 const MINUTE: i64 = Tier::Minute.seconds();
 const SLOTS: usize = block::SLOTS as usize;

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use flagmeter_model::{Error as ModelError, Meter, SeriesKey, Tier, Timestamp};
+use flagmeter_model::{Meter, SeriesKey, Tier, Timestamp};
 use rusqlite::{Connection, Rows};
 
 use super::{
     super::{
-        block::{self, COUNT_MAX, damaged},
+        block::{self, damaged},
         interning,
         schema::{self, TOTALS},
     },
     rows::{blob, raw_minutes, totals},
 };
-use crate::{Result, Scan, ScanRow};
+use crate::{Result, Scan, ScanRow, answering::plus};
 
 /// Series by number, and the five totals, of one window.
 #[derive(Debug, Default)]
@@ -75,10 +75,6 @@ fn collect(
         added?;
     }
     Ok(())
-}
-
-fn plus(sum: u64, count: u64) -> Result<u64> {
-    Ok(sum.checked_add(count).filter(|&sum| sum <= COUNT_MAX).ok_or(ModelError::Overflow)?)
 }
 
 fn row(start: i64, kept: Kept, keys: &[(u32, SeriesKey)]) -> Result<ScanRow> {

@@ -4,12 +4,19 @@ use flagmeter_model::Error as ModelError;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::super::block::COUNT_MAX;
 use crate::{Error, GroupKey, Result, Row};
+
+/// Largest count and largest sum that is kept: the integers of the databases are signed.
+pub(crate) const COUNT_MAX: u64 = i64::MAX as u64;
+
+/// The sum, if it can be kept.
+pub(crate) fn plus(sum: u64, count: u64) -> Result<u64> {
+    Ok(sum.checked_add(count).filter(|&sum| sum <= COUNT_MAX).ok_or(ModelError::Overflow)?)
+}
 
 /// What a read has added up so far.
 #[derive(Debug)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     buckets: usize,
     groups_max: usize,
     groups: HashMap<GroupKey, usize, RandomState>,
@@ -19,12 +26,12 @@ pub(super) struct Sums {
 
 impl Sums {
     /// Nothing yet: for that many buckets, and at most that many groups.
-    pub(super) fn new(buckets: usize, groups_max: usize) -> Self {
+    pub(crate) fn new(buckets: usize, groups_max: usize) -> Self {
         Self { buckets, groups_max, groups: HashMap::default(), counts: Vec::new() }
     }
 
     /// The place of a group, made if it is new.
-    pub(super) fn group(&mut self, key: &GroupKey) -> Result<usize> {
+    pub(crate) fn group(&mut self, key: &GroupKey) -> Result<usize> {
         if let Some(&at) = self.groups.get(key) {
             return Ok(at);
         }
@@ -38,15 +45,15 @@ impl Sums {
     }
 
     /// Adds to a group's bucket.
-    pub(super) fn add(&mut self, group: usize, bucket: usize, count: u64) -> Result<()> {
+    pub(crate) fn add(&mut self, group: usize, bucket: usize, count: u64) -> Result<()> {
         let place = self.counts.get_mut(group * self.buckets + bucket);
         let sum = place.ok_or_else(|| Error::Damaged(format!("a window lies outside bucket {bucket}")))?;
-        *sum = sum.checked_add(count).filter(|&sum| sum <= COUNT_MAX).ok_or(ModelError::Overflow)?;
+        *sum = plus(*sum, count)?;
         Ok(())
     }
 
     /// Whether each bucket holds anything.
-    pub(super) fn counted(&self) -> Vec<bool> {
+    pub(crate) fn counted(&self) -> Vec<bool> {
         let mut counted = vec![false; self.buckets];
         for counts in self.counts.chunks_exact(self.buckets) {
             for (counted, &count) in counted.iter_mut().zip(counts) {
@@ -57,7 +64,7 @@ impl Sums {
     }
 
     /// The rows, in the order of their keys.
-    pub(super) fn into_rows(self) -> Vec<Row> {
+    pub(crate) fn into_rows(self) -> Vec<Row> {
         let counts = |at: usize| self.counts[at * self.buckets..][..self.buckets].to_vec();
         let mut rows: Vec<Row> =
             self.groups.into_iter().map(|(group, at)| Row { group, counts: counts(at) }).collect();
