@@ -258,4 +258,3 @@ impl<'c> Sums<'c> {
         Ok(self.rolled)
     }
 }
-

@@ -20,12 +20,15 @@
 mod catalogue;
 mod client;
 mod config;
+mod csv;
 mod line;
+mod ql;
 mod read;
 mod roll;
 mod scan;
 mod schema;
 mod state;
+mod tiers;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 

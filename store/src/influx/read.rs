@@ -1,10 +1,60 @@
 //! Answers.
+//!
+//! # The way of a question through here
+//!
+//! The standing is asked for first: frontiers, floors, what waits to be rolled up again, how far the nodes have got.
+//! It gives a [`cover`]: which tier answers for which part. Then the tiers are asked ([`tiers`](super::tiers)). There
+//! are no snapshots; but counts only grow, so that an answer lies between what was there when it was asked and what
+//! was there when it came.
+//!
+//! Dirty windows of any environment that is meant send all that are meant to the finer tiers: they hold the same,
+//! and one question for all is cheaper than one for each environment.
 
-use super::InfluxStore;
-use crate::{Answer, Error, Read, Result};
+use std::{collections::BTreeSet, sync::Arc};
+
+use flagmeter_model::{Tier, TimeRange};
+
+use super::{InfluxStore, state::standing, tiers};
+use crate::{
+    Answer, Mark, Read, Result, TierChoice,
+    answering::{Standpoint, Sums, by_totals},
+    cover::{Dirty, Kept, cover},
+};
 
 /// Answers a question.
-#[expect(clippy::unused_async, reason = "not built yet")]
-pub(super) async fn read(_store: &InfluxStore, _read: &Read) -> Result<Answer> {
-    Err(Error::Unanswerable("InfluxDB is not read yet".into()))
+pub(super) async fn read(store: &InfluxStore, read: &Read) -> Result<Answer> {
+    let axis = if by_totals(read)? { tiers::Axis::Totals } else { tiers::Axis::Series };
+    // What makes no sense is refused before anything is asked.
+    cover(&read.edges, Kept::default(), &Dirty::default(), read.tiers)?;
+    let standing = standing(store).await?;
+    let kept = Kept { frontiers: standing.frontiers, floors: standing.floors };
+    let shared = cover(&read.edges, kept, &Dirty::default(), read.tiers)?;
+    let all = cover(&read.edges, kept, &dirty(read, &standing.marks), read.tiers)?;
+
+    let sums = Sums::new(read.edges.len() - 1, read.groups_max);
+    let sums = tiers::add_up(store, &Arc::new(read.clone()), axis, &all.parts, sums).await?;
+
+    let beyond: BTreeSet<usize> = all.beyond.iter().chain(&shared.beyond).copied().collect();
+    let standpoint = Standpoint {
+        kept,
+        progress: &standing.progress,
+        partitions: standing.partitions,
+        covered: &standing.covered,
+        node_timeout_ms: store.config.node_timeout_ms,
+        now: store.clock.now(),
+    };
+    Ok(standpoint.answer(read, sums, shared, &beyond))
+}
+
+/// The dirty windows of all environments that are meant, as far as they matter to the question.
+fn dirty(read: &Read, marks: &[Mark]) -> Dirty {
+    let (Some(&from), Some(&to), TierChoice::Cover) = (read.edges.first(), read.edges.last(), read.tiers)
+    else {
+        return Dirty::default();
+    };
+    let range = TimeRange::new(from.floor_to(Tier::Hour.seconds()), to);
+    let matters = |mark: &&Mark| {
+        range.contains(mark.window.start()) && read.filter.takes_environment(&mark.environment)
+    };
+    marks.iter().filter(matters).map(|mark| mark.window).collect()
 }

@@ -1,10 +1,51 @@
-//! Windows as they are kept.
+//! Windows as they are kept, for audits.
 
-use super::InfluxStore;
-use crate::{Error, Result, Scan, ScanRow};
+use std::collections::BTreeMap;
 
-/// Every window of a tier.
-#[expect(clippy::unused_async, reason = "not built yet")]
-pub(super) async fn scan(_store: &InfluxStore, _scan: &Scan) -> Result<Vec<ScanRow>> {
-    Err(Error::Unanswerable("InfluxDB is not read yet".into()))
+use flagmeter_model::{Meter, Tier, TimeRange};
+
+use super::{
+    InfluxStore,
+    ql::Where,
+    state::standing,
+    tiers::{Axis, Windows, damaged},
+};
+use crate::{Result, Scan, ScanRow};
+
+/// Every window of one tier, one environment and one range. Raw points come added up by minute.
+pub(super) async fn scan(store: &InfluxStore, scan: &Scan) -> Result<Vec<ScanRow>> {
+    let grid = scan.tier.seconds().max(Tier::Minute.seconds());
+    let floor = standing(store).await?.floors.of(scan.tier);
+    let from = floor.map_or(scan.range.from, |floor| floor.max(scan.range.from));
+    let range = TimeRange::new(from.ceil_to(grid), scan.range.to.ceil_to(grid));
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    let conditions = Where::within(range).environments([&scan.environment]);
+    let mut rows = BTreeMap::new();
+    for axis in Axis::BOTH {
+        let points = axis.points(store, scan.tier, &conditions);
+        let windows = store.fold(&points, Windows::of(scan.tier)).await?;
+        for (counted, start, value) in windows.iter() {
+            let row = rows.entry(start).or_insert_with(|| ScanRow {
+                start,
+                series: Vec::new(),
+                totals: [0; Meter::ALL.len()],
+            });
+            match (axis, counted.key()) {
+                (Axis::Series, Some(key)) => row.series.push((key, value)),
+                (Axis::Series, None) => return Err(damaged("a series without a name")),
+                (Axis::Totals, _) => {
+                    if let Some(total) = row.totals.get_mut(usize::from(counted.meter.number())) {
+                        *total = value;
+                    }
+                }
+            }
+        }
+    }
+    let mut rows: Vec<ScanRow> = rows.into_values().collect();
+    for row in &mut rows {
+        row.series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    }
+    Ok(rows)
 }

@@ -21,7 +21,6 @@ pub(super) struct Standing {
 }
 
 /// Asks for the standing.
-#[expect(clippy::unused_async, reason = "not built yet")]
 pub(super) async fn standing(_store: &InfluxStore) -> Result<Standing> {
     Err(Error::Unanswerable("InfluxDB is not read yet".into()))
 }
