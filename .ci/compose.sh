@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# What can be shown of docker-compose.yml without an engine.
+
+# Compose's own opinion of a file, with secrets that nobody has.
+compose_config() {
+  INFLUX_PASSWORD=secret-password INFLUX_TOKEN=secret-token GRAFANA_PASSWORD=secret-password \
+    docker-compose --project-directory . --env-file /dev/null --file "$compose_file" config "$@"
+}
+
+# It must be right, hold no secret, and a check that lets a mistake pass shows nothing: so mistakes are made.
+check_compose_file() {
+  local compose_file=docker-compose.yml broken mistake services
+  compose_config --quiet
+  if compose_config | grep -n 'secret-'; then
+    printf 'docker-compose.yml puts a secret where everyone reads it: give it to the service as a file, under secrets\n'
+    return 1
+  fi
+  broken=$(mktemp)
+  for mistake in 's/healthcheck:/healtcheck:/' 's/condition: service_healthy/condition: healthy/' 's/topic: {/topics: {/'; do
+    sed "$mistake" docker-compose.yml >"$broken"
+    if compose_file=$broken compose_config --quiet 2>/dev/null; then
+      printf 'docker-compose took a broken file (%s): this check shows nothing\n' "$mistake"
+      rm "$broken"
+      return 1
+    fi
+  done
+  rm "$broken"
+  services=$(compose_config --services | wc -l)
+  printf 'docker-compose.yml: %s services, and three mistakes were refused\n' "$services"
+}
+
+# Every metric that a dashboard shows must be one that a stage has.
+check_dashboards() {
+  local metric stage name shown=0
+  while read -r metric; do
+    stage=$(cut -d _ -f 2 <<<"$metric")
+    name=${metric#"flagmeter_${stage}_"}
+    grep -qE "\"(flagmeter_${stage}_)?(${name}|${name%_*})\"" "$stage/src/metrics.rs" || {
+      printf 'a dashboard shows %s, which %s/src/metrics.rs does not have\n' "$metric" "$stage"
+      return 1
+    }
+    shown=$((shown + 1))
+  done < <(grep -rhoE 'flagmeter_(edge|ingest|downsampler|queries)_[a-z_]+' compose/grafana/dashboards | sort -u)
+  ((shown > 0))
+  printf '%s metrics on dashboards, all there\n' "$shown"
+}
+
+# What ./services builds without Docker must be what it starts with it.
+check_versions() (
+  # shellcheck source=tests/servers/build.sh
+  source tests/servers/build.sh
+  for image in "apache/kafka:$KAFKA" "influxdb:$INFLUXDB"; do
+    grep -qxF "    image: $image" docker-compose.yml || {
+      printf 'docker-compose.yml has no %s, which is what tests/servers/build.sh builds\n' "$image"
+      return 1
+    }
+  done
+)

@@ -1,0 +1,31 @@
+# syntax=docker/dockerfile:1
+# Every command of flagmeter in one image: docker-compose.yml starts the stages from it, and alone it serves all of
+# them in one process, with its data in /data.
+FROM rust:1.95-slim-bookworm AS build
+# librdkafka is built from its source: it wants a C and a C++ compiler, and make.
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
+    rm -f /etc/apt/apt.conf.d/docker-clean \
+    && apt-get update \
+    && apt-get install --yes --no-install-recommends g++ make
+WORKDIR /flagmeter
+COPY . .
+# Crates and what was compiled stay in the builder's cache: a change compiles what it changes.
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/flagmeter/target,sharing=locked \
+    cargo build --release --locked --package flagmeter \
+    && install -D target/release/flagmeter /out/flagmeter \
+    && strip --strip-debug /out/flagmeter
+
+FROM debian:bookworm-slim
+RUN useradd --system --uid 10001 --user-group --home-dir /data --no-create-home flagmeter \
+    && install --directory --owner flagmeter --group flagmeter /data
+COPY --from=build /out/flagmeter /usr/local/bin/flagmeter
+USER flagmeter
+WORKDIR /data
+ENV FLAGMETER_DATA_PATH=/data \
+    FLAGMETER_LISTEN_HTTP=0.0.0.0:8080 \
+    FLAGMETER_LISTEN_METRICS=0.0.0.0:9464
+EXPOSE 8080 9464
+HEALTHCHECK --interval=10s --timeout=5s --retries=3 --start-period=60s --start-interval=1s \
+    CMD ["flagmeter", "health"]
+ENTRYPOINT ["flagmeter"]
+CMD ["serve"]
