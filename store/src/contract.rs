@@ -74,8 +74,9 @@ pub trait Store: Send + Sync + 'static {
     /// The environments that were ever counted for, in order.
     async fn environments(&self) -> Result<Vec<Environment>>;
 
-    /// The series that were ever counted, of one meter, in order.
-    async fn catalogue(&self, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>>;
+    /// The series that were ever counted, of one meter, in order; [`TooMany`](crate::Error::TooMany) before the
+    /// answer grows beyond `series_max`.
+    async fn catalogue(&self, meter: Meter, filter: &Filter, series_max: usize) -> Result<Vec<SeriesSeen>>;
 
     /// Dead letters in the order of (partition, offset), after the given one.
     async fn dead_letters(&self, after: Option<(u32, u64)>, limit: usize) -> Result<Vec<DeadLetter>>;

@@ -287,7 +287,7 @@ impl Store for ModelStore {
         Ok(self.0.lock().environments())
     }
 
-    async fn catalogue(&self, _: Meter, _: &Filter) -> Result<Vec<SeriesSeen>> {
+    async fn catalogue(&self, _: Meter, _: &Filter, _: usize) -> Result<Vec<SeriesSeen>> {
         Ok(Vec::new())
     }
 

@@ -152,9 +152,9 @@ impl Store for EmbeddedStore {
         self.connections.read(read::environments).await
     }
 
-    async fn catalogue(&self, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>> {
+    async fn catalogue(&self, meter: Meter, filter: &Filter, series_max: usize) -> Result<Vec<SeriesSeen>> {
         let filter = filter.clone();
-        self.connections.read(move |connection| read::catalogue(connection, meter, &filter)).await
+        self.connections.read(move |connection| read::catalogue(connection, meter, &filter, series_max)).await
     }
 
     async fn dead_letters(&self, after: Option<(u32, u64)>, limit: usize) -> Result<Vec<DeadLetter>> {
