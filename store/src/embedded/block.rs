@@ -27,6 +27,11 @@ pub(super) const SLOTS: u8 = 6;
 /// Largest count and largest sum that is kept: SQLite's integers are signed.
 pub(super) const COUNT_MAX: u64 = i64::MAX as u64;
 
+/// The sum, if it can be kept.
+pub(super) fn sum(a: u64, b: u64) -> Result<u64, ModelError> {
+    a.checked_add(b).filter(|&sum| sum <= COUNT_MAX).ok_or(ModelError::Overflow)
+}
+
 /// Builds the block of a raw row, slot by slot.
 #[derive(Debug)]
 pub(super) struct RawBlock<'a> {

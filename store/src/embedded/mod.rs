@@ -23,6 +23,7 @@ mod progress;
 mod read;
 mod retention;
 mod roll;
+mod row;
 mod schema;
 mod seen;
 mod standing;

@@ -1,20 +1,17 @@
 //! Raw points, and all that goes into the same transaction.
 
-use flagmeter_model::{Batch, EnvironmentCounts, Meter, Slot, SlotCounts, Tier, Timestamp, Window};
-use rusqlite::{CachedStatement, Connection, params};
+use flagmeter_model::{Batch, EnvironmentCounts, Slot, SlotCounts, Tier, Timestamp, Window};
+use rusqlite::Connection;
 
 use super::{
-    block::RawBlock,
+    block::{RawBlock, SLOTS},
     dead_letters::{self, Reason, Refused},
     interning::Interned,
     marks,
-    schema::TOTALS,
+    row::Insert,
     writer::{Memory, Writer},
 };
-use crate::{Positioned, Result, Write, Written};
-
-/// Slots in a minute.
-const SLOTS: u32 = 6;
+use crate::{Positioned, Result, Totals, Write, Written};
 
 /// Largest total of one meter in one raw row.
 ///
@@ -54,7 +51,7 @@ pub(super) fn write(writer: &mut Writer, write: &Write) -> Result<Written> {
 
 /// What writes the points of a transaction.
 struct Points<'c> {
-    insert: CachedStatement<'c>,
+    insert: Insert<'c, 5>,
     /// Minutes behind the frontier: (environment, start).
     late: Vec<(i64, Timestamp)>,
     block: Vec<u8>,
@@ -74,10 +71,7 @@ struct Columns {
 impl<'c> Points<'c> {
     fn new(connection: &'c Connection) -> Result<Self> {
         Ok(Self {
-            insert: connection.prepare_cached(&format!(
-                "INSERT OR REPLACE INTO raw (minute, environment, node, seq, part, {TOTALS}, block)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-            ))?,
+            insert: Insert::new(connection, "raw", ["minute", "environment", "node", "seq", "part"])?,
             late: Vec::new(),
             block: Vec::new(),
             numbers: Vec::new(),
@@ -119,7 +113,10 @@ impl<'c> Points<'c> {
                 };
                 let environment = memory.interner.environment(connection, &counts.environment)?;
                 self.lay_out(connection, environment, counts, slots)?;
-                self.insert_row(window, environment.id, &record.batch, totals)?;
+                let Batch { node, seq, part, .. } = &record.batch;
+                let (node, seq) = (i64::from(node.get()), seq.get().cast_signed());
+                let keys = [window.start().as_seconds(), environment.id, node, seq, i64::from(*part)];
+                self.insert.row(keys, totals, &self.block)?;
                 written.points += points_in(slots);
                 if announced.is_some_and(|announced| window.end() <= announced) {
                     self.late.push((environment.id, window.start()));
@@ -153,28 +150,10 @@ impl<'c> Points<'c> {
                 environment.saw(number, minute);
                 columns.numbers.push(number);
             }
-            let index = u8::try_from(slot.slot.number() % SLOTS).unwrap_or_default();
+            let index = u8::try_from(slot.slot.number() % u32::from(SLOTS)).unwrap_or_default();
             columns.sort(&slot.counts);
             block.slot(index, &columns.numbers, &columns.counts);
         }
-        Ok(())
-    }
-
-    fn insert_row(&mut self, window: Window, environment: i64, batch: &Batch, totals: Totals) -> Result<()> {
-        let [evaluations, requests, received, duplicate, rejected] = totals.map(u64::cast_signed);
-        self.insert.execute(params![
-            window.start().as_seconds(),
-            environment,
-            batch.node.get(),
-            batch.seq.get().cast_signed(),
-            batch.part,
-            evaluations,
-            requests,
-            received,
-            duplicate,
-            rejected,
-            self.block
-        ])?;
         Ok(())
     }
 
@@ -214,14 +193,12 @@ impl Columns {
 }
 
 fn minute_of(slot: Slot) -> u32 {
-    slot.number() / SLOTS
+    slot.number() / u32::from(SLOTS)
 }
 
 fn points_in(slots: &[SlotCounts]) -> u64 {
     slots.iter().map(|slot| slot.counts.len() as u64).sum()
 }
-
-type Totals = [u64; Meter::ALL.len()];
 
 /// The totals of a row per meter; `None` if one is too large to be kept.
 fn totals(counts: &EnvironmentCounts, slots: &[SlotCounts]) -> Option<Totals> {

@@ -2,24 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use flagmeter_model::{Error as ModelError, Meter, SeriesKey, Tier, Timestamp};
+use flagmeter_model::{SeriesKey, Tier, Timestamp};
 use rusqlite::{Connection, Rows};
 
 use super::{
     super::{
-        block::{self, COUNT_MAX, damaged},
+        block::{self, damaged},
         interning,
-        schema::{self, TOTALS},
+        row::{TOTALS, blob, totals},
+        schema,
     },
-    rows::{blob, raw_minutes, totals},
+    rows::raw_minutes,
 };
-use crate::{Result, Scan, ScanRow};
+use crate::{Result, Scan, ScanRow, Totals};
 
 /// Series by number, and the five totals, of one window.
 #[derive(Debug, Default)]
 struct Kept {
     series: BTreeMap<u32, u64>,
-    totals: [u64; Meter::ALL.len()],
+    totals: Totals,
 }
 
 /// Every window of one tier, one environment and one range. Raw points come added up by minute.
@@ -62,23 +63,19 @@ fn collect(
     while let Some(row) = rows.next()? {
         let kept: &mut Kept = windows.entry(row.get(0)?).or_default();
         for (sum, total) in kept.totals.iter_mut().zip(totals(row, 1)?) {
-            *sum = plus(*sum, total)?;
+            *sum = block::sum(*sum, total)?;
         }
-        let mut added = Ok(());
-        visit(blob(row, 1 + Meter::ALL.len())?, &mut |number, count| {
+        let mut added: Result<()> = Ok(());
+        visit(blob(row, 1 + Totals::default().len())?, &mut |number, count| {
             let sum = kept.series.entry(number).or_default();
-            match plus(*sum, count) {
+            match block::sum(*sum, count) {
                 Ok(more) => *sum = more,
-                Err(error) => added = Err(error),
+                Err(error) => added = Err(error.into()),
             }
         })?;
         added?;
     }
     Ok(())
-}
-
-fn plus(sum: u64, count: u64) -> Result<u64> {
-    Ok(sum.checked_add(count).filter(|&sum| sum <= COUNT_MAX).ok_or(ModelError::Overflow)?)
 }
 
 fn row(start: i64, kept: Kept, keys: &[(u32, SeriesKey)]) -> Result<ScanRow> {

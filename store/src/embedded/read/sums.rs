@@ -1,10 +1,9 @@
 //! Counts by group and bucket, bounded and never wrapping.
 
-use flagmeter_model::Error as ModelError;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::super::block::COUNT_MAX;
+use super::super::block;
 use crate::{Error, GroupKey, Result, Row};
 
 /// What a read has added up so far.
@@ -41,7 +40,7 @@ impl Sums {
     pub(super) fn add(&mut self, group: usize, bucket: usize, count: u64) -> Result<()> {
         let place = self.counts.get_mut(group * self.buckets + bucket);
         let sum = place.ok_or_else(|| Error::Damaged(format!("a window lies outside bucket {bucket}")))?;
-        *sum = sum.checked_add(count).filter(|&sum| sum <= COUNT_MAX).ok_or(ModelError::Overflow)?;
+        *sum = block::sum(*sum, count)?;
         Ok(())
     }
 
@@ -104,7 +103,7 @@ mod tests {
     fn sums_never_wrap() {
         let mut sums = Sums::new(1, 1);
         let group = sums.group(&key("a")).unwrap();
-        sums.add(group, 0, COUNT_MAX).unwrap();
-        assert!(matches!(sums.add(group, 0, 1), Err(Error::Model(ModelError::Overflow))));
+        sums.add(group, 0, block::COUNT_MAX).unwrap();
+        assert!(matches!(sums.add(group, 0, 1), Err(Error::Model(flagmeter_model::Error::Overflow))));
     }
 }
