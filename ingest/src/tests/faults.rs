@@ -227,7 +227,7 @@ impl Consumer for FaultyConsumer {
         self.inner.read(bytes_max, wait).await
     }
 
-    async fn seek(&mut self, positions: &Positions) -> flagmeter_log::Result<()> {
+    async fn seek(&mut self, positions: &Positions) -> flagmeter_log::Result<Positions> {
         self.inner.seek(positions).await
     }
 
