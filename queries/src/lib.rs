@@ -53,6 +53,7 @@ use flagmeter_model::{Clock, Environment, Registry};
 use flagmeter_store::Store;
 use health::Readiness;
 use metrics::Metrics;
+pub use parameters::range;
 use reader::Reader;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;

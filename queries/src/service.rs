@@ -9,10 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{
-    App, Error,
-    access::{Principal, bearer},
-};
+use crate::{App, Error, access::Principal};
 
 /// Headers of every answer, unless it has its own.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -28,7 +25,7 @@ impl FromRequestParts<Arc<App>> for Principal {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        bearer(&parts.headers).and_then(|token| app.tokens.authenticate(token)).map_err(|refusal| {
+        app.tokens.sender(&parts.headers).map_err(|refusal| {
             app.metrics.refused(refusal);
             // The reason is for us: told to the caller it would tell which ids exist.
             tracing::info!(

@@ -11,7 +11,6 @@ mod secret;
 mod tokens;
 
 pub use audit::{NewToken, Token};
-pub(crate) use bearer::bearer;
 use flagmeter_model::Name;
 use flagmeter_store::Filter;
 pub use tokens::{Created, Tokens};
