@@ -34,7 +34,7 @@ pub enum Error {
     #[error("{0}")]
     TooMuch(String),
     /// Nothing is served there.
-    #[error("Nothing is served at {0}. What is served stands in /openapi.json.")]
+    #[error("Nothing is served at {0}. The API that reads stands in /openapi.json.")]
     NotFound(String),
     /// Something is served there, but not with this method.
     #[error("This address answers GET and HEAD only.")]
