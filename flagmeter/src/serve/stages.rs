@@ -1,11 +1,11 @@
 //! From the configuration to that of each stage.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use flagmeter_model::Timestamp;
 
 use super::{folder::Folder, listener::Bounds};
-use crate::config::Config;
+use crate::config::{Config, millis};
 
 /// The edge's.
 pub(crate) fn edge_config(
@@ -94,10 +94,6 @@ pub(super) fn queries_config(config: &Config) -> flagmeter_queries::Config {
         read_timeout: config.queries.read_timeout,
         ..flagmeter_queries::Config::default()
     }
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
