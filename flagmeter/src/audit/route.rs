@@ -11,7 +11,7 @@ use axum::{
 use flagmeter_model::{Clock, NodeId};
 use flagmeter_queries::{
     Error, InFlight,
-    access::{Role, Tokens},
+    access::{Role, Tokens, authenticate},
 };
 use flagmeter_store::Store;
 use tokio::sync::Semaphore;
@@ -40,7 +40,7 @@ async fn answer(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Json<Report>, Error> {
-    let principal = parts.tokens.sender(&headers).map_err(Error::Unauthenticated)?;
+    let principal = authenticate(&parts.tokens, &headers, uri.path())?;
     if principal.role != Role::Operator {
         return Err(Error::Forbidden("Only the token of an operator may audit.".into()));
     }

@@ -109,7 +109,7 @@ impl Tokens {
     }
 
     /// Who sends a request with these headers.
-    pub fn sender(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
+    pub(super) fn sender(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
         bearer(headers).and_then(|token| self.authenticate(token))
     }
 
