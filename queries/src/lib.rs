@@ -29,6 +29,7 @@ mod config;
 mod error;
 mod flags;
 mod health;
+mod hex;
 mod metrics;
 mod moment;
 mod openapi;
