@@ -18,7 +18,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Stores raw points, nodes' progress, the number of partitions, dead letters and log positions.
     ///
-    /// Points overwrite themselves by their identity. Per (partition, node), progress is stored after the
+    /// Points overwrite themselves by their identity. A store may bound how many series it keeps of an environment,
+    /// and fold further ones into `__other__`; a repeat folds as the first one did. Per (partition, node), progress is stored after the
     /// points, and never moves back: a repeat of an older record changes nothing. No node's watermark passes the
     /// log's time ([`Positioned::watermark`](crate::Positioned::watermark)), nor does the time in which it was there
     /// ([`Positioned::covers`](crate::Positioned::covers)). A point whose minute ends at

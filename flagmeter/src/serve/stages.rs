@@ -57,6 +57,7 @@ pub(super) fn log_config(config: &Config, folder: &Folder) -> flagmeter_log::emb
 pub(crate) fn store_config(config: &Config, folder: &Folder) -> flagmeter_store::embedded::Config {
     flagmeter_store::embedded::Config {
         readers: config.store.readers,
+        series_per_environment_max: config.store.series_per_environment_max,
         node_timeout_ms: millis(config.downsampler.node_timeout),
         ..flagmeter_store::embedded::Config::new(folder.store())
     }
