@@ -23,16 +23,17 @@ mod contract;
 pub mod cover;
 pub mod embedded;
 mod error;
-#[expect(dead_code, reason = "being built: influx is not written and read yet")]
+mod heard;
 pub mod influx;
 mod read;
+mod refused;
 mod write;
 
 pub use contract::Store;
 pub use error::{Error, Result};
 pub use read::{
     Answer, Axis, Cell, CoveredPart, Dimension, Filter, GroupKey, Read, Row, RowState, Scan, ScanRow,
-    SeriesSeen, TierChoice, Totals,
+    SeriesSeen, TierChoice,
 };
 pub use write::{
     DeadLetter, Floors, Frontier, Frontiers, Mark, NewMark, Positioned, Retained, Rolled, Rolling, State,

@@ -164,8 +164,8 @@ fn router(parts: Parts<'_>, edge: &Arc<Edge>, node: NodeId) -> Result<Router> {
         in_flight: Arc::clone(&in_flight),
         node,
     });
-    let others = edge.router().merge(audit);
-    Ok(flagmeter_queries::router(Parts { in_flight: Some(in_flight), ..parts }, others)?)
+    let queries = flagmeter_queries::router(Parts { in_flight: Some(in_flight), ..parts })?;
+    Ok(queries.merge(edge.router()).merge(audit))
 }
 
 /// The stages while they are being started.

@@ -95,19 +95,16 @@ impl Consumer for EmbeddedConsumer {
         }
     }
 
-    async fn seek(&mut self, positions: &Positions) -> Result<Positions> {
+    async fn seek(&mut self, positions: &Positions) -> Result<()> {
         for &partition in positions.keys() {
             check_partition(partition, self.log.0.partitions)?;
         }
         let wanted = positions.clone();
         let kept = self.blocking(move |connection| kept(connection, &wanted)).await?;
-        let mut reached = Positions::new();
         for (&partition, &position) in positions {
             let Some(kept) = kept.get(&partition) else { continue };
             let reachable = kept.contains(&position) || kept.end == position;
-            if reachable {
-                reached.insert(partition, position);
-            } else {
+            if !reachable {
                 tracing::error!(
                     partition,
                     position,
@@ -119,7 +116,7 @@ impl Consumer for EmbeddedConsumer {
             }
             self.positions.insert(partition, if reachable { position } else { kept.start });
         }
-        Ok(reached)
+        Ok(())
     }
 
     async fn commit(&mut self, positions: &Positions) -> Result<()> {

@@ -111,7 +111,7 @@ mod tests {
     fn sums_never_wrap() {
         let mut sums = Sums::new(1, 1);
         let group = sums.group(&key("a")).unwrap();
-        sums.add(group, 0, block::COUNT_MAX).unwrap();
-        assert!(matches!(sums.add(group, 0, 1), Err(Error::Model(flagmeter_model::Error::Overflow))));
+        sums.add(group, 0, COUNT_MAX).unwrap();
+        assert!(matches!(sums.add(group, 0, 1), Err(Error::Model(ModelError::Overflow))));
     }
 }

@@ -39,11 +39,30 @@ pub trait Harness: Sized + Send + Sync {
     async fn crash(&mut self) -> Result<()>;
 }
 
-/// Makes a `#[tokio::test]` of each check, for a type that implements [`Harness`].
+/// Makes a `#[tokio::test]` of each check, for a type that implements [`Harness`], with the attributes that stand
+/// before it, such as `#[ignore = "needs a server"]`.
 #[macro_export]
 macro_rules! store_conformance {
-    ($harness:ty) => {
-        $crate::store_conformance! { $harness:
+    (@files $attributes:tt $harness:ty: $($file:ident $checks:tt)+) => {
+        $(
+            mod $file {
+                use super::*;
+                $crate::store_conformance! { @checks $attributes $harness: $file $checks }
+            }
+        )+
+    };
+    (@checks $attributes:tt $harness:ty: $file:ident { $($check:ident,)+ }) => {
+        $( $crate::store_conformance! { @check $attributes $harness: $file $check } )+
+    };
+    (@check [$($attribute:tt)*] $harness:ty: $file:ident $check:ident) => {
+        $($attribute)*
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $check() {
+            $crate::conformance::$file::$check::<$harness>().await.unwrap();
+        }
+    };
+    ($(#[$attribute:meta])* $harness:ty) => {
+        $crate::store_conformance! { @files [$(#[$attribute])*] $harness:
             writing {
                 points_are_kept_by_environment_minute_and_series,
                 writing_again_changes_nothing,
@@ -115,21 +134,7 @@ macro_rules! store_conformance {
                 what_was_written_survives,
                 every_step_of_the_downsampler_survives,
                 a_step_that_was_cut_off_can_be_repeated,
-                a_roll_up_that_was_cut_off_can_be_repeated,
             }
         }
-    };
-    ($harness:ty: $($file:ident { $($check:ident,)+ })+) => {
-        $(
-            mod $file {
-                use super::*;
-                $(
-                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                    async fn $check() {
-                        $crate::conformance::$file::$check::<$harness>().await.unwrap();
-                    }
-                )+
-            }
-        )+
     };
 }

@@ -21,7 +21,7 @@ pub use known::Knowledge;
 
 use flagmeter_model::{Slot, Spans, Tier, TimeRange, Timestamp};
 
-use crate::{CoveredPart, Error, Floors, Frontiers, Result, TierChoice};
+use crate::{CoveredPart, Error, Floors, Frontiers, Result, State, TierChoice};
 
 /// What is kept of each tier: from its floor to its frontier.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,6 +30,12 @@ pub struct Kept {
     pub frontiers: Frontiers,
     /// What retention has taken.
     pub floors: Floors,
+}
+
+impl From<&State> for Kept {
+    fn from(state: &State) -> Self {
+        Self { frontiers: state.frontiers, floors: state.floors }
+    }
 }
 
 /// Which tier answers for which part.
@@ -195,7 +201,7 @@ fn leave_out(parts: Vec<CoveredPart>, edges: &[Timestamp], gaps: &Gaps) -> Cover
 }
 
 /// What remains of a range without some spans, in order.
-fn without(range: TimeRange, lost: &Spans) -> impl Iterator<Item = TimeRange> {
+pub(crate) fn without(range: TimeRange, lost: &Spans) -> impl Iterator<Item = TimeRange> {
     let mut at = range.from;
     let mut remains = Vec::new();
     for span in lost.iter().filter(|span| span.overlaps(range)) {

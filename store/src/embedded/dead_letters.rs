@@ -1,80 +1,9 @@
 //! What could not be stored, kept with its bytes.
 
-use flagmeter_model::{Batch, ContentEncoding, EnvironmentCounts, SlotCounts, Timestamp, encode};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{standing::Standing, writer::Memory};
-use crate::{DeadLetter, Positioned, Result};
-
-/// What of a record could not be stored.
-#[derive(Default)]
-pub(super) struct Refused {
-    environments: Vec<EnvironmentCounts>,
-    reason: Option<Reason>,
-}
-
-/// Why.
-#[derive(Clone, Copy)]
-pub(super) enum Reason {
-    /// Its minute lies before the floor of raw points.
-    PastRetention,
-    /// The counts of its minute add up beyond what a row keeps.
-    Overflow,
-}
-
-impl Refused {
-    pub(super) fn add(&mut self, counts: &EnvironmentCounts, slots: &[SlotCounts], reason: Reason) {
-        self.reason.get_or_insert(reason);
-        match self.environments.last_mut() {
-            Some(last) if last.environment == counts.environment => last.slots.extend_from_slice(slots),
-            _ => self.environments.push(EnvironmentCounts {
-                environment: counts.environment.clone(),
-                series: counts.series.clone(),
-                slots: slots.to_vec(),
-            }),
-        }
-    }
-
-    /// A dead letter with exactly the counts that are not in the store, and its reason.
-    pub(super) fn into_dead_letter(
-        self,
-        record: &Positioned,
-        memory: &Memory,
-        now: Timestamp,
-    ) -> Result<Option<(&'static str, DeadLetter)>> {
-        let Some(reason) = self.reason else { return Ok(None) };
-        let batch = Batch { environments: self.environments, ..record.batch.clone() };
-        let sum = batch
-            .environments
-            .iter()
-            .flat_map(EnvironmentCounts::points)
-            .try_fold(0_u64, |sum, (_, _, count)| {
-                sum.checked_add(count).filter(|&sum| i64::try_from(sum).is_ok())
-            });
-        let (reason, detail, count) = match reason {
-            // The record may have been appended twice, and the counts be among what retention has taken.
-            Reason::PastRetention if memory.progress.may_be_repeat(record) => (
-                "past_retention",
-                "older than the raw floor; a newer seal of the node is stored, so it may be a repeat",
-                None,
-            ),
-            Reason::PastRetention => ("past_retention", "older than the raw floor", sum),
-            Reason::Overflow => {
-                ("overflow", "the counts of one minute add up beyond what a row can keep", sum)
-            }
-        };
-        let letter = DeadLetter {
-            partition: record.partition,
-            offset: record.offset,
-            at: now,
-            reason: reason.to_owned(),
-            detail: detail.to_owned(),
-            count,
-            payload: encode(&batch, ContentEncoding::Zstd)?,
-        };
-        Ok(Some((reason, letter)))
-    }
-}
+use super::standing::Standing;
+use crate::{DeadLetter, Result};
 
 /// Puts a letter in, in place of the one at the same place in the log. How many there are, and the counts in them,
 /// stand in the standing, which the caller stores.

@@ -6,28 +6,17 @@ use flagmeter_model::{NodeId, NodeProgress, Seq, Spans, TimeRange, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::{block::unreadable, standing::time_at};
-use crate::{Error, Positioned, Result};
+use crate::{Error, Positioned, Result, heard::Heard};
 
 /// What is known of the nodes and the log, with what has changed since it was last stored.
 #[derive(Debug)]
 pub(super) struct Progress {
-    nodes: BTreeMap<(u32, NodeId), Node>,
+    nodes: BTreeMap<(u32, NodeId), Heard>,
     covered: Spans,
     positions: BTreeMap<u32, u64>,
     changed_nodes: Vec<(u32, NodeId)>,
     /// The spans as they are stored, if they have changed.
     covered_before: Option<Spans>,
-}
-
-/// How far one node has got in one partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Node {
-    /// The newest seal that was applied, and its last part.
-    seq: Seq,
-    part: u16,
-    watermark: Timestamp,
-    heard_at: Timestamp,
-    farewell: bool,
 }
 
 impl Progress {
@@ -50,41 +39,17 @@ impl Progress {
     /// Whether this record of the node has been applied in the partition, or a later one: then it may be one that
     /// was appended twice. (Or not: a journal that was moved to another node hands on late.)
     pub(super) fn may_be_repeat(&self, record: &Positioned) -> bool {
-        let Positioned { partition, batch, .. } = record;
-        self.nodes
-            .get(&(*partition, batch.node))
-            .is_some_and(|node| (batch.seq, batch.part) <= (node.seq, node.part))
+        self.nodes.get(&(record.partition, record.batch.node)).is_some_and(|node| node.may_include(record))
     }
 
     /// Takes in what a record says of its node. Nothing goes back: of a seal that is older than the newest only
     /// the time that it covers counts.
     pub(super) fn apply(&mut self, record: &Positioned, node_timeout_ms: i64) {
-        let Positioned { partition, appended_at, batch, .. } = record;
-        let key = (*partition, batch.node);
-        let heard_at = self.nodes.get(&key).map(|node| node.heard_at);
+        let key = (record.partition, record.batch.node);
+        let heard_at = self.nodes.get(&key).map(|node| node.appended_at);
         self.cover(record.covers(heard_at, node_timeout_ms));
-        let watermark = record.watermark();
-        // Without a watermark of its own, a first record still says that the node had handed on, in records
-        // before it, all that it received before it was there.
-        let first = || Node {
-            seq: batch.seq,
-            part: batch.part,
-            watermark: watermark.unwrap_or_else(|| batch.covers_from.min(*appended_at)),
-            heard_at: *appended_at,
-            farewell: batch.farewell,
-        };
-        let node = self.nodes.entry(key).or_insert_with(first);
-        if batch.seq < node.seq {
-            return;
-        }
-        *node = Node {
-            seq: batch.seq,
-            part: if batch.seq == node.seq { batch.part.max(node.part) } else { batch.part },
-            watermark: watermark.map_or(node.watermark, |at| at.max(node.watermark)),
-            heard_at: node.heard_at.max(*appended_at),
-            // The parts of one seal come as several records; any of them may carry the last words.
-            farewell: batch.farewell || (batch.seq == node.seq && node.farewell),
-        };
+        let Some(heard) = Heard::after(self.nodes.get(&key).copied(), record) else { return };
+        self.nodes.insert(key, heard);
         if !self.changed_nodes.contains(&key) {
             self.changed_nodes.push(key);
         }
@@ -124,7 +89,7 @@ impl Progress {
                 node.seq.get().cast_signed(),
                 node.part,
                 node.watermark.as_millis(),
-                node.heard_at.as_millis(),
+                node.appended_at.as_millis(),
                 node.farewell
             ])?;
         }
@@ -169,10 +134,7 @@ pub(super) fn positions(connection: &Connection) -> Result<BTreeMap<u32, u64>> {
 /// How far the nodes have got, in the order of partition and node.
 pub(super) fn node_progress(connection: &Connection) -> Result<Vec<NodeProgress>> {
     let nodes = nodes(connection)?.into_iter();
-    let told = |((partition, node), at): (_, Node)| {
-        let Node { watermark, heard_at, farewell, .. } = at;
-        NodeProgress { partition, node, watermark, heard_at, farewell }
-    };
+    let told = |((partition, node), heard): (_, Heard)| heard.told(partition, node);
     Ok(nodes.map(told).collect())
 }
 
@@ -187,17 +149,17 @@ pub(super) fn covered(connection: &Connection) -> Result<Spans> {
     Ok(covered)
 }
 
-fn nodes(connection: &Connection) -> Result<BTreeMap<(u32, NodeId), Node>> {
+fn nodes(connection: &Connection) -> Result<BTreeMap<(u32, NodeId), Heard>> {
     let mut select = connection
         .prepare_cached("SELECT partition, node, seq, part, watermark, heard_at, farewell FROM progress")?;
     let mut rows = select.query([])?;
     let mut nodes = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let node = Node {
+        let node = Heard {
             seq: Seq::new(row.get::<_, i64>(2)?.cast_unsigned()),
             part: row.get(3)?,
             watermark: known(time_at(row, 4)?)?,
-            heard_at: known(time_at(row, 5)?)?,
+            appended_at: known(time_at(row, 5)?)?,
             farewell: row.get(6)?,
         };
         nodes.insert((row.get(0)?, NodeId::new(row.get(1)?).map_err(unreadable)?), node);

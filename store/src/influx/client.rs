@@ -8,9 +8,10 @@ use std::{fmt::Write as _, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use influxdb2::models::RetentionRule;
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 
 use super::{
@@ -129,19 +130,44 @@ impl Client {
         if body.lines() == 0 {
             return Ok(());
         }
-        let request = || {
-            let mut url = self.write_url.clone();
-            url.query_pairs_mut().append_pair("bucket", bucket);
-            self.request(Method::POST, url)
-                .timeout(self.config.write_timeout)
-                .header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
-                .body(body.bytes())
-        };
+        let gzip = HeaderValue::from_static("gzip");
+        let request = || self.write_request(bucket).header(CONTENT_ENCODING, gzip.clone()).body(body.bytes());
+        self.send(bucket, request).await
+    }
+
+    fn write_request(&self, bucket: &str) -> RequestBuilder {
+        let mut url = self.write_url.clone();
+        url.query_pairs_mut().append_pair("bucket", bucket);
+        self.request(Method::POST, url).timeout(self.config.write_timeout)
+    }
+
+    async fn send(&self, bucket: &str, request: impl Fn() -> RequestBuilder) -> Result<(), WriteFailure> {
         self.patiently("write", || async {
             let response = request().send().await.map_err(|error| passing(&error))?;
             if response.status().is_success() { Ok(()) } else { Err(self.refusal(response, bucket).await) }
         })
         .await
+    }
+
+    /// Asks whether the token may write a bucket, by writing nothing to it.
+    pub(super) async fn may_write(&self, bucket: &str) -> Result<(), WriteFailure> {
+        self.send(bucket, || RequestBuilder::body(self.write_request(bucket), Bytes::new())).await
+    }
+
+    /// Has a bucket keep what is in it for as long as a rule says.
+    pub(super) async fn keep_longer(&self, bucket_id: &str, rule: &RetentionRule) -> Result<()> {
+        let url = url(&self.config.url, &format!("/api/v2/buckets/{bucket_id}"))?;
+        let rules = serde_json::json!({ "retentionRules": [rule] }).to_string();
+        let request = || {
+            let request = self.request(Method::PATCH, url.clone());
+            request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(rules.clone())
+        };
+        self.send(bucket_id, request).await.map_err(|failure| match failure {
+            WriteFailure::Refused(why) => {
+                Error::Configuration(format!("InfluxDB refuses the retention: {why}"))
+            }
+            WriteFailure::Failed(error) => error,
+        })
     }
 
     /// Asks statements of InfluxQL, separated by `;`, and gives the blocks of CSV that they answer with: for each
@@ -159,7 +185,7 @@ impl Client {
     async fn ask(&self, statements: &str, accept: &'static str, bytes_max: usize) -> Result<Bytes> {
         let mut question = String::with_capacity(statements.len() + self.end.len());
         question.push_str(statements);
-        question.push_str(&self.end);
+        question.push_str(if statements.is_empty() { self.end.trim_start_matches(';') } else { &self.end });
         let form = [("db", self.meta.as_str()), ("epoch", "ns"), ("q", &question)];
         let asked = self
             .patiently("query", || async {

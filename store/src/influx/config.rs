@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use flagmeter_model::Tier;
+
 use crate::{Error, Result};
 
 /// Days, as durations.
@@ -76,6 +78,16 @@ impl Config {
     /// For how much longer than is asked the server keeps minutes and quarters.
     pub fn margin(&self) -> Duration {
         self.retain_raw.unwrap_or_default().max(days(7))
+    }
+
+    /// How long the server keeps a tier. `None`: for ever.
+    pub(super) fn on_server(&self, tier: Tier) -> Option<Duration> {
+        match tier {
+            Tier::Raw => self.retain_raw.map(|kept| kept.saturating_mul(2)),
+            Tier::Minute => self.retain_minute.map(|kept| kept.saturating_add(self.margin())),
+            Tier::Quarter => self.retain_quarter.map(|kept| kept.saturating_add(self.margin())),
+            Tier::Hour => None,
+        }
     }
 
     pub(super) fn check(&self) -> Result<()> {

@@ -43,16 +43,6 @@ impl Lines {
         Self { text: Vec::with_capacity(lines.saturating_mul(LINE_BYTES)), lines: 0 }
     }
 
-    /// How many lines there are.
-    pub(super) const fn len(&self) -> usize {
-        self.lines
-    }
-
-    /// Whether there is none.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.lines == 0
-    }
-
     /// The text, for tests.
     #[cfg(test)]
     pub(super) fn text(&self) -> &str {
@@ -134,6 +124,13 @@ impl Line<'_> {
     pub(super) fn tag(&mut self, name: &str, text: &str) {
         self.tag_name(name);
         escape_tag(&mut self.lines.text, text);
+    }
+
+    /// The tags of an environment.
+    pub(super) fn environment(&mut self, environment: &Environment) {
+        self.tag("customer", &environment.customer);
+        self.tag("environment", &environment.environment);
+        self.tag("project", &environment.project);
     }
 
     /// A tag with a number.
@@ -223,5 +220,150 @@ fn escape_tag(into: &mut Vec<u8>, text: &str) {
             into.push(b'\\');
         }
         into.push(byte);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flagmeter_model::{ContentEncoding, Name, decompress};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::influx::schema::text_of_tag;
+
+    /// A line as the server reads it: measurement, tags, fields as they are written, and the time.
+    type Point = (String, Vec<(String, String)>, String, i64);
+
+    /// Reads lines by the rules of InfluxDB: a backslash takes the next character with it, and is dropped before
+    /// `,`, `=` and space. Texts in fields are in quotes, in which only `"` and `\\` are taken so.
+    fn parsed(text: &str) -> Vec<Point> {
+        let mut points = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (key, after) = split(rest, b' ');
+            let (fields, after) = split_fields(after);
+            let (time, after) = after.split_once('\n').expect("a line ends");
+            rest = after;
+            let mut words = Vec::new();
+            let mut key = key;
+            while !key.is_empty() {
+                let (word, after) = split(key, b',');
+                words.push(word);
+                key = after;
+            }
+            let tags = words[1..].iter().map(|word| {
+                let (name, value) = split(word, b'=');
+                (name.to_owned(), text_of_tag(&unescaped(value)).into_owned())
+            });
+            points.push((
+                words[0].to_owned(),
+                tags.collect(),
+                fields.to_owned(),
+                time.parse().expect("a time"),
+            ));
+        }
+        points
+    }
+
+    /// Up to a separator that no backslash stands before, and what follows it.
+    fn split(text: &str, separator: u8) -> (&str, &str) {
+        let mut at = 0;
+        while at < text.len() {
+            match text.as_bytes()[at] {
+                b'\\' => at += 2,
+                byte if byte == separator => return (&text[..at], &text[at + 1..]),
+                _ => at += 1,
+            }
+        }
+        (text, "")
+    }
+
+    fn split_fields(text: &str) -> (&str, &str) {
+        let (mut at, mut quoted) = (0, false);
+        loop {
+            match text.as_bytes()[at] {
+                b'\\' if quoted => at += 1,
+                b'"' => quoted = !quoted,
+                b' ' if !quoted => return (&text[..at], &text[at + 1..]),
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+
+    fn unescaped(text: &str) -> String {
+        text.replace("\\,", ",").replace("\\=", "=").replace("\\ ", " ")
+    }
+
+    fn name() -> impl Strategy<Value = Name> {
+        prop_oneof!["[a ,=\\\\%5C2\"']{1,8}", "\\PC{1,20}"]
+            .prop_filter_map("a name", |text| Name::new(&text).ok())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_names_each_point_is_one_line_and_reads_back(
+            points in prop::collection::vec(
+                (
+                    (name(), name(), name(), name()),
+                    (prop::option::of(name()), prop::option::of(name())),
+                    0..=i64::MAX.unsigned_abs(),
+                    any::<i64>(),
+                ),
+                1..5,
+            ),
+        ) {
+            let (mut lines, mut expected) = (Lines::default(), Vec::new());
+            for ((customer, project, environment, name), (variant, sdk), count, time) in points {
+                let environment = Environment { customer, project, environment };
+                let key = SeriesKey { meter: Meter::Evaluations, name, variant, sdk };
+                lines.count("count", &environment, &key, count, time);
+                let tag = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+                let mut tags = vec![
+                    tag("customer", &environment.customer),
+                    tag("environment", &environment.environment),
+                    tag("meter", "evaluations"),
+                    tag("name", &key.name),
+                    tag("project", &environment.project),
+                ];
+                tags.extend(key.sdk.as_deref().map(|sdk| tag("sdk", sdk)));
+                tags.extend(key.variant.as_deref().map(|variant| tag("variant", variant)));
+                expected.push(("count".to_owned(), tags, format!("count={count}i"), time));
+            }
+            prop_assert_eq!(lines.text().lines().count(), expected.len());
+            prop_assert_eq!(parsed(lines.text()), expected);
+        }
+
+        #[test]
+        fn whatever_a_text_holds_it_stays_in_its_field(text: String, number: i64) {
+            let mut lines = Lines::default();
+            let mut line = lines.line("letter");
+            line.number_tag("partition", 7);
+            line.text("detail", &text);
+            line.integer("at", number);
+            line.end(9);
+            let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+            let fields = format!("detail=\"{quoted}\",at={number}i");
+            let tags = vec![("partition".to_owned(), "7".to_owned())];
+            prop_assert_eq!(parsed(lines.text()), [("letter".to_owned(), tags, fields, 9)]);
+        }
+    }
+
+    #[test]
+    fn a_body_is_its_lines_compressed() {
+        let mut lines = Lines::default();
+        for number in 0..1_000 {
+            let mut line = lines.line("register");
+            line.number_tag("name", number % 3);
+            line.integer("set", 1);
+            line.end(number.cast_signed());
+        }
+        let plain = lines.text().to_owned();
+        let body = lines.finish();
+        assert_eq!(body.lines(), 1_000);
+        let bytes = body.bytes();
+        let read = decompress(&bytes, ContentEncoding::Gzip, 1 << 20).unwrap();
+        assert_eq!(read, plain.as_bytes());
+        assert!(bytes.len() < plain.len() / 4);
     }
 }

@@ -21,33 +21,87 @@ mod catalogue;
 mod client;
 mod config;
 mod csv;
+mod init;
+mod letters;
 mod line;
+mod marks;
+mod plan;
+mod progress;
 mod ql;
 mod read;
+mod registers;
+mod retain;
 mod roll;
 mod scan;
 mod schema;
 mod state;
+#[cfg(test)]
+mod tests;
 mod tiers;
+mod write;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use flagmeter_model::{Clock, Environment, Meter, Tier, Timestamp};
+use parking_lot::Mutex;
 
-pub use self::config::Config;
-use self::{client::Client, schema::Buckets};
+use self::{
+    client::Client, marks::Marker, progress::Memory, registers::Registers, schema::Buckets, write::Announced,
+};
+pub use self::{config::Config, init::init};
 use crate::{
     Answer, DeadLetter, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
     ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 
-/// The store in InfluxDB.
+/// The store in InfluxDB. Any number of processes may open the same one.
 pub struct InfluxStore {
     client: Client,
     buckets: Buckets,
     config: Config,
     clock: Arc<dyn Clock>,
+    marker: Marker,
+    /// The registers as they were read last: they may have grown since.
+    registers: Mutex<Registers>,
+    announced: Mutex<Announced>,
+    upkept_at: Mutex<Option<Timestamp>>,
+    memory: tokio::sync::Mutex<Option<Memory>>,
+}
+
+impl InfluxStore {
+    /// Opens the store, after checking that its buckets are there and can be written and read.
+    ///
+    /// [`Error::Configuration`](crate::Error::Configuration) says what to do about it when not;
+    /// [`Error::Unavailable`](crate::Error::Unavailable) when the server does not answer.
+    pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
+        let buckets = Buckets::new(&config.prefix);
+        let client = Client::new(&config, &buckets)?;
+        init::check(&config, &client, &buckets).await?;
+        Ok(Self {
+            client,
+            buckets,
+            config,
+            clock,
+            marker: Marker::new(),
+            registers: Mutex::default(),
+            announced: Mutex::default(),
+            upkept_at: Mutex::default(),
+            memory: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// The registers as they were read last.
+    fn known(&self) -> Registers {
+        *self.registers.lock()
+    }
+
+    /// Remembers registers that were read. What is known now.
+    fn learn(&self, read: &Registers) -> Registers {
+        let mut known = self.registers.lock();
+        known.merge(read);
+        *known
+    }
 }
 
 impl fmt::Debug for InfluxStore {
@@ -56,14 +110,10 @@ impl fmt::Debug for InfluxStore {
     }
 }
 
-fn unbuilt<T>() -> Result<T> {
-    Err(crate::Error::Unanswerable("InfluxDB is not written yet".into()))
-}
-
 #[async_trait]
 impl Store for InfluxStore {
-    async fn write(&self, _write: Arc<Write>) -> Result<Written> {
-        unbuilt()
+    async fn write(&self, write: Arc<Write>) -> Result<Written> {
+        write::write(self, write).await
     }
 
     /// The log keeps them: they cannot be kept in one step with the points here.
@@ -72,35 +122,37 @@ impl Store for InfluxStore {
     }
 
     async fn state(&self) -> Result<State> {
-        unbuilt()
+        state::state(self).await
     }
 
-    async fn marks(&self, _tier: Tier, _until: Timestamp, _limit: usize) -> Result<Vec<Mark>> {
-        unbuilt()
+    async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {
+        marks::first(self, tier, until, limit).await
     }
 
-    async fn announce(&self, _until: Timestamp) -> Result<()> {
-        unbuilt()
+    async fn announce(&self, until: Timestamp) -> Result<()> {
+        registers::announce(self, until).await
     }
 
     async fn roll(&self, rolling: &Rolling) -> Result<Rolled> {
         roll::roll(self, rolling).await
     }
 
-    async fn advance(&self, _tier: Tier, _until: Timestamp) -> Result<()> {
-        unbuilt()
+    async fn advance(&self, tier: Tier, until: Timestamp) -> Result<()> {
+        registers::advance(self, tier, until).await?;
+        retain::upkeep_when_due(self).await;
+        Ok(())
     }
 
-    async fn mark(&self, _marks: &[NewMark]) -> Result<()> {
-        unbuilt()
+    async fn mark(&self, marks: &[NewMark]) -> Result<()> {
+        marks::mark(self, marks).await
     }
 
-    async fn clear(&self, _marks: &[Mark]) -> Result<()> {
-        unbuilt()
+    async fn clear(&self, marks: &[Mark]) -> Result<()> {
+        marks::clear(self, marks).await
     }
 
-    async fn retain(&self, _floors: Floors) -> Result<Retained> {
-        unbuilt()
+    async fn retain(&self, floors: Floors) -> Result<Retained> {
+        retain::retain(self, floors).await
     }
 
     async fn read(&self, read: &Read) -> Result<Answer> {
@@ -115,11 +167,11 @@ impl Store for InfluxStore {
         catalogue::environments(self).await
     }
 
-    async fn catalogue(&self, meter: Meter, filter: &Filter, series_max: usize) -> Result<Vec<SeriesSeen>> {
-        catalogue::catalogue(self, meter, filter, series_max).await
+    async fn catalogue(&self, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>> {
+        catalogue::catalogue(self, meter, filter).await
     }
 
-    async fn dead_letters(&self, _after: Option<(u32, u64)>, _limit: usize) -> Result<Vec<DeadLetter>> {
-        unbuilt()
+    async fn dead_letters(&self, after: Option<(u32, u64)>, limit: usize) -> Result<Vec<DeadLetter>> {
+        letters::after(self, after, limit).await
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- | --- | --- | --- |
 //! | raw | `count` | the series | `count` | [`raw_time`] |
 //! | raw | `total` | environment, meter, `part` | `count` | [`raw_time`] |
+//! | raw | `minute` | | `seen` | start of the minute |
 //! | 1m, 15m, 1h | `count`, `total` | the series; environment, meter | `count` | start of the window |
 //! | 1m, 15m, 1h | `count_again`, `total_again` | the same | the same | [`again_time`] |
 //! | state | `mark` | environment, `tier`, `writer` | `start` (ms), `open` (1 or 0) | the token |
@@ -23,6 +24,8 @@ use flagmeter_model::{NodeId, Seq, Slot, Tier, Timestamp, Window};
 
 use crate::Result;
 
+/// Minutes that hold a raw point, or are about to.
+pub(super) const MINUTE: &str = "minute";
 /// Counts of series: raw points, and windows as they were rolled up first.
 pub(super) const COUNT: &str = "count";
 /// Totals per meter and environment.
@@ -80,6 +83,7 @@ impl Buckets {
     }
 
     /// All of them, those of the tiers first.
+    #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = &str> {
         self.tiers.iter().chain([&self.state, &self.meta]).map(String::as_str)
     }

@@ -1,0 +1,273 @@
+//! Windows that must be rolled up again.
+//!
+//! Each marking is a point of its own: (environment, tier, writer, time, start). A writer is a process that runs once;
+//! its times grow with each call, and hold the start of the window in their last digits. So no marking overwrites
+//! another one. A token holds the writer and the time; clearing writes the very same point once more, with `open=0`.
+//!
+//! So that marks that were cleared long ago need not be read, `retain` sweeps: it announces up to where it is going to
+//! look (`marks_sweeping`), looks, and if no mark is open there says so (`marks_swept`). Readers begin there. Whoever
+//! marks looks at the announcement after the mark is stored, and marks again if it lies behind: either the sweeper
+//! sees the mark, or the marker sees the sweeper.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicI64, Ordering},
+};
+
+use flagmeter_model::{Clock, Environment, Tier, Timestamp, Window};
+
+use super::{
+    InfluxStore,
+    csv::Row,
+    line::Lines,
+    registers::{self, Register},
+    schema::{MARK, NS_PER_MS, source},
+};
+use crate::{Error, Mark, NewMark, Result};
+
+/// What the first value of an answer is called.
+pub(super) const LABEL: &str = "mark";
+/// Bits of a token that hold the writer.
+const WRITER_BITS: u32 = 23;
+/// 2020-01-01T00:00:00Z, where the times of tokens begin, in ms: so they last until 2089.
+const TOKENS_FROM_MS: i64 = 1_577_836_800_000;
+/// How often a mark is set again because of sweepers that are ahead.
+const TRIES_MAX: usize = 5;
+
+/// Who marks: one for each opening of a store.
+#[derive(Debug)]
+pub(super) struct Marker {
+    writer: u32,
+    /// The last time used, in ms since [`TOKENS_FROM_MS`].
+    last_ms: AtomicI64,
+}
+
+impl Marker {
+    /// A marker that no other process is.
+    pub(super) fn new() -> Self {
+        Self { writer: rand::random_range(0..1 << WRITER_BITS), last_ms: AtomicI64::new(0) }
+    }
+
+    /// A token that was never given before, for all marks of one call.
+    fn token(&self, now: Timestamp) -> Token {
+        let now = now.as_millis() - TOKENS_FROM_MS;
+        let next = |last: i64| Some(now.max(last.saturating_add(1)));
+        let last = self.last_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).unwrap_or_default();
+        Token { writer: self.writer, ms: now.max(last.saturating_add(1)) }
+    }
+}
+
+/// Who marked, and in which call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Token {
+    writer: u32,
+    ms: i64,
+}
+
+impl Token {
+    fn packed(self) -> u64 {
+        (self.ms.cast_unsigned() << WRITER_BITS) | u64::from(self.writer)
+    }
+
+    fn unpacked(token: u64) -> Self {
+        let writer = u32::try_from(token & ((1 << WRITER_BITS) - 1)).unwrap_or_default();
+        Self { writer, ms: (token >> WRITER_BITS).cast_signed() }
+    }
+
+    /// The time of the point that marks a window, in nanoseconds: two windows of one token have two.
+    fn time(self, start: Timestamp) -> i64 {
+        let ms = self.ms.saturating_add(TOKENS_FROM_MS);
+        ms.saturating_mul(NS_PER_MS).saturating_add(start.as_seconds() / 60 % NS_PER_MS)
+    }
+
+    fn of_point(writer: u32, time: i64) -> Self {
+        Self { writer, ms: time.div_euclid(NS_PER_MS) - TOKENS_FROM_MS }
+    }
+}
+
+/// Marks windows. Returns once no sweeper can have missed them.
+pub(super) async fn mark(store: &InfluxStore, marks: &[NewMark]) -> Result<()> {
+    if marks.iter().any(|mark| mark.window.tier() == Tier::Raw) {
+        return Err(Error::Unanswerable("raw points are not rolled up, and so never marked".into()));
+    }
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let mut now = store.clock.now();
+    for _ in 0..TRIES_MAX {
+        let token = store.marker.token(now);
+        let mut lines = Lines::with_capacity(marks.len());
+        for mark in marks {
+            put(&mut lines, mark.window, &mark.environment, token, true);
+        }
+        store.client.write(&store.buckets.state, &lines.finish()).await?;
+        let Some(sweeping) = registers::read(store).await?.get(Register::Sweeping) else { return Ok(()) };
+        if sweeping <= token.time(Timestamp::EPOCH) {
+            return Ok(());
+        }
+        let ahead = Timestamp::from_millis_clamped(sweeping / NS_PER_MS).plus_millis(1);
+        now = store.clock.now().max(ahead);
+    }
+    Err(Error::Unavailable(
+        "marks are swept faster than they can be set: check the clocks of the downsamplers".to_owned(),
+    ))
+}
+
+/// Takes away markings that were read.
+pub(super) async fn clear(store: &InfluxStore, marks: &[Mark]) -> Result<()> {
+    let mut lines = Lines::with_capacity(marks.len());
+    for mark in marks {
+        for &token in &mark.tokens {
+            put(&mut lines, mark.window, &mark.environment, Token::unpacked(token), false);
+        }
+    }
+    store.client.write(&store.buckets.state, &lines.finish()).await
+}
+
+fn put(lines: &mut Lines, window: Window, environment: &Environment, token: Token, is_open: bool) {
+    let mut line = lines.line(MARK);
+    line.environment(environment);
+    line.tag("tier", window.tier().name());
+    line.number_tag("writer", u64::from(token.writer));
+    line.integer("open", i64::from(is_open));
+    line.integer("start", window.start().as_millis());
+    line.end(token.time(window.start()));
+}
+
+/// The statements that ask for the marks that are open, a statement for each tier, the finer ones first: a parent is
+/// marked before its child is cleared, so whoever sees the child cleared sees the parent marked.
+pub(super) fn statements(store: &InfluxStore, tiers: &[Tier]) -> String {
+    let from = store.known().get(Register::Swept).unwrap_or_default();
+    let source = source(&store.buckets.state, MARK);
+    let one = |tier: &Tier| {
+        format!(
+            "SELECT \"start\" AS \"{LABEL}\", \"customer\", \"project\", \"environment\", \"tier\", \"writer\" \
+             FROM {source} WHERE time >= {from} AND \"tier\" = '{tier}' AND \"open\" = 1"
+        )
+    };
+    tiers.iter().map(one).collect::<Vec<_>>().join(";")
+}
+
+/// Markings, put together by window.
+#[derive(Debug, Default)]
+pub(super) struct Gathered(BTreeMap<(Tier, Timestamp, Environment), BTreeSet<u64>>);
+
+impl Gathered {
+    /// Takes one row of the answer to [`statements`] in.
+    pub(super) fn take(&mut self, row: &Row<'_>) -> Result<()> {
+        let damaged = || Error::Damaged("a mark that cannot be read".to_owned());
+        let start = Timestamp::from_millis(row.number(0)?.ok_or_else(damaged)?)?;
+        let name = |value| row.name(value)?.ok_or_else(damaged);
+        let environment = Environment { customer: name(1)?, project: name(2)?, environment: name(3)? };
+        let tier = Tier::ROLLED.into_iter().find(|tier| tier.name() == row.text(4)).ok_or_else(damaged)?;
+        let writer = row.text(5).parse().map_err(|_| damaged())?;
+        let token = Token::of_point(writer, row.nanoseconds()?).packed();
+        self.0.entry((tier, start, environment)).or_default().insert(token);
+        Ok(())
+    }
+
+    /// The marks in the order of tier, time and environment.
+    pub(super) fn into_marks(self) -> Result<Vec<Mark>> {
+        let mark = |((tier, start, environment), tokens): (_, BTreeSet<u64>)| {
+            let window = Window::starting(tier, start)?;
+            Ok(Mark { window, environment, tokens: tokens.into_iter().collect() })
+        };
+        self.0.into_iter().map(mark).collect()
+    }
+}
+
+/// The first marks of a tier whose windows end at or before `until`.
+pub(super) async fn first(
+    store: &InfluxStore,
+    tier: Tier,
+    until: Timestamp,
+    limit: usize,
+) -> Result<Vec<Mark>> {
+    if tier == Tier::Raw {
+        return Ok(Vec::new());
+    }
+    let latest = until.as_millis() - tier.seconds() * 1_000;
+    let question = format!("{} AND \"start\" <= {latest}", statements(store, &[tier]));
+    let answer = store.client.query(&question).await?;
+    let mut gathered = Gathered::default();
+    super::csv::visit(&answer, |row| gathered.take(row))?;
+    let mut marks = gathered.into_marks()?;
+    marks.truncate(limit);
+    Ok(marks)
+}
+
+/// Moves `marks_swept` up to the first mark that is open, but not to what was marked in the last `age_ms`.
+pub(super) async fn sweep(store: &InfluxStore, age_ms: i64) -> Result<()> {
+    let swept = store.known().get(Register::Swept).unwrap_or_default();
+    let source = source(&store.buckets.state, MARK);
+    let first_open = |until: i64| {
+        let source = &source;
+        async move {
+            let question = format!(
+                "SELECT \"open\" AS \"{LABEL}\" FROM {source} \
+                 WHERE time >= {swept} AND time < {until} AND \"open\" = 1 LIMIT 1"
+            );
+            let answer = store.client.query(&question).await?;
+            let mut first = None;
+            super::csv::visit(&answer, |row| {
+                first = Some(row.nanoseconds()?);
+                Ok(())
+            })?;
+            Ok::<_, Error>(first)
+        }
+    };
+    let aged = store.clock.now().plus_millis(-age_ms).as_millis().saturating_mul(NS_PER_MS);
+    let until = first_open(aged).await?.unwrap_or(aged);
+    // A whole millisecond: the marks of one call stay together.
+    let until = until - until.rem_euclid(NS_PER_MS);
+    if until <= swept {
+        return Ok(());
+    }
+    registers::raise(store, &[(Register::Sweeping, until)]).await?;
+    if first_open(until).await?.is_none() {
+        registers::raise(store, &[(Register::Swept, until)]).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_token_tells_its_points_and_its_points_tell_it(
+            writer in 0..1_u32 << WRITER_BITS,
+            ms in 0..1_i64 << 41,
+            minute in 0..150_000_000_i64,
+        ) {
+            let token = Token { writer, ms };
+            prop_assert_eq!(Token::unpacked(token.packed()), token);
+            let time = token.time(Timestamp::from_seconds_clamped(minute * 60));
+            prop_assert_eq!(Token::of_point(writer, time), token);
+            prop_assert!(time >= token.time(Timestamp::EPOCH));
+        }
+
+        #[test]
+        fn tokens_of_a_marker_grow_however_its_clock_jumps(clock in prop::collection::vec(0..10_000_i64, 1..40)) {
+            let marker = Marker::new();
+            let mut last = None;
+            for at in clock {
+                let token = marker.token(Timestamp::from_millis_clamped(TOKENS_FROM_MS + at)).packed();
+                prop_assert!(Some(token) > last);
+                last = Some(token);
+            }
+        }
+    }
+
+    #[test]
+    fn windows_of_one_call_have_times_of_their_own() {
+        let token = Token { writer: 7, ms: 9 };
+        // Two weeks of minutes: more than can be late.
+        let times: BTreeSet<_> =
+            (0..20_160).map(|minute| token.time(Timestamp::from_seconds_clamped(minute * 60))).collect();
+        assert_eq!(times.len(), 20_160);
+    }
+}

@@ -1,0 +1,248 @@
+//! Raw points, and what follows from them.
+//!
+//! The order is what keeps counts from being lost. Environments and minutes are told before their first points. Then
+//! the counts, then their totals; then the frontier and the floor are read, and what lies behind the frontier is
+//! marked: either the roll-up that was announced sees the points, or the points see the announcement. Dead letters and
+//! the nodes' progress come last, so that no watermark is stored before what it speaks of. Whatever fails, all of it is
+//! repeated, and comes to the same points.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use flagmeter_model::{Environment, Tier, Timestamp, Window};
+use futures_util::{StreamExt, stream};
+use tokio::task::spawn_blocking;
+
+use super::{
+    InfluxStore,
+    client::WriteFailure,
+    letters::{self, Count},
+    line::{LineBody, Lines},
+    marks,
+    plan::{Plan, Points, halves, lines},
+    progress::{Memory, Told, took_too_long},
+    registers::{self, Register, Registers},
+    schema::{ENVIRONMENT, MINUTE, nanoseconds},
+};
+use crate::{DeadLetter, Error, NewMark, Result, Write, Written};
+
+/// Environments and minutes that are remembered as told; beyond it they are told again.
+const TOLD_MAX: usize = 100_000;
+/// How much sooner than the server forgets raw points they are not sent any more.
+const FORGOTTEN_MARGIN_MS: i64 = 3_600_000;
+
+/// What was told before the first points of it.
+#[derive(Debug, Default)]
+pub(super) struct Announced {
+    environments: HashSet<Environment>,
+    minutes: HashSet<Window>,
+}
+
+/// Writes points, marks, dead letters and progress, in this order.
+pub(super) async fn write(store: &InfluxStore, write: Arc<Write>) -> Result<Written> {
+    let began = store.clock.now();
+    let floor = floor(store, began).await?;
+    let mut plan = off_thread({
+        let write = Arc::clone(&write);
+        move || Plan::new(&write, floor)
+    })
+    .await?;
+    if !plan.slots.is_empty() {
+        announce(store, &plan, &write).await?;
+        let refused = counts(store, &plan, &write).await?;
+        for (point, why) in &refused {
+            plan.refuse(&write, *point, why);
+        }
+        let refused: Vec<Points> = refused.into_iter().map(|(point, _)| point).collect();
+        plan = totals(store, plan, &write, refused).await?;
+    }
+    let Plan { points, past_retention, overflow, .. } = plan;
+    let mut written = Written { points, past_retention, overflow, ..Written::default() };
+    if !plan.slots.is_empty() {
+        written.dirty = mark(store, &mut plan, &write, floor).await?;
+    }
+    settle(store, plan, &write, began, &mut written).await?;
+    Ok(written)
+}
+
+/// Where raw points begin: what lies before is not stored any more.
+async fn floor(store: &InfluxStore, now: Timestamp) -> Result<Option<Timestamp>> {
+    let registers = match store.known() {
+        unknown if unknown == Registers::default() => registers::read(store).await?,
+        known => known,
+    };
+    let forgotten = store.config.on_server(Tier::Raw).map(|kept| {
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        now.plus_millis(FORGOTTEN_MARGIN_MS.saturating_sub(kept)).ceil_to(Tier::Minute.seconds())
+    });
+    Ok(registers.floors().raw.max(forgotten))
+}
+
+/// Tells environments and minutes that were not told before by this process.
+async fn announce(store: &InfluxStore, plan: &Plan, write: &Write) -> Result<()> {
+    let (mut environments, mut minutes) = (plan.environments(write), plan.minutes(write));
+    {
+        let told = store.announced.lock();
+        environments.retain(|environment| !told.environments.contains(*environment));
+        minutes.retain(|minute| !told.minutes.contains(minute));
+    }
+    let (mut meta, mut raw) = (Lines::default(), Lines::default());
+    for environment in &environments {
+        let mut line = meta.line(ENVIRONMENT);
+        line.environment(environment);
+        line.integer("seen", 1);
+        line.end(0);
+    }
+    for minute in &minutes {
+        let mut line = raw.line(MINUTE);
+        line.integer("seen", 1);
+        line.end(nanoseconds(minute.start()));
+    }
+    let (meta, raw) = (meta.finish(), raw.finish());
+    tokio::try_join!(
+        store.client.write(&store.buckets.meta, &meta),
+        store.client.write(store.buckets.tier(Tier::Raw), &raw),
+    )?;
+    let mut told = store.announced.lock();
+    if told.environments.len() > TOLD_MAX {
+        told.environments.clear();
+    }
+    if told.minutes.len() > TOLD_MAX {
+        told.minutes.clear();
+    }
+    told.environments.extend(environments.into_iter().cloned());
+    told.minutes.extend(minutes);
+    Ok(())
+}
+
+/// Writes the counts, several bodies at a time, and gives the points that the server refuses. When it returns, none
+/// is on its way any more.
+async fn counts(store: &InfluxStore, plan: &Plan, write: &Arc<Write>) -> Result<Vec<(Points, String)>> {
+    let pieces = plan.pieces(store.config.body_lines_max);
+    let sent = pieces.into_iter().map(|piece| send(store, write, piece));
+    let done: Vec<_> = stream::iter(sent).buffer_unordered(store.config.bodies_in_flight).collect().await;
+    let mut refused = Vec::new();
+    for piece in done {
+        refused.extend(piece?);
+    }
+    Ok(refused)
+}
+
+/// Writes some counts. Where the server refuses a line, halves are tried until it is found.
+async fn send(store: &InfluxStore, write: &Arc<Write>, points: Vec<Points>) -> Result<Vec<(Points, String)>> {
+    let bucket = store.buckets.tier(Tier::Raw);
+    let (mut waiting, mut refused) = (vec![points], Vec::new());
+    while let Some(points) = waiting.pop() {
+        let (body, points) = encoded(Arc::clone(write), points).await?;
+        match store.client.try_write(bucket, &body).await {
+            Ok(()) => {}
+            Err(WriteFailure::Failed(error)) => return Err(error),
+            Err(WriteFailure::Refused(why)) => match halves(&points) {
+                Some(halves) => waiting.extend(halves),
+                None => refused.extend(points.into_iter().map(|point| (point, why.clone()))),
+            },
+        }
+    }
+    Ok(refused)
+}
+
+async fn encoded(write: Arc<Write>, points: Vec<Points>) -> Result<(LineBody, Vec<Points>)> {
+    off_thread(move || (lines(&write, &points).finish(), points)).await
+}
+
+/// Writes the totals of what was taken.
+async fn totals(store: &InfluxStore, plan: Plan, write: &Arc<Write>, refused: Vec<Points>) -> Result<Plan> {
+    let write = Arc::clone(write);
+    let (plan, bodies) = off_thread(move || {
+        let totals = plan.totals(&write, &refused);
+        (plan, totals.finish())
+    })
+    .await?;
+    store.client.write(store.buckets.tier(Tier::Raw), &bodies).await?;
+    Ok(plan)
+}
+
+/// Reads what was announced meanwhile, and marks the minutes that lie behind it. How many they are.
+async fn mark(store: &InfluxStore, plan: &mut Plan, write: &Write, floor: Option<Timestamp>) -> Result<u64> {
+    let registers = registers::read(store).await?;
+    let late: Vec<NewMark> = registers.frontiers().minute.announced.map_or_else(Vec::new, |announced| {
+        let late = plan.minutes_until(write, announced).into_iter();
+        late.map(|(window, environment)| NewMark { window, environment: environment.clone() }).collect()
+    });
+    marks::mark(store, &late).await?;
+    if let Some(passed) = registers.floors().raw.filter(|&raw| Some(raw) > floor) {
+        plan.passed(write, passed);
+    }
+    Ok(late.len() as u64)
+}
+
+/// Stores dead letters, and how far the nodes have got.
+async fn settle(
+    store: &InfluxStore,
+    plan: Plan,
+    write: &Write,
+    began: Timestamp,
+    written: &mut Written,
+) -> Result<()> {
+    for letter in &write.dead_letters {
+        put_letter(store, letter, Count::Replaced).await?;
+    }
+    let partitions: BTreeSet<u32> = write.batches.iter().map(|record| record.partition).collect();
+    if !partitions.is_empty() {
+        // Taken out: it is put back when everything is stored, and asked for again when something fails.
+        let mut memory = store.memory.lock().await;
+        let mut kept = Memory::renewed(store, memory.take(), &partitions).await?;
+        let (told, letters) = tell(store, plan, write, &mut kept, began)?;
+        for (reason, letter) in &letters {
+            put_letter(store, letter, Count::KeptIfUnknown).await?;
+            *written.dead_letters.entry(*reason).or_default() += 1;
+        }
+        let (state, meta) = (told.state.finish(), told.meta.finish());
+        store.client.write(&store.buckets.meta, &meta).await?;
+        store.client.write(&store.buckets.state, &state).await?;
+        if took_too_long(began, store.clock.now()) {
+            return Err(Error::Unavailable("a write to InfluxDB took half an hour: it is repeated".into()));
+        }
+        *memory = Some(kept);
+    }
+    if write.partitions > store.known().partitions() {
+        registers::raise(store, &[(Register::Partitions, write.partitions.into())]).await?;
+    }
+    Ok(())
+}
+
+/// What the records say of their nodes, and the letters of what was set aside.
+fn tell(
+    store: &InfluxStore,
+    mut plan: Plan,
+    write: &Write,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Result<(Told, Vec<(&'static str, DeadLetter)>)> {
+    let known = &mut memory.known;
+    let before = known.covered().clone();
+    let (mut changed, mut letters) = (BTreeSet::new(), Vec::new());
+    for (position, record) in write.batches.iter().enumerate() {
+        if let Some(refused) = plan.refused.remove(&position) {
+            letters.extend(refused.into_dead_letter(record, known.may_be_repeat(record), now)?);
+        }
+        if known.apply(record, store.config.node_timeout_ms) {
+            changed.insert((record.partition, record.batch.node));
+        }
+    }
+    Ok((Told::new(&before, known, &changed, now), letters))
+}
+
+/// A body of its own, as a letter may be megabytes long.
+async fn put_letter(store: &InfluxStore, letter: &DeadLetter, count: Count) -> Result<()> {
+    let mut lines = Lines::default();
+    letters::put(&mut lines, letter, count);
+    store.client.write(&store.buckets.meta, &lines.finish()).await
+}
+
+/// Does work that takes a processor for long where nobody waits for it.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    spawn_blocking(work).await.map_err(|_| Error::Closed)
+}

@@ -1,0 +1,116 @@
+//! Counts that no store can keep: set aside, record by record, with exactly the counts that are not stored.
+
+use flagmeter_model::{Batch, ContentEncoding, EnvironmentCounts, Meter, SlotCounts, Timestamp, encode};
+
+use crate::{DeadLetter, Positioned, Result};
+
+/// Largest total of one meter of one record, environment and minute.
+///
+/// More than 280,000 entries of the largest count accepted, for one environment in one second: no edge seals
+/// that. It leaves room for 32,768 such records in one window before a sum could pass i64, so that what a stranger
+/// writes can be refused here, record by record, instead of stopping a roll-up for ever.
+pub(crate) const MINUTE_TOTAL_MAX: u64 = 1 << 48;
+
+/// A number per meter, in the order of [`Meter::ALL`].
+pub(crate) type Totals = [u64; Meter::ALL.len()];
+
+/// The totals of some slots of one minute per meter; `None` if one is too large to be kept.
+pub(crate) fn totals(counts: &EnvironmentCounts, slots: &[SlotCounts]) -> Option<Totals> {
+    let mut totals = Totals::default();
+    for slot in slots {
+        for (&position, &count) in slot.series.iter().zip(&slot.counts) {
+            let meter = counts.series.get(position as usize)?.meter;
+            let total = totals.get_mut(usize::from(meter.number()))?;
+            *total = total.checked_add(count).filter(|&sum| sum <= MINUTE_TOTAL_MAX)?;
+        }
+    }
+    Some(totals)
+}
+
+/// How many points some slots hold.
+pub(crate) fn points_in(slots: &[SlotCounts]) -> u64 {
+    slots.iter().map(|slot| slot.counts.len() as u64).sum()
+}
+
+/// Why counts were not stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// They lie behind the raw floor.
+    PastRetention,
+    /// Together they are more than can be kept.
+    Overflow,
+    /// They may have been stored or not: retention moved on meanwhile.
+    PastRetentionMeanwhile,
+    /// The backend does not take them, and says why.
+    Refused(String),
+}
+
+/// What of a record could not be stored.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    environments: Vec<EnvironmentCounts>,
+    reason: Option<Reason>,
+}
+
+impl Refused {
+    /// Sets slots of an environment aside. The first reason stands for all.
+    pub(crate) fn add(&mut self, counts: &EnvironmentCounts, slots: &[SlotCounts], reason: Reason) {
+        self.reason.get_or_insert(reason);
+        match self.environments.last_mut() {
+            Some(last) if last.environment == counts.environment => last.slots.extend_from_slice(slots),
+            _ => self.environments.push(EnvironmentCounts {
+                environment: counts.environment.clone(),
+                series: counts.series.clone(),
+                slots: slots.to_vec(),
+            }),
+        }
+    }
+
+    /// A dead letter with exactly these counts, and its reason. `may_be_repeat`: the record may have been appended twice, and the
+    /// counts be among what retention has taken.
+    pub(crate) fn into_dead_letter(
+        self,
+        record: &Positioned,
+        may_be_repeat: bool,
+        now: Timestamp,
+    ) -> Result<Option<(&'static str, DeadLetter)>> {
+        let Some(reason) = self.reason else { return Ok(None) };
+        let batch = Batch { environments: self.environments, ..record.batch.clone() };
+        let sum = batch
+            .environments
+            .iter()
+            .flat_map(EnvironmentCounts::points)
+            .try_fold(0_u64, |sum, (_, _, count)| {
+                sum.checked_add(count).filter(|&sum| i64::try_from(sum).is_ok())
+            });
+        let (reason, detail, count) = match reason {
+            Reason::PastRetention if may_be_repeat => (
+                "past_retention",
+                "older than the raw floor; a newer seal of the node is stored, so it may be a repeat"
+                    .to_owned(),
+                None,
+            ),
+            Reason::PastRetention => ("past_retention", "older than the raw floor".to_owned(), sum),
+            Reason::PastRetentionMeanwhile => (
+                "past_retention",
+                "the raw floor moved on while it was written: it may be in the coarser tiers or not"
+                    .to_owned(),
+                None,
+            ),
+            Reason::Overflow => {
+                ("overflow", "the counts of one minute add up beyond what a row can keep".to_owned(), sum)
+            }
+            Reason::Refused(why) => ("refused", format!("the database does not take it: {why}"), sum),
+        };
+        let letter = DeadLetter {
+            partition: record.partition,
+            offset: record.offset,
+            at: now,
+            reason: reason.to_owned(),
+            detail,
+            count,
+            payload: encode(&batch, ContentEncoding::Zstd)?,
+        };
+        Ok(Some((reason, letter)))
+    }
+}
