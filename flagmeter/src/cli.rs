@@ -97,7 +97,8 @@ Examples:
   flagmeter serve --data /var/lib/flagmeter --listen 0.0.0.0:8080
   flagmeter serve --set retention.raw=14d --set logging.format=json
   FLAGMETER_RETENTION_RAW=14d flagmeter serve
-SIGTERM or Ctrl-C stops it in order; a second one at once. Nothing that was acknowledged is lost either way.";
+SIGTERM or Ctrl-C stops it in order; a second one at once. Nothing that was acknowledged is lost either way,
+unless edge.ack is \"memory\".";
 
 const DEMO_EXAMPLES: &str = "\
 Examples:
@@ -133,8 +134,8 @@ Examples:
 
 const CONFIG_EXAMPLES: &str = "\
 Examples:
-  flagmeter config print > flagmeter.toml
-  flagmeter config check flagmeter.toml";
+  flagmeter config print > settings.toml      another name than the file that it reads
+  flagmeter config check settings.toml";
 
 /// Runs what the command line asks for.
 pub(crate) fn run() -> ExitCode {

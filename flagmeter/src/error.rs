@@ -136,7 +136,10 @@ pub(crate) enum Error {
     #[error("{0} ended by itself: see the log lines above")]
     StageEnded(&'static str),
     /// A second signal came while stopping.
-    #[error("stopped at once: what was acknowledged is on disk, and the next start goes on with it")]
+    #[error(
+        "stopped at once: the next start goes on with what is on disk, which is everything that was acknowledged, \
+         unless edge.ack is \"memory\""
+    )]
     StoppedAtOnce,
     /// The program cannot do its own housekeeping.
     #[error("the system refuses: {0}")]

@@ -4,12 +4,12 @@
 
 use std::{env, path::Path, sync::Arc, time::Duration};
 
-use flagmeter_model::{Clock, Name, SystemClock, Timestamp};
+use flagmeter_model::{Clock, Name, SystemClock};
 use flagmeter_queries::access::{NewToken, Role, Tokens};
 
 use crate::{
     Error, Result,
-    config::{SettingArgs, parse_duration},
+    config::{SettingArgs, millis, parse_duration},
     output,
     serve::folder::{must_exist, tokens_file},
 };
@@ -67,7 +67,7 @@ pub(crate) fn run(command: TokenCommand) -> Result<()> {
     match command {
         TokenCommand::Create { role, customer, note, expires, settings } => {
             let now = SystemClock.now();
-            let expires_at = expires.map(|time| after(now, time));
+            let expires_at = expires.map(|time| now.plus_millis(millis(time)));
             let new = NewToken { role: role_of(role, customer.as_deref())?, note, expires_at };
             let created = open(&settings)?.create(new, &who())?;
             output::note(format!("token {}: this is the only time that it is shown", created.id));
@@ -127,10 +127,6 @@ fn role_of(role: RoleName, customer: Option<&str>) -> Result<Role> {
         (RoleName::Billing, None) => Ok(Role::Billing),
         (RoleName::Operator, None) => Ok(Role::Operator),
     }
-}
-
-fn after(now: Timestamp, time: Duration) -> Timestamp {
-    now.plus_millis(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Who makes the change, for the audit log of tokens.

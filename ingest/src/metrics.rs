@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) late_marks: IntCounter,
     pub(crate) past_retention: IntCounter,
     pub(crate) overflow: IntCounter,
+    pub(crate) folded: IntCounter,
     pub(crate) decode_seconds: Histogram,
     pub(crate) write_seconds: Histogram,
     pub(crate) retries: IntCounterVec,
@@ -61,6 +62,10 @@ impl Metrics {
             overflow: counter(
                 "flagmeter_ingest_overflow_points_total",
                 "Points of a record and minute that add up beyond what the store keeps, and were set aside",
+            )?,
+            folded: counter(
+                "flagmeter_ingest_folded_points_total",
+                "Points folded into __other__, because their environment has as many series as the store keeps",
             )?,
             decode_seconds: seconds("flagmeter_ingest_decode_seconds", "Time to decode a step")?,
             write_seconds: seconds(

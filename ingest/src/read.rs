@@ -6,7 +6,9 @@ use flagmeter_log::{Consumer, Record};
 
 use crate::{Result, pipeline::Pipeline};
 
-/// Begins where the store has got to, if it keeps the positions with the data; else where the log was told.
+/// Begins where the store has got to, if it keeps the positions with the data; else where the log was told. The log
+/// hears of it, so that its lag is right from the beginning; but not where it had to begin elsewhere: what lies
+/// before a position that is not its own is not stored.
 pub(crate) async fn resume(pipeline: &Pipeline<'_>, consumer: &mut dyn Consumer) -> Result<()> {
     let mut patience = pipeline.patience("positions");
     let positions = loop {
@@ -18,8 +20,19 @@ pub(crate) async fn resume(pipeline: &Pipeline<'_>, consumer: &mut dyn Consumer)
     };
     let Some(positions) = positions else { return Ok(()) };
     let mut patience = pipeline.patience("seek");
-    loop {
+    let reached = loop {
         match consumer.seek(&positions).await {
+            Ok(reached) => break reached,
+            Err(error) if error.is_retryable() => patience.wait(&error).await,
+            Err(error) => return Err(error.into()),
+        }
+    };
+    if reached.is_empty() {
+        return Ok(());
+    }
+    let mut patience = pipeline.patience("commit");
+    loop {
+        match consumer.commit(&reached).await {
             Ok(()) => return Ok(()),
             Err(error) if error.is_retryable() => patience.wait(&error).await,
             Err(error) => return Err(error.into()),

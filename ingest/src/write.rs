@@ -70,6 +70,13 @@ fn tell(pipeline: &Pipeline<'_>, write: &Write, written: &Written) {
     metrics.late_marks.inc_by(written.dirty);
     metrics.past_retention.inc_by(written.past_retention);
     metrics.overflow.inc_by(written.overflow);
+    if written.folded > 0 && metrics.folded.get() == 0 {
+        tracing::warn!(
+            points = written.folded,
+            "an environment has as many series as the store keeps: further ones are counted as __other__"
+        );
+    }
+    metrics.folded.inc_by(written.folded);
     for (reason, &letters) in &written.dead_letters {
         metrics.dead_letters.with_label_values(&[reason]).inc_by(letters);
     }

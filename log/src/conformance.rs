@@ -235,7 +235,7 @@ pub async fn a_seek_wins_over_the_committed_positions<H: Harness>() -> Result<()
     drop(consumer);
 
     let mut consumer = log.consumer().await?;
-    consumer.seek(&[(0, offsets[2])].into()).await?;
+    assert_eq!(consumer.seek(&[(0, offsets[2])].into()).await?, [(0, offsets[2])].into());
     let again = read_all(consumer.as_mut()).await?;
     assert_eq!(numbers(&again, 0), expected(2..10), "back");
     assert_eq!(numbers(&again, 1), expected(0..0), "not named");
@@ -244,6 +244,9 @@ pub async fn a_seek_wins_over_the_committed_positions<H: Harness>() -> Result<()
     consumer.seek(&[(0, after(&records)[&0])].into()).await?;
     append(producer.as_ref(), 0, 10..11).await?;
     assert_eq!(numbers(&read_all(consumer.as_mut()).await?, 0), expected(10..11), "the end");
+    let nowhere = [(0, after(&records)[&0].saturating_add(1_000))].into();
+    assert_eq!(consumer.seek(&nowhere).await?, Positions::new(), "it is not there");
+    assert_eq!(numbers(&read_all(consumer.as_mut()).await?, 0), expected(0..11), "all that is kept");
     Ok(())
 }
 

@@ -58,8 +58,10 @@ pub trait Consumer: Send + 'static {
     async fn read(&mut self, bytes_max: usize, wait: Duration) -> Result<Vec<Record>>;
 
     /// Goes on from these positions instead of the committed ones. Partitions not named stay where they are.
-    /// Where the store keeps the positions with the data, they win over the log's own.
-    async fn seek(&mut self, positions: &Positions) -> Result<()>;
+    /// Where the store keeps the positions with the data, they win over the log's own. Returns those of them at
+    /// which it does go on: where one is not in the log any more, or not yet, it goes on with the first record that
+    /// is kept, and leaves the partition out.
+    async fn seek(&mut self, positions: &Positions) -> Result<Positions>;
 
     /// Everything before these positions is in the store. Never moves a position backwards.
     async fn commit(&mut self, positions: &Positions) -> Result<()>;

@@ -95,8 +95,8 @@ impl Resolution {
     /// The edges of the buckets that `range` lies in, rounded outward to whole buckets; `None` if they are more
     /// than `buckets_max`, or if the range is empty.
     pub(crate) fn edges(self, zone: Tz, range: TimeRange, buckets_max: usize) -> Option<Vec<Timestamp>> {
-        let mut edges = vec![self.floor(zone, range.from)];
         let mut last = self.floor(zone, range.from);
+        let mut edges = vec![last];
         while last < range.to {
             let next = self.next(zone, last);
             if next <= last || edges.len() > buckets_max {

@@ -15,6 +15,8 @@ pub struct Config {
     pub groups_ranked_max: usize,
     /// Numbers (buckets × groups) that one query holds in memory at most, 8 bytes each.
     pub cells_max: usize,
+    /// Series that are looked at to find flags, at most, some hundred bytes each.
+    pub series_max: usize,
     /// Queries that read the store at once at most; others wait for their turn.
     pub reads_max: usize,
     /// Queries of one customer at once at most, until their answers are sent.
@@ -36,6 +38,7 @@ impl Default for Config {
             rows_max: 200_000,
             groups_ranked_max: 100_000,
             cells_max: 8_000_000,
+            series_max: 250_000,
             reads_max: 16,
             customer_reads_max: 4,
             rows_held_max: 1_000_000,

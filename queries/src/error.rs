@@ -34,10 +34,10 @@ pub enum Error {
     #[error("{0}")]
     TooMuch(String),
     /// Nothing is served there.
-    #[error("Nothing is served at {0}. What is served stands in /openapi.json.")]
+    #[error("Nothing is served at {0}. The API that reads stands in /openapi.json.")]
     NotFound(String),
     /// Something is served there, but not with this method.
-    #[error("This address answers GET and HEAD only.")]
+    #[error("This address does not answer that method: the header `Allow` names those that it does.")]
     MethodNotAllowed,
     /// The store refused or failed.
     #[error(transparent)]

@@ -29,6 +29,7 @@ mod config;
 mod error;
 mod flags;
 mod health;
+mod hex;
 mod metrics;
 mod moment;
 mod openapi;
@@ -53,6 +54,7 @@ use flagmeter_model::{Clock, Environment, Registry};
 use flagmeter_store::Store;
 use health::Readiness;
 use metrics::Metrics;
+pub use parameters::range;
 use reader::Reader;
 use tokio::sync::watch;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -120,11 +122,13 @@ pub fn is_time_zone(name: &str) -> bool {
     name.parse::<Tz>().is_ok()
 }
 
-/// The HTTP API and the page. It answers every path: those that it does not serve with a problem of status 404.
-/// Routers of other stages are [merged](Router::merge) into it; they have no fallback of their own.
+/// The HTTP API and the page, with what `others` serve on the same address; they have no fallback of their own.
+///
+/// It answers every path: those that nobody serves with a problem of status 404, and others' methods, panics and
+/// headers as its own. Only its own requests are counted in its metrics.
 ///
 /// Fails if the metrics are registered already.
-pub fn router(parts: Parts<'_>) -> Result<Router> {
+pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
     let metrics = Metrics::register(parts.metrics)?;
     let (api, mut document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(usage::usage))
@@ -146,13 +150,14 @@ pub fn router(parts: Parts<'_>) -> Result<Router> {
         openapi: document.to_json().map_err(|error| Error::Encoding(error.to_string()))?,
         readiness: Readiness::default(),
     });
-    Ok(api
+    let catch_panics = || CatchPanicLayer::custom(service::panicked);
+    let own = api
         .merge(page::routes())
         .fallback(service::not_found)
-        .method_not_allowed_fallback(service::method_not_allowed)
-        .layer(CatchPanicLayer::custom(service::panicked))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), service::observe))
-        .with_state(app))
+        .layer(catch_panics())
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), service::measure))
+        .with_state(Arc::clone(&app));
+    Ok(own.merge(others.layer(catch_panics())).layer(middleware::from_fn_with_state(app, service::finish)))
 }
 
 #[cfg(test)]

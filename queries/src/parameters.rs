@@ -158,6 +158,12 @@ impl Parameters {
     }
 }
 
+/// Reads `from` and `to` of a request that has no other parameters, as the API's own routes do. Without them: all
+/// time up to `now`.
+pub fn range(uri: &Uri, now: Timestamp) -> Result<TimeRange> {
+    Parameters::read(uri, &[name::FROM, name::TO])?.range(now, Tz::UTC, "1970-01-01")
+}
+
 fn bounded<T: Ord>(name: &'static str, mut values: Vec<T>) -> Result<Vec<T>> {
     values.sort();
     values.dedup();

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::Error;
 
 /// The media type.
-const MEDIA_TYPE: &str = "application/problem+json";
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 /// After how many seconds a caller should ask again when the store does not answer.
 const RETRY_AFTER_SECONDS: &str = "5";
 
@@ -99,11 +99,12 @@ impl IntoResponse for Error {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"flagmeter\""));
         }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        }
         if self.is_retryable() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        if let Self::Unauthenticated(refusal) = self {
+            // To be counted, on whatever route it was.
+            response.extensions_mut().insert(refusal);
         }
         response
     }

@@ -45,6 +45,7 @@ pub(crate) struct Reader {
     customers: Mutex<HashMap<Name, Turns>>,
     customer_reads_max: usize,
     read_timeout: Duration,
+    series_max: usize,
     metrics: Metrics,
 }
 
@@ -90,6 +91,7 @@ impl Reader {
             customers: Mutex::default(),
             customer_reads_max: config.customer_reads_max,
             read_timeout: config.read_timeout,
+            series_max: config.series_max,
             metrics,
         }
     }
@@ -157,9 +159,9 @@ impl Reading<'_> {
         self.within(self.reader.store.read(&read)).await
     }
 
-    /// The series that were ever counted.
+    /// The series that were ever counted, at most so many as are looked at.
     pub(crate) async fn catalogue(&self, meter: Meter, scope: &Scoped) -> Result<Vec<SeriesSeen>> {
-        self.within(self.reader.store.catalogue(meter, scope.filter())).await
+        self.within(self.reader.store.catalogue(meter, scope.filter(), self.reader.series_max)).await
     }
 
     /// What is known of nodes, frontiers and floors.

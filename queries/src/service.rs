@@ -4,14 +4,15 @@ use std::{any::Any, sync::Arc, time::Instant};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Uri, header, request::Parts},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
 use crate::{
     App, Error,
-    access::{Principal, bearer},
+    access::{Principal, Refusal, authenticate},
+    problem,
 };
 
 /// Headers of every answer, unless it has its own.
@@ -28,40 +29,44 @@ impl FromRequestParts<Arc<App>> for Principal {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        bearer(&parts.headers).and_then(|token| app.tokens.authenticate(token)).map_err(|refusal| {
-            app.metrics.refused(refusal);
-            // The reason is for us: told to the caller it would tell which ids exist.
-            tracing::info!(
-                reason = refusal.reason(),
-                path = parts.uri.path(),
-                "a request without a good token"
-            );
-            Error::Unauthenticated(refusal)
-        })
+        authenticate(&app.tokens, &parts.headers, parts.uri.path())
     }
 }
 
-/// Measures a request, and adds the headers that every answer has.
-pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Measures a request of ours.
+pub(crate) async fn measure(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    app.metrics.answered(route, response.status().as_u16(), started.elapsed().as_secs_f64());
+    response
+}
+
+/// Gives every answer of the address the shape and the headers that all have, and counts refused tokens.
+pub(crate) async fn finish(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
+    let is_problem =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == problem::MEDIA_TYPE);
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED && !is_problem {
+        // It keeps its headers: those of CORS are for the browser that asked. `Allow` is added after us.
+        let (head, body) = Error::MethodNotAllowed.into_response().into_parts();
+        response.headers_mut().extend(head.headers);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        *response.body_mut() = body;
+    }
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    app.metrics.answered(route, response.status().as_u16(), started.elapsed().as_secs_f64());
+    if let Some(refusal) = response.extensions().get::<Refusal>() {
+        app.metrics.refused(*refusal);
+    }
     response
 }
 
 /// Nothing is served there.
 pub(crate) async fn not_found(uri: Uri) -> Error {
     Error::NotFound(uri.path().chars().take(128).collect())
-}
-
-/// Something is, but not with this method.
-pub(crate) async fn method_not_allowed() -> Error {
-    Error::MethodNotAllowed
 }
 
 /// A bug. The caller gets the shape that all errors have, and the process goes on.

@@ -18,7 +18,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Stores raw points, nodes' progress, the number of partitions, dead letters and log positions.
     ///
-    /// Points overwrite themselves by their identity. Per (partition, node), progress is stored after the
+    /// Points overwrite themselves by their identity. A store may bound how many series it keeps of an environment,
+    /// and fold further ones into `__other__`; a repeat folds as the first one did. Per (partition, node), progress is stored after the
     /// points, and never moves back: a repeat of an older record changes nothing. No node's watermark passes the
     /// log's time ([`Positioned::watermark`](crate::Positioned::watermark)), nor does the time in which it was there
     /// ([`Positioned::covers`](crate::Positioned::covers)). A point whose minute ends at
@@ -75,8 +76,9 @@ pub trait Store: Send + Sync + 'static {
     /// The environments that were ever counted for, in order.
     async fn environments(&self) -> Result<Vec<Environment>>;
 
-    /// The series that were ever counted, of one meter, in order.
-    async fn catalogue(&self, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>>;
+    /// The series that were ever counted, of one meter, in order; [`TooMany`](crate::Error::TooMany) before the
+    /// answer grows beyond `series_max`.
+    async fn catalogue(&self, meter: Meter, filter: &Filter, series_max: usize) -> Result<Vec<SeriesSeen>>;
 
     /// Dead letters in the order of (partition, offset), after the given one.
     async fn dead_letters(&self, after: Option<(u32, u64)>, limit: usize) -> Result<Vec<DeadLetter>>;

@@ -33,7 +33,7 @@ pub use contract::Store;
 pub use error::{Error, Result};
 pub use read::{
     Answer, Axis, Cell, CoveredPart, Dimension, Filter, GroupKey, Read, Row, RowState, Scan, ScanRow,
-    SeriesSeen, TierChoice,
+    SeriesSeen, TierChoice, Totals,
 };
 pub use write::{
     DeadLetter, Floors, Frontier, Frontiers, Mark, NewMark, Positioned, Retained, Rolled, Rolling, State,

@@ -88,6 +88,9 @@ pub enum Axis {
     Totals,
 }
 
+/// Sums per meter, in the order of [`Meter::ALL`].
+pub type Totals = [u64; Meter::ALL.len()];
+
 /// A question: sums per bucket and group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
@@ -184,7 +187,7 @@ pub struct ScanRow {
     /// The series in it, in order, with their counts.
     pub series: Vec<(SeriesKey, u64)>,
     /// The totals beside them, in the order of [`Meter::ALL`].
-    pub totals: [u64; Meter::ALL.len()],
+    pub totals: Totals,
 }
 
 /// A series of the catalogue.

@@ -1,8 +1,8 @@
 //! Counts that no store can keep: set aside, record by record, with exactly the counts that are not stored.
 
-use flagmeter_model::{Batch, ContentEncoding, EnvironmentCounts, Meter, SlotCounts, Timestamp, encode};
+use flagmeter_model::{Batch, ContentEncoding, EnvironmentCounts, SlotCounts, Timestamp, encode};
 
-use crate::{DeadLetter, Positioned, Result};
+use crate::{DeadLetter, Positioned, Result, Totals};
 
 /// Largest total of one meter of one record, environment and minute.
 ///
@@ -10,9 +10,6 @@ use crate::{DeadLetter, Positioned, Result};
 /// that. It leaves room for 32,768 such records in one window before a sum could pass i64, so that what a stranger
 /// writes can be refused here, record by record, instead of stopping a roll-up for ever.
 pub(crate) const MINUTE_TOTAL_MAX: u64 = 1 << 48;
-
-/// A number per meter, in the order of [`Meter::ALL`].
-pub(crate) type Totals = [u64; Meter::ALL.len()];
 
 /// The totals of some slots of one minute per meter; `None` if one is too large to be kept.
 pub(crate) fn totals(counts: &EnvironmentCounts, slots: &[SlotCounts]) -> Option<Totals> {

@@ -89,6 +89,9 @@ pub struct Written {
     /// Points of one record, environment and minute whose counts add up beyond what the store can keep: set aside in
     /// the same way (reason `overflow`).
     pub overflow: u64,
+    /// Points that were folded into `__other__`, because their environment has as many series as the store keeps;
+    /// repeats included. Their totals are exact.
+    pub folded: u64,
     /// Dead letters that the store made of such points, by reason: repeats included.
     pub dead_letters: BTreeMap<&'static str, u64>,
 }

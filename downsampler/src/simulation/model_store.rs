@@ -241,8 +241,11 @@ impl Store for ModelStore {
     async fn retain(&self, floors: Floors) -> Result<Retained> {
         let mut kept = self.0.lock();
         let deletable = kept.state().deletable();
-        let [raw, minute, quarter] = [Tier::Raw, Tier::Minute, Tier::Quarter]
-            .map(|tier| kept.floors.of(tier).max(floors.of(tier).min(deletable.of(tier))));
+        let raised = |tier| kept.floors.of(tier).max(floors.of(tier).min(deletable.of(tier)));
+        // No floor passes the one of the finer tier.
+        let raw = raised(Tier::Raw);
+        let minute = raised(Tier::Minute).min(raw).max(kept.floors.minute);
+        let quarter = raised(Tier::Quarter).min(minute).max(kept.floors.quarter);
         kept.floors = Floors { raw, minute, quarter };
         let floors = kept.floors;
         let before = kept.raw.len() + kept.windows.len();
@@ -287,7 +290,7 @@ impl Store for ModelStore {
         Ok(self.0.lock().environments())
     }
 
-    async fn catalogue(&self, _: Meter, _: &Filter) -> Result<Vec<SeriesSeen>> {
+    async fn catalogue(&self, _: Meter, _: &Filter, _: usize) -> Result<Vec<SeriesSeen>> {
         Ok(Vec::new())
     }
 

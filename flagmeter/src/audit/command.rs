@@ -8,7 +8,7 @@ use flagmeter_store::embedded::EmbeddedStore;
 use super::{Audit, NO_WINDOW, Report, has_window};
 use crate::{
     Error, Result,
-    config::{SettingArgs, parse_duration},
+    config::{SettingArgs, millis, parse_duration},
     http::{Connection, Url},
     output::{self, LiveLine, grouped},
     send::{Sent, compare},
@@ -166,7 +166,7 @@ fn parse_moment(text: &str, now: Timestamp) -> Result<Timestamp> {
     }
     if let Some(back) = text.strip_prefix('-') {
         let back = parse_duration(back).map_err(|fix| Error::Usage(format!("{text:?} is no time: {fix}")))?;
-        return Ok(now.plus_millis(i64::try_from(back.as_millis()).unwrap_or(i64::MAX).saturating_neg()));
+        return Ok(now.plus_millis(millis(back).saturating_neg()));
     }
     Timestamp::parse_rfc3339(text).map_err(|error| Error::Usage(error.to_string()))
 }

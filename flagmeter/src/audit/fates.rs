@@ -135,8 +135,10 @@ async fn is_due(store: &dyn Store, due: Due) -> Result<bool> {
     };
     let mut first = None;
     for _ in 0..LOOKS_UNTIL_DUE {
-        let progress = store.state().await?.progress;
-        let stored = progress.iter().filter(|it| it.node == node).map(|it| it.watermark).min();
+        let state = store.state().await?;
+        let of_node = || state.progress.iter().filter(|it| it.node == node);
+        let in_all = of_node().count() >= state.partitions as usize;
+        let stored = of_node().map(|it| it.watermark).min().filter(|_| in_all);
         // A clock that was set back stops the watermark: then only one that moves on says something.
         let first = *first.get_or_insert(stored);
         if stored > Some(past) && stored > first {

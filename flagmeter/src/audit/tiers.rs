@@ -37,6 +37,9 @@ pub(super) async fn compare(
     Ok(())
 }
 
+/// Series of one environment and meter that are looked at, at most: far more than an edge tells apart.
+const SERIES_MAX: usize = 10_000_000;
+
 /// From the first to after the last hour in which the environment was counted, in any meter.
 async fn seen(store: &dyn Store, environment: &Environment) -> Result<Option<TimeRange>> {
     let filter = Filter {
@@ -47,7 +50,7 @@ async fn seen(store: &dyn Store, environment: &Environment) -> Result<Option<Tim
     };
     let mut seen: Option<TimeRange> = None;
     for meter in Meter::ALL {
-        for series in store.catalogue(meter, &filter).await? {
+        for series in store.catalogue(meter, &filter, SERIES_MAX).await? {
             let hours = TimeRange::new(
                 series.first_seen.floor_to(Tier::Hour.seconds()),
                 series.last_seen.plus_seconds(1).ceil_to(Tier::Hour.seconds()),

@@ -27,6 +27,11 @@ pub(crate) fn parse_duration(text: &str) -> Result<std::time::Duration, String> 
     std::time::Duration::parse(text)
 }
 
+/// A length of time as stages and the model take it, in ms.
+pub(crate) fn millis(time: std::time::Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// What the command line says about settings.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct SettingArgs {

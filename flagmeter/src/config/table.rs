@@ -166,6 +166,8 @@ settings! {
     store: StoreSection {
         /// Reads at a time; further ones wait.
         readers: usize = "2",
+        /// Series kept apart per environment, over all time; beyond it variants, then names, fold into "__other__".
+        series_per_environment_max: usize = "1000000",
     }
 
     /// From the log into the store.

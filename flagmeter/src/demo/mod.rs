@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::fleet::Fleet;
 use crate::{
     Error, Result,
-    config::{Config, LogFilter},
+    config::{Config, LogFilter, millis},
     http::Url,
     output::{self, LiveLine, grouped},
     send::{Live, Seen},
@@ -183,8 +183,8 @@ async fn settle(server: &Server, until: Timestamp) -> Result<()> {
 
 /// Everything before this is stored.
 fn until_when(server: &Server, state: &flagmeter_store::State) -> Option<Timestamp> {
-    let timeout = server.config().downsampler.node_timeout.as_millis();
-    low_watermark(&state.progress, state.partitions, i64::try_from(timeout).unwrap_or(i64::MAX)).at
+    let timeout = millis(server.config().downsampler.node_timeout);
+    low_watermark(&state.progress, state.partitions, timeout).at
 }
 
 /// The live line, until it is told to stop.
@@ -216,7 +216,7 @@ fn addresses(url: &str, token: &str, took: Duration) -> String {
          \n  by customer   curl -sS '{url}/v1/usage?from=-24h&to=now&resolution=1h&group_by=customer' \\\n                  \
          -H 'Authorization: Bearer {token}'\
          \n  every fate    curl -sS '{url}/v1/reconcile' -H 'Authorization: Bearer {token}'\n\
-         \nThe whole API: {url}/openapi.json. Ctrl-C stops it in order.\n",
+         \nThe API that reads: {url}/openapi.json. Ctrl-C stops it in order.\n",
         took.as_secs_f64()
     )
 }

@@ -164,8 +164,8 @@ fn router(parts: Parts<'_>, edge: &Arc<Edge>, node: NodeId) -> Result<Router> {
         in_flight: Arc::clone(&in_flight),
         node,
     });
-    let queries = flagmeter_queries::router(Parts { in_flight: Some(in_flight), ..parts })?;
-    Ok(queries.merge(edge.router()).merge(audit))
+    let others = edge.router().merge(audit);
+    Ok(flagmeter_queries::router(Parts { in_flight: Some(in_flight), ..parts }, others)?)
 }
 
 /// The stages while they are being started.

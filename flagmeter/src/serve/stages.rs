@@ -1,11 +1,11 @@
 //! From the configuration to that of each stage.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use flagmeter_model::Timestamp;
 
 use super::{folder::Folder, listener::Bounds};
-use crate::config::Config;
+use crate::config::{Config, millis};
 
 /// The edge's.
 pub(crate) fn edge_config(
@@ -57,6 +57,7 @@ pub(super) fn log_config(config: &Config, folder: &Folder) -> flagmeter_log::emb
 pub(crate) fn store_config(config: &Config, folder: &Folder) -> flagmeter_store::embedded::Config {
     flagmeter_store::embedded::Config {
         readers: config.store.readers,
+        series_per_environment_max: config.store.series_per_environment_max,
         node_timeout_ms: millis(config.downsampler.node_timeout),
         ..flagmeter_store::embedded::Config::new(folder.store())
     }
@@ -94,10 +95,6 @@ pub(super) fn queries_config(config: &Config) -> flagmeter_queries::Config {
         read_timeout: config.queries.read_timeout,
         ..flagmeter_queries::Config::default()
     }
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -198,8 +198,8 @@ impl Store for FaultyStore {
         self.inner.environments().await
     }
 
-    async fn catalogue(&self, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>> {
-        self.inner.catalogue(meter, filter).await
+    async fn catalogue(&self, meter: Meter, filter: &Filter, series_max: usize) -> Result<Vec<SeriesSeen>> {
+        self.inner.catalogue(meter, filter, series_max).await
     }
 
     async fn dead_letters(&self, after: Option<(u32, u64)>, limit: usize) -> Result<Vec<DeadLetter>> {
@@ -227,7 +227,7 @@ impl Consumer for FaultyConsumer {
         self.inner.read(bytes_max, wait).await
     }
 
-    async fn seek(&mut self, positions: &Positions) -> flagmeter_log::Result<()> {
+    async fn seek(&mut self, positions: &Positions) -> flagmeter_log::Result<Positions> {
         self.inner.seek(positions).await
     }
 

@@ -52,6 +52,21 @@ async fn a_running_ingest_stores_what_comes_and_drains_when_it_is_stopped() {
     assert_eq!(world.lag().await, 0);
 }
 
+/// The position that the store remembers is of another log: committed to this one, it could let records go that were
+/// never read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_position_that_is_not_in_the_log_is_not_committed_to_it() {
+    let world = World::new(1);
+    world.append(0, &seal(1), ContentEncoding::Zstd).await;
+    let beyond = std::collections::BTreeMap::from([(0, u64::MAX >> 12)]);
+    let write = flagmeter_store::Write { positions: beyond, ..flagmeter_store::Write::default() };
+    world.store.write(std::sync::Arc::new(write)).await.unwrap();
+    world.faults.put(Fault::ReadUnavailable, usize::MAX);
+    world.drain(crate::Config { drain_max: Duration::from_millis(50), ..config() }).await.unwrap_err();
+    assert!(world.faults.committed().is_empty());
+    assert_eq!(world.lag().await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_cannot_be_decoded_is_kept_with_its_bytes_and_the_next_one_is_stored() {
     let world = World::new(1);

@@ -95,16 +95,19 @@ impl Consumer for EmbeddedConsumer {
         }
     }
 
-    async fn seek(&mut self, positions: &Positions) -> Result<()> {
+    async fn seek(&mut self, positions: &Positions) -> Result<Positions> {
         for &partition in positions.keys() {
             check_partition(partition, self.log.0.partitions)?;
         }
         let wanted = positions.clone();
         let kept = self.blocking(move |connection| kept(connection, &wanted)).await?;
+        let mut reached = Positions::new();
         for (&partition, &position) in positions {
             let Some(kept) = kept.get(&partition) else { continue };
             let reachable = kept.contains(&position) || kept.end == position;
-            if !reachable {
+            if reachable {
+                reached.insert(partition, position);
+            } else {
                 tracing::error!(
                     partition,
                     position,
@@ -116,7 +119,7 @@ impl Consumer for EmbeddedConsumer {
             }
             self.positions.insert(partition, if reachable { position } else { kept.start });
         }
-        Ok(())
+        Ok(reached)
     }
 
     async fn commit(&mut self, positions: &Positions) -> Result<()> {

@@ -6,7 +6,7 @@ use super::Refusal;
 
 /// The token in `Authorization: Bearer …`. There is no other door: what stands in an address ends up in
 /// histories and logs.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Refusal::Missing)?;
     if values.next().is_some() {

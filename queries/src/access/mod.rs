@@ -11,7 +11,7 @@ mod secret;
 mod tokens;
 
 pub use audit::{NewToken, Token};
-pub(crate) use bearer::bearer;
+use axum::http::HeaderMap;
 use flagmeter_model::Name;
 use flagmeter_store::Filter;
 pub use tokens::{Created, Tokens};
@@ -47,6 +47,19 @@ pub struct Principal {
     pub token_id: String,
     /// What it may read.
     pub role: Role,
+}
+
+/// Who asks, by the token in the headers of a request to `path`. Everything that is not public begins with this.
+///
+/// Fails with [`Error::Unauthenticated`]; the reason is logged and counted, and not told.
+pub fn authenticate(tokens: &Tokens, headers: &HeaderMap, path: &str) -> Result<Principal> {
+    let principal = tokens.sender(headers).map_err(|refusal| {
+        // The reason is for us: told to the caller it would tell which ids exist.
+        tracing::info!(reason = refusal.reason(), path, "a request without a good token");
+        Error::Unauthenticated(refusal)
+    })?;
+    tracing::debug!(token = principal.token_id, role = principal.role.name(), path, "a request");
+    Ok(principal)
 }
 
 /// Why a token was not accepted. Told to metrics and the log, never to the caller.

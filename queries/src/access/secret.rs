@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::{Error, Result};
+use crate::{Error, Result, hex};
 
 /// Length of an id, in hexadecimal digits.
 const ID_DIGITS: usize = 12;
@@ -25,8 +25,8 @@ impl<'a> TokenText<'a> {
     /// Takes `fm_<id>_<secret>` apart; `None` for anything else.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (id, secret) = text.strip_prefix("fm_")?.split_once('_')?;
-        let hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        (id.len() == ID_DIGITS && secret.len() == SECRET_DIGITS && hex(id) && hex(secret))
+        let is_hex = |text: &str| hex::read(text).is_some();
+        (id.len() == ID_DIGITS && secret.len() == SECRET_DIGITS && is_hex(id) && is_hex(secret))
             .then_some(Self { id, secret })
     }
 
@@ -50,7 +50,7 @@ impl NewSecret {
         let mut bytes = [0_u8; ID_DIGITS / 2 + SECRET_DIGITS / 2];
         getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
         let (id, secret) = bytes.split_at(ID_DIGITS / 2);
-        Ok(Self { id: hex(id), secret: hex(secret) })
+        Ok(Self { id: hex::write(id), secret: hex::write(secret) })
     }
 
     /// The token as its owner keeps it.
@@ -94,34 +94,16 @@ impl fmt::Debug for SecretHash {
 
 impl From<SecretHash> for String {
     fn from(hash: SecretHash) -> Self {
-        hex(&hash.0)
+        hex::write(&hash.0)
     }
 }
 
 impl TryFrom<String> for SecretHash {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let wrong = "a hash is 64 hexadecimal digits";
-        if text.len() != 64 || !text.is_ascii() {
-            return Err(wrong);
-        }
-        let mut bytes = [0; 32];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            let digits = text.get(2 * at..2 * at + 2).ok_or(wrong)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong)?;
-        }
-        Ok(Self(bytes))
+        let bytes = hex::read(&text).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or("a hash is 64 hexadecimal digits")
     }
-}
-
-/// Lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -144,7 +126,7 @@ mod tests {
         assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         let back = SecretHash::try_from(text).unwrap();
         assert!(bool::from(back.ct_eq(&SecretHash::of("abc"))));
-        for wrong in ["", "zz", &"g".repeat(64), &"ä".repeat(32)] {
+        for wrong in ["", "zz", &"g".repeat(64), &"ä".repeat(32), &"+f".repeat(32)] {
             assert!(SecretHash::try_from(wrong.to_owned()).is_err());
         }
     }

@@ -8,6 +8,7 @@ use std::{
     time::SystemTime,
 };
 
+use axum::http::HeaderMap;
 use flagmeter_model::{Clock, Timestamp};
 use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
@@ -15,6 +16,7 @@ use subtle::ConstantTimeEq as _;
 use super::{
     NewToken, Principal, Refusal, Token,
     audit::{Action, Fold, Line},
+    bearer::bearer,
     secret::{NewSecret, SecretHash, TokenText},
 };
 use crate::{Error, Result};
@@ -104,6 +106,11 @@ impl Tokens {
     /// next change removes them. 0 is the rule.
     pub fn torn_bytes(&self) -> usize {
         self.current(|fold| fold.torn_bytes)
+    }
+
+    /// Who sends a request with these headers.
+    pub(super) fn sender(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
+        bearer(headers).and_then(|token| self.authenticate(token))
     }
 
     /// Who holds this token.

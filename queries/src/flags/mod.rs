@@ -55,7 +55,7 @@ pub(crate) async fn flags(State(app): State<Arc<App>>, principal: Principal, uri
     let mut reading = app.reader.begin(&principal).await?;
     let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };
     let trend = asked.trend(&floors, &app.config)?;
-    let seen = reading.catalogue(Meter::Evaluations, &asked.scope).await?;
+    let seen = reading.catalogue(Meter::Evaluations, &asked.scope).await.map_err(narrower)?;
     let registry = Arc::clone(&app.registry.borrow());
     let page = found::page(&asked, seen, &registry);
     let answer = reading.read(question(&app, &asked, &trend, &page)).await.map_err(narrower)?;
@@ -67,8 +67,8 @@ pub(crate) async fn flags(State(app): State<Arc<App>>, principal: Principal, uri
 fn narrower(error: Error) -> Error {
     match error {
         Error::Store(StoreError::TooMany { max, what }) => Error::TooMuch(format!(
-            "There are more than {max} {what} to look at. Ask for fewer flags with limit=, for one customer or project \
-             with a filter, or for a shorter range."
+            "There are more than {max} {what} to look at. Ask for one customer, project, environment or flag with a \
+             filter, or for a shorter range."
         )),
         error => error,
     }

@@ -9,7 +9,7 @@ use crate::{
     Config, Error, Result,
     access::{Principal, Scoped},
     civil::Resolution,
-    moment,
+    hex, moment,
     parameters::{Parameters, name},
     usage::plan::{auto, before},
 };
@@ -124,23 +124,14 @@ impl Asked {
 impl FlagKey {
     /// The place of this flag, to go on after it. Opaque to callers: hexadecimal, so that it needs no escaping.
     pub(super) fn cursor(&self) -> String {
-        use std::fmt::Write as _;
         // Names hold no control characters.
         let text = [self.customer.as_str(), self.project.as_str(), self.flag.as_str()].join("\n");
-        text.bytes().fold(String::with_capacity(2 * text.len()), |mut hex, byte| {
-            // Writing into a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex::write(text.as_bytes())
     }
 
     fn from_cursor(cursor: &str) -> Result<Self> {
         let wrong = || Error::parameter(name::AFTER, "It is not the `next` of an earlier answer.");
-        let digits = cursor.as_bytes().chunks(2).map(|pair| {
-            let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
-            u8::from_str_radix(pair, 16).ok()
-        });
-        let bytes: Vec<u8> = digits.collect::<Option<_>>().ok_or_else(wrong)?;
+        let bytes = hex::read(cursor).ok_or_else(wrong)?;
         let text = String::from_utf8(bytes).map_err(|_| wrong())?;
         let names: Vec<Name> =
             text.split('\n').map(Name::new).collect::<Result<_, _>>().map_err(|_| wrong())?;
@@ -160,7 +151,9 @@ mod tests {
         let name = |text| Name::new(text).unwrap();
         let key = FlagKey { customer: name("acme"), project: name("wéb"), flag: name("a/b c") };
         assert_eq!(FlagKey::from_cursor(&key.cursor()).unwrap(), key);
-        for wrong in ["", "6", "zz", "61", "610a62", "610a620a", "610a620a630a64", "ff0aff0aff", "é"] {
+        for wrong in
+            ["", "6", "zz", "61", "610a62", "610a620a", "610a620a630a64", "ff0aff0aff", "é", "610a620a+f"]
+        {
             assert!(FlagKey::from_cursor(wrong).is_err(), "{wrong}");
         }
     }

@@ -13,6 +13,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode},
     response::Response,
+    routing::post,
 };
 use flagmeter_model::{Environment, ManualClock, Meter, Name, Registry, SeriesKey, Timestamp};
 use flagmeter_store::{
@@ -26,6 +27,7 @@ use prometheus::proto::{LabelPair, MetricFamily};
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tower::ServiceExt as _;
+use tower_http::cors::{Any, CorsLayer};
 
 use crate::{
     Config, InFlight, Parts,
@@ -107,6 +109,11 @@ impl InFlight for Edges {
     }
 }
 
+/// What another stage serves on the address.
+async fn a_bug() -> StatusCode {
+    panic!("a bug of another stage")
+}
+
 /// A router over a store.
 pub(super) struct Bench {
     pub(super) router: Router,
@@ -173,7 +180,8 @@ impl Bench {
     /// The same with other bounds, and its metrics anew.
     pub(super) fn with(self, config: Config) -> Self {
         let metrics = prometheus::Registry::new();
-        let router = router(Parts {
+        let others = Router::new().route("/door", post(a_bug));
+        let parts = Parts {
             config,
             store: Arc::clone(&self.store),
             tokens: Arc::clone(&self.tokens),
@@ -181,8 +189,8 @@ impl Bench {
             in_flight: Some(Arc::clone(&self.edges) as Arc<dyn InFlight>),
             clock: Arc::new(self.clock.clone()),
             metrics: &metrics,
-        })
-        .unwrap();
+        };
+        let router = router(parts, others.layer(CorsLayer::new().allow_origin(Any))).unwrap();
         Self { router, metrics, ..self }
     }
 

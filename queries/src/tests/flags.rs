@@ -130,3 +130,11 @@ async fn a_range_without_one_before_is_answered_without_a_comparison() {
     assert_eq!((&answer["previous_state"], &checkout["previous_total"]), (&json!(null), &json!(null)));
     assert_eq!((&checkout["change"], &checkout["total"]), (&json!(null), &json!(12)));
 }
+
+#[tokio::test]
+async fn more_series_than_are_looked_at_are_refused_with_what_to_do() {
+    let bench = some_flags().await.with(crate::Config { series_max: 3, ..crate::Config::default() });
+    let problem = bench.get("/v1/flags").await.problem(422);
+    assert!(problem["detail"].as_str().unwrap().contains("with a filter"), "{problem}");
+    assert_eq!(names(&bench.get("/v1/flags?customer=globex").await.json()), ["banner"]);
+}

@@ -34,8 +34,31 @@ async fn what_is_not_served_is_a_problem_too() {
         let request = Request::builder().method(Method::POST).uri(path).body(Body::empty()).unwrap();
         let reply = bench.send(request).await;
         reply.problem(405);
-        assert_eq!(reply.headers["allow"], "GET, HEAD");
+        assert_eq!(reply.headers["allow"], "GET,HEAD");
     }
+}
+
+#[tokio::test]
+async fn what_other_stages_serve_on_the_address_has_the_same_shape() {
+    let bench = Bench::new();
+    let reply = bench.get("/door").await;
+    reply.problem(405);
+    assert_eq!(
+        (reply.headers["allow"].as_bytes(), reply.headers["access-control-allow-origin"].as_bytes()),
+        (&b"POST"[..], &b"*"[..])
+    );
+    assert_eq!(reply.headers["x-content-type-options"], "nosniff");
+    let request = |method| {
+        Request::builder()
+            .method(method)
+            .uri("/door")
+            .header("origin", "https://x.example")
+            .body(Body::empty())
+            .unwrap()
+    };
+    bench.send(request(Method::POST)).await.problem(500);
+    assert_eq!(bench.send(request(Method::OPTIONS)).await.status, 200, "a preflight is answered");
+    assert_eq!(bench.metric("flagmeter_queries_requests_total", &["/door", "500"]), 0);
 }
 
 #[tokio::test]

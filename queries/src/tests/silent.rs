@@ -82,7 +82,7 @@ impl Store for Silent {
     async fn environments(&self) -> Result<Vec<Environment>> {
         self.answer().await
     }
-    async fn catalogue(&self, _: Meter, _: &Filter) -> Result<Vec<SeriesSeen>> {
+    async fn catalogue(&self, _: Meter, _: &Filter, _: usize) -> Result<Vec<SeriesSeen>> {
         self.answer().await
     }
     async fn dead_letters(&self, _: Option<(u32, u64)>, _: usize) -> Result<Vec<DeadLetter>> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flagmeter_model::{
-    Batch, Environment, EnvironmentCounts, Meter, Name, NodeId, Seq, SeriesKey, Slot, SlotCounts, Tier,
-    TimeRange, Timestamp, Window,
+    Batch, Environment, EnvironmentCounts, Name, NodeId, Seq, SeriesKey, Slot, SlotCounts, Tier, TimeRange,
+    Timestamp, Window,
 };
 
-use crate::{NewMark, Positioned, Result, Rolling, Scan, State, Store, Write, Written};
+use crate::{NewMark, Positioned, Result, Rolling, Scan, State, Store, Totals, Write, Written};
 
 /// When the checks take place, in seconds since the epoch: on the hour.
 pub const START: i64 = 490_000 * HOUR;
@@ -165,8 +165,8 @@ pub async fn write(store: &dyn Store, seals: &[Seal]) -> Result<Written> {
 /// What one tier holds of an environment: counts by the window's start, in seconds after [`START`], and series.
 pub type Held = BTreeMap<(i64, SeriesKey), u64>;
 
-/// Totals by the window's start, in seconds after [`START`], in the order of [`Meter::ALL`].
-pub type HeldTotals = BTreeMap<i64, [u64; Meter::ALL.len()]>;
+/// Totals by the window's start, in seconds after [`START`], in the order of [`Meter::ALL`](flagmeter_model::Meter::ALL).
+pub type HeldTotals = BTreeMap<i64, Totals>;
 
 /// What a tier holds of an environment, along both axes.
 pub async fn held(store: &dyn Store, environment: &Environment, tier: Tier) -> Result<(Held, HeldTotals)> {

@@ -134,6 +134,7 @@ macro_rules! store_conformance {
                 what_was_written_survives,
                 every_step_of_the_downsampler_survives,
                 a_step_that_was_cut_off_can_be_repeated,
+                a_roll_up_that_was_cut_off_can_be_repeated,
             }
         }
     };

@@ -8,11 +8,6 @@ use flagmeter_model::{Tier, TimeRange, Timestamp, Window};
 pub struct Dirty([Vec<Timestamp>; Tier::ROLLED.len()]);
 
 impl Dirty {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(Vec::is_empty)
-    }
-
     /// The dirty windows of a tier that begin in `range`: their starts, in order, each once.
     pub fn starts(&self, tier: Tier, range: TimeRange) -> &[Timestamp] {
         let Some(starts) = place(tier).and_then(|place| self.0.get(place)) else { return &[] };

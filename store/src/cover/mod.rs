@@ -21,7 +21,7 @@ pub use known::Knowledge;
 
 use flagmeter_model::{Slot, Spans, Tier, TimeRange, Timestamp};
 
-use crate::{CoveredPart, Error, Floors, Frontiers, Result, State, TierChoice};
+use crate::{CoveredPart, Error, Floors, Frontiers, Result, TierChoice};
 
 /// What is kept of each tier: from its floor to its frontier.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,12 +30,6 @@ pub struct Kept {
     pub frontiers: Frontiers,
     /// What retention has taken.
     pub floors: Floors,
-}
-
-impl From<&State> for Kept {
-    fn from(state: &State) -> Self {
-        Self { frontiers: state.frontiers, floors: state.floors }
-    }
 }
 
 /// Which tier answers for which part.

@@ -14,11 +14,17 @@ use crate::Result;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
+/// Series of fates that are kept apart in an environment: edges know a few dozen doors and reasons.
+const FATES_MAX: usize = 1_000;
+
 /// The numbers that the writer has looked up or given.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Interner {
-    positions: Map<Environment, usize>,
-    environments: Vec<Interned>,
+    environments: Map<Environment, Interned>,
+    /// Series of usage that are kept apart in an environment.
+    series_max: usize,
+    /// Counts the writes.
+    turn: u64,
 }
 
 /// An environment with its series.
@@ -27,15 +33,46 @@ pub(super) struct Interned {
     /// Its number.
     pub(super) id: i64,
     numbers: Map<SeriesKey, u32>,
+    /// How many of them are of usage meters.
+    usage: usize,
+    usage_max: usize,
     seen: Vec<Seen>,
     /// Chunks of `seen` that differ from the file.
     changed: BTreeSet<u32>,
+    /// The write in which it was last counted for.
+    used: u64,
+}
+
+/// The number of a series, or of the one that it is folded into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub(super) number: u32,
+    pub(super) is_folded: bool,
 }
 
 impl Interner {
-    /// How many series are in memory.
-    pub(super) fn series(&self) -> usize {
-        self.environments.iter().map(|environment| environment.numbers.len()).sum()
+    pub(super) fn new(series_max: usize) -> Self {
+        Self { environments: Map::default(), series_max, turn: 0 }
+    }
+
+    /// Begins a write. Where more than `cached_max` series are in memory, environments are forgotten, those first
+    /// that were counted for longest ago; but not those of the last write: whoever is counted for in every second
+    /// must not be read again in every second.
+    pub(super) fn begin(&mut self, cached_max: usize) {
+        let mut series: usize = self.environments.values().map(|environment| environment.numbers.len()).sum();
+        if series > cached_max {
+            let idle = self.environments.iter().filter(|(_, environment)| environment.used < self.turn);
+            let mut idle: Vec<_> = idle.map(|(name, environment)| (environment.used, name.clone())).collect();
+            idle.sort_unstable();
+            for (_, name) in idle {
+                if series <= cached_max {
+                    break;
+                }
+                let gone = self.environments.remove(&name);
+                series -= gone.map_or(0, |environment| environment.numbers.len());
+            }
+        }
+        self.turn = self.turn.saturating_add(1);
     }
 
     /// The environment, with a number given to it if it has none.
@@ -44,30 +81,32 @@ impl Interner {
         connection: &Connection,
         environment: &Environment,
     ) -> Result<&mut Interned> {
-        let position = if let Some(&position) = self.positions.get(environment) {
-            position
-        } else {
+        if !self.environments.contains_key(environment) {
             let id = match environment_id(connection, environment)? {
                 Some(id) => id,
                 None => insert_environment(connection, environment)?,
             };
-            self.environments.push(Interned::load(connection, id)?);
-            self.positions.insert(environment.clone(), self.environments.len() - 1);
-            self.environments.len() - 1
-        };
-        self.environments.get_mut(position).ok_or_else(|| damaged("an environment without its series"))
+            let interned = Interned::load(connection, id, self.series_max)?;
+            self.environments.insert(environment.clone(), interned);
+        }
+        let interned = self.environments.get_mut(environment);
+        let interned = interned.ok_or_else(|| damaged("an environment without its series"))?;
+        interned.used = self.turn;
+        Ok(interned)
     }
 
     /// Writes the times of first and last seen that have changed.
     pub(super) fn store_seen(&mut self, connection: &Connection) -> Result<()> {
-        self.environments.iter_mut().try_for_each(|environment| environment.store_seen(connection))
+        self.environments.values_mut().try_for_each(|environment| environment.store_seen(connection))
     }
 }
 
 impl Interned {
-    fn load(connection: &Connection, id: i64) -> Result<Self> {
+    fn load(connection: &Connection, id: i64, usage_max: usize) -> Result<Self> {
         let mut numbers = Map::default();
+        let mut usage = 0;
         for (number, key) in series(connection, id)? {
+            usage += usize::from(key.meter.is_usage());
             numbers.insert(key, number);
         }
         let mut seen = seen::of_environment(connection, id)?;
@@ -75,14 +114,51 @@ impl Interned {
             return Err(damaged("first and last seen of a series that is not there"));
         }
         seen.resize(numbers.len(), Seen::NEVER);
-        Ok(Self { id, numbers, seen, changed: BTreeSet::new() })
+        Ok(Self { id, numbers, usage, usage_max, seen, changed: BTreeSet::new(), used: 0 })
     }
 
-    /// The number of a series, given to it if it has none. Numbers go from 0 without gaps.
-    pub(super) fn number(&mut self, connection: &Connection, key: &SeriesKey) -> Result<u32> {
-        if let Some(&number) = self.numbers.get(key) {
-            return Ok(number);
+    /// The number of a series, given to it if it has none; or, where the environment has too many, that of the
+    /// series that stands for it: first without its variant and SDK (an eighth more of these), then without its
+    /// name. Nothing is ever taken back, so a record that is written again folds as it did before.
+    pub(super) fn number(&mut self, connection: &Connection, key: &SeriesKey) -> Result<Numbered> {
+        if let Some(number) = self.known_or_room(connection, key, 0)? {
+            return Ok(Numbered { number, is_folded: false });
         }
+        let other = |name: &Option<Name>| name.as_ref().map(|_| Name::other());
+        let mut folded = SeriesKey { variant: other(&key.variant), sdk: other(&key.sdk), ..key.clone() };
+        if folded != *key
+            && let Some(number) = self.known_or_room(connection, &folded, self.usage_max / 8)?
+        {
+            return Ok(Numbered { number, is_folded: true });
+        }
+        folded.name = Name::other();
+        let number = match self.numbers.get(&folded) {
+            Some(&number) => number,
+            None => self.add(connection, &folded)?,
+        };
+        Ok(Numbered { number, is_folded: true })
+    }
+
+    /// The number of a series, given to it if there is room for it, and `more`.
+    fn known_or_room(
+        &mut self,
+        connection: &Connection,
+        key: &SeriesKey,
+        more: usize,
+    ) -> Result<Option<u32>> {
+        if let Some(&number) = self.numbers.get(key) {
+            return Ok(Some(number));
+        }
+        let (kept, max) = if key.meter.is_usage() {
+            (self.usage, self.usage_max.saturating_add(more))
+        } else {
+            (self.numbers.len() - self.usage, FATES_MAX)
+        };
+        if kept < max { self.add(connection, key).map(Some) } else { Ok(None) }
+    }
+
+    /// Gives a number to a series. Numbers go from 0 without gaps.
+    fn add(&mut self, connection: &Connection, key: &SeriesKey) -> Result<u32> {
         let number = u32::try_from(self.numbers.len()).map_err(|_| damaged("too many series"))?;
         let mut insert = connection.prepare_cached(
             "INSERT INTO series (environment, number, meter, name, variant, sdk)
@@ -97,6 +173,7 @@ impl Interned {
             or_empty(&key.variant),
             or_empty(&key.sdk)
         ])?;
+        self.usage += usize::from(key.meter.is_usage());
         self.numbers.insert(key.clone(), number);
         self.seen.push(Seen::NEVER);
         Ok(number)

@@ -23,6 +23,7 @@ mod progress;
 mod read;
 mod retention;
 mod roll;
+mod row;
 mod schema;
 mod seen;
 mod standing;
@@ -52,14 +53,25 @@ pub struct Config {
     pub readers: usize,
     /// A node unheard of for longer than this, by the log's time, is missing.
     pub node_timeout_ms: i64,
-    /// Series whose numbers are kept in memory, about 200 bytes each. Beyond it they are read again.
+    /// Series whose numbers are kept in memory, about 200 bytes each. Beyond it those of environments that were not
+    /// counted for in the last write are read again when they are.
     pub series_cached_max: usize,
+    /// Series of usage that are kept apart in an environment, over all time. Beyond it further ones fold, first
+    /// without variant and SDK (an eighth more of these), then without their names, into `__other__`; the totals stay
+    /// exact.
+    pub series_per_environment_max: usize,
 }
 
 impl Config {
     /// The defaults for a store at `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), readers: 2, node_timeout_ms: 60_000, series_cached_max: 1_000_000 }
+        Self {
+            path: path.into(),
+            readers: 2,
+            node_timeout_ms: 60_000,
+            series_cached_max: 1_000_000,
+            series_per_environment_max: 1_000_000,
+        }
     }
 }
 
@@ -152,9 +164,9 @@ impl Store for EmbeddedStore {
         self.connections.read(read::environments).await
     }
 
-    async fn catalogue(&self, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>> {
+    async fn catalogue(&self, meter: Meter, filter: &Filter, series_max: usize) -> Result<Vec<SeriesSeen>> {
         let filter = filter.clone();
-        self.connections.read(move |connection| read::catalogue(connection, meter, &filter)).await
+        self.connections.read(move |connection| read::catalogue(connection, meter, &filter, series_max)).await
     }
 
     async fn dead_letters(&self, after: Option<(u32, u64)>, limit: usize) -> Result<Vec<DeadLetter>> {

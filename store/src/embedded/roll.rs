@@ -3,16 +3,17 @@
 //! Series are added up from the blocks, totals from the totals: the two axes never lean on each other, so that
 //! an audit that compares them can find something.
 
-use flagmeter_model::{Meter, Tier, TimeRange, Timestamp, Window};
-use rusqlite::{CachedStatement, Connection, Row, params};
+use flagmeter_model::{Tier, TimeRange, Timestamp, Window};
+use rusqlite::{CachedStatement, Connection, Row};
 
 use super::{
     block::{damaged, encode_tier, visit_raw, visit_tier},
     interning::{environment_id, environments},
-    schema::{TOTALS, table},
+    row::{Insert, TOTALS, blob, totals},
+    schema::table,
     writer::Writer,
 };
-use crate::{Error, Floors, NewMark, Result, Rolled, Rolling, answering::plus};
+use crate::{Error, Floors, NewMark, Result, Rolled, Rolling, Totals, answering::plus};
 
 /// Window starts of a range that are rolled up in one transaction: writes wait no longer than that.
 const STARTS_MAX: i64 = 60;
@@ -138,11 +139,11 @@ fn finer(tier: Tier) -> Result<Tier> {
 struct Sums<'c> {
     tier: Tier,
     finer: Tier,
-    insert: CachedStatement<'c>,
+    insert: Insert<'c, 2>,
     series: CachedStatement<'c>,
     /// The window being added up: its environment and its start in seconds.
     window: Option<(i64, i64)>,
-    totals: [u64; Meter::ALL.len()],
+    totals: Totals,
     /// By the number of the series; 0 if not counted.
     counts: Vec<u64>,
     /// The numbers of the series that were counted.
@@ -157,14 +158,10 @@ impl<'c> Sums<'c> {
         Ok(Self {
             tier,
             finer,
-            insert: connection.prepare_cached(&format!(
-                "INSERT OR REPLACE INTO {} (environment, start, {TOTALS}, block)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                table(tier)
-            ))?,
+            insert: Insert::new(connection, table(tier), ["environment", "start"])?,
             series: connection.prepare_cached("SELECT max(number) FROM series WHERE environment = ?1")?,
             window: None,
-            totals: [0; Meter::ALL.len()],
+            totals: Totals::default(),
             counts: Vec::new(),
             numbers: Vec::new(),
             rolled: Rolled::default(),
@@ -189,11 +186,10 @@ impl<'c> Sums<'c> {
             self.write_window()?;
             self.begin(window)?;
         }
-        for (column, total) in (2..).zip(&mut self.totals) {
-            let more = row.get::<_, i64>(column)?.cast_unsigned();
+        for (total, more) in self.totals.iter_mut().zip(totals(row, 2)?) {
             *total = plus(*total, more)?;
         }
-        let block = row.get_ref(2 + Meter::ALL.len())?.as_blob().map_err(rusqlite::Error::from)?;
+        let block = blob(row, 2 + self.totals.len())?;
         let (counts, numbers) = (&mut self.counts, &mut self.numbers);
         let mut fault = None;
         let mut add = |number: u32, more: u64| match counts.get_mut(number as usize) {
@@ -235,18 +231,7 @@ impl<'c> Sums<'c> {
             self.sorted.extend(self.counts.get_mut(number as usize).map(std::mem::take));
         }
         encode_tier(&mut self.block, &self.numbers, &self.sorted);
-        let [evaluations, requests, received, duplicate, rejected] =
-            std::mem::take(&mut self.totals).map(u64::cast_signed);
-        self.insert.execute(params![
-            environment,
-            start,
-            evaluations,
-            requests,
-            received,
-            duplicate,
-            rejected,
-            self.block
-        ])?;
+        self.insert.row([environment, start], std::mem::take(&mut self.totals), &self.block)?;
         self.rolled.windows += 1;
         self.rolled.points += self.numbers.len() as u64;
         self.numbers.clear();

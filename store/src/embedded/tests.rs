@@ -3,7 +3,7 @@
 use std::{fs, sync::Arc};
 
 use async_trait::async_trait;
-use flagmeter_model::{ManualClock, Meter, Tier};
+use flagmeter_model::{Limits, ManualClock, Meter, Name, SeriesKey, Tier};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -12,7 +12,10 @@ use crate::{
     Axis, Dimension, Error, Filter, Floors, Read, Result, Rolling, Store, TierChoice,
     conformance::{
         Harness, NODE_TIMEOUT_MS,
-        fixture::{HOUR, Held, Seal, at, environment, flag, range, roll_up, series, window, write},
+        fixture::{
+            HOUR, Held, Seal, assert_agree, at, environment, flag, held, range, roll_up, series, totals_of,
+            window, write,
+        },
     },
 };
 
@@ -161,6 +164,83 @@ fn question() -> Read {
         axis: Axis::Any,
         groups_max: 10,
     }
+}
+
+impl Embedded {
+    fn with(config: impl FnOnce(Config) -> Config) -> Self {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(at(0)));
+        let config = config(Config::new(folder.path().join("store.sqlite")));
+        let store = Arc::new(EmbeddedStore::open(config, Arc::new(clock.clone())).unwrap());
+        Self { folder, clock, store }
+    }
+}
+
+fn named(meter: Meter, name: &str, variant: Option<&str>) -> SeriesKey {
+    let variant = variant.map(|variant| Name::new(variant).unwrap());
+    SeriesKey { meter, variant, ..flag(name).unwrap() }
+}
+
+#[tokio::test]
+async fn too_many_series_fold_and_all_totals_stay_exact() {
+    let harness = Embedded::with(|config| Config { series_per_environment_max: 16, ..config });
+    let (store, one, other) = (&*harness.store, environment("one").unwrap(), Limits::OTHER);
+    let mut seals = Vec::new();
+    for seq in 0..10_u64 {
+        let mut seal = Seal::new(1, seq).unwrap();
+        for number in 0..5_u64 {
+            let flag = format!("flag-{}", seq * 5 + number);
+            for variant in [None, Some("on"), Some("off")] {
+                seal = seal.count(&one, &named(Meter::Evaluations, &flag, variant), 0, number + 1);
+            }
+        }
+        // Fates are always told apart.
+        seal = seal.count(&one, &named(Meter::Rejected, &format!("reason-{seq}"), None), 0, 1);
+        seals.push(seal);
+    }
+    let mut folded = 0;
+    for seal in &seals {
+        folded += write(store, std::slice::from_ref(seal)).await.unwrap().folded;
+    }
+    // 16 of 150 are told apart.
+    assert_eq!(folded, 150 - 16);
+    let (before, totals) = held(store, &one, Tier::Raw).await.unwrap();
+    assert_eq!(totals[&0], [450, 0, 0, 0, 10]);
+    assert_eq!(totals_of(&before), totals);
+    let usage: Vec<_> = before.keys().filter(|(_, key)| key.meter.is_usage()).collect();
+    assert_eq!(usage.iter().filter(|(_, key)| key.name.as_str() == other).count(), 2, "{usage:?}");
+    assert!(usage.len() <= 16 + 16 / 8 + 2, "{usage:?}");
+    assert_eq!(before.len() - usage.len(), 10);
+
+    // In any order, and all in one step: everything stands where it stood.
+    seals.reverse();
+    assert_eq!(write(store, &seals).await.unwrap().folded, folded);
+    assert_eq!(held(store, &one, Tier::Raw).await.unwrap().0, before);
+    roll_up(store, 0, HOUR).await.unwrap();
+    assert_agree(store, &one).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_counted_for_in_every_write_is_not_read_again_however_large_it_is() {
+    let harness = Embedded::with(|config| Config { series_cached_max: 2, ..config });
+    let store = &*harness.store;
+    let seal = |of: &str, seq| {
+        let of = environment(of).unwrap();
+        let names = ["a", "b", "c", "d"].map(|name| flag(name).unwrap());
+        let seal = Seal::new(1, seq).unwrap();
+        names.iter().fold(seal, |seal, key| seal.count(&of, key, 0, 1))
+    };
+    write(store, &[seal("one", 1)]).await.unwrap();
+    // Whoever reads it again finds it damaged.
+    sql(&harness, "UPDATE series SET name = char(10) || number");
+    for seq in 2..5 {
+        store.announce(at(HOUR)).await.unwrap();
+        write(store, &[seal("one", seq)]).await.unwrap();
+    }
+    for seq in 5..7 {
+        write(store, &[seal("two", seq)]).await.unwrap();
+    }
+    let error = write(store, &[seal("one", 7)]).await.unwrap_err();
+    assert!(matches!(error, Error::Damaged(_)), "it was forgotten: {error}");
 }
 
 #[tokio::test]

@@ -1,28 +1,27 @@
 //! Raw points, and all that goes into the same transaction.
 
 use flagmeter_model::{Batch, EnvironmentCounts, Slot, SlotCounts, Tier, Timestamp, Window};
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::Connection;
 
 use super::{
-    block::RawBlock,
+    block::{RawBlock, SLOTS},
     dead_letters,
-    interning::Interned,
+    interning::{Interned, Numbered},
     marks,
-    schema::TOTALS,
+    row::Insert,
     writer::{Memory, Writer},
 };
 use crate::{
     Positioned, Result, Write, Written,
-    refused::{Reason, Refused, Totals, points_in, totals},
+    refused::{Reason, Refused, points_in, totals},
 };
-
-/// Slots in a minute.
-const SLOTS: u32 = 6;
 
 /// Writes points, marks, progress, dead letters and positions in one transaction.
 pub(super) fn write(writer: &mut Writer, write: &Write) -> Result<Written> {
     let (now, node_timeout_ms) = (writer.clock.now(), writer.node_timeout_ms);
+    let series_cached_max = writer.series_cached_max;
     writer.transact(|tx, memory| {
+        memory.interner.begin(series_cached_max);
         let before = memory.standing;
         let mut points = Points::new(tx)?;
         let mut written = Written::default();
@@ -52,12 +51,12 @@ pub(super) fn write(writer: &mut Writer, write: &Write) -> Result<Written> {
 
 /// What writes the points of a transaction.
 struct Points<'c> {
-    insert: CachedStatement<'c>,
+    insert: Insert<'c, 5>,
     /// Minutes behind the frontier: (environment, start).
     late: Vec<(i64, Timestamp)>,
     block: Vec<u8>,
     /// The number of each series of the environment at hand, once it is known.
-    numbers: Vec<Option<u32>>,
+    numbers: Vec<Option<Numbered>>,
     columns: Columns,
 }
 
@@ -72,10 +71,7 @@ struct Columns {
 impl<'c> Points<'c> {
     fn new(connection: &'c Connection) -> Result<Self> {
         Ok(Self {
-            insert: connection.prepare_cached(&format!(
-                "INSERT OR REPLACE INTO raw (minute, environment, node, seq, part, {TOTALS}, block)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
-            ))?,
+            insert: Insert::new(connection, "raw", ["minute", "environment", "node", "seq", "part"])?,
             late: Vec::new(),
             block: Vec::new(),
             numbers: Vec::new(),
@@ -116,8 +112,11 @@ impl<'c> Points<'c> {
                     continue;
                 };
                 let environment = memory.interner.environment(connection, &counts.environment)?;
-                self.lay_out(connection, environment, counts, slots)?;
-                self.insert_row(window, environment.id, &record.batch, totals)?;
+                written.folded += self.lay_out(connection, environment, counts, slots)?;
+                let Batch { node, seq, part, .. } = &record.batch;
+                let (node, seq) = (i64::from(node.get()), seq.get().cast_signed());
+                let keys = [window.start().as_seconds(), environment.id, node, seq, i64::from(*part)];
+                self.insert.row(keys, totals, &self.block)?;
                 written.points += points_in(slots);
                 if announced.is_some_and(|announced| window.end() <= announced) {
                     self.late.push((environment.id, window.start()));
@@ -127,14 +126,15 @@ impl<'c> Points<'c> {
         Ok(refused)
     }
 
-    /// Builds the block of one minute.
+    /// Builds the block of one minute. How many of its points were folded.
     fn lay_out(
         &mut self,
         connection: &Connection,
         environment: &mut Interned,
         counts: &EnvironmentCounts,
         slots: &[SlotCounts],
-    ) -> Result<()> {
+    ) -> Result<u64> {
+        let mut folded = 0;
         let mut block = RawBlock::begin(&mut self.block);
         for slot in slots {
             let columns = &mut self.columns;
@@ -142,38 +142,21 @@ impl<'c> Points<'c> {
             let minute = minute_of(slot.slot);
             for &position in &slot.series {
                 let known = self.numbers.get_mut(position as usize);
-                let number = match (known, counts.series.get(position as usize)) {
-                    (Some(Some(number)), _) => *number,
+                let Numbered { number, is_folded } = match (known, counts.series.get(position as usize)) {
+                    (Some(Some(numbered)), _) => *numbered,
                     (Some(known), Some(key)) => *known.insert(environment.number(connection, key)?),
                     // Refused by the decoder: a count that names no series.
                     _ => continue,
                 };
                 environment.saw(number, minute);
                 columns.numbers.push(number);
+                folded += u64::from(is_folded);
             }
-            let index = u8::try_from(slot.slot.number() % SLOTS).unwrap_or_default();
+            let index = u8::try_from(slot.slot.number() % u32::from(SLOTS)).unwrap_or_default();
             columns.sort(&slot.counts);
             block.slot(index, &columns.numbers, &columns.counts);
         }
-        Ok(())
-    }
-
-    fn insert_row(&mut self, window: Window, environment: i64, batch: &Batch, totals: Totals) -> Result<()> {
-        let [evaluations, requests, received, duplicate, rejected] = totals.map(u64::cast_signed);
-        self.insert.execute(params![
-            window.start().as_seconds(),
-            environment,
-            batch.node.get(),
-            batch.seq.get().cast_signed(),
-            batch.part,
-            evaluations,
-            requests,
-            received,
-            duplicate,
-            rejected,
-            self.block
-        ])?;
-        Ok(())
+        Ok(folded)
     }
 
     /// Marks the minutes that were behind the frontier.
@@ -193,24 +176,30 @@ impl<'c> Points<'c> {
 }
 
 impl Columns {
-    /// Fills in the counts, and puts both columns into the order of the numbers.
+    /// Fills in the counts, and puts both columns into the order of the numbers, each once: what was folded into one
+    /// series is added up.
     fn sort(&mut self, counts: &[u64]) {
         self.counts.clear();
-        self.counts.extend_from_slice(counts);
-        if self.numbers.is_sorted() {
+        if self.numbers.is_sorted_by(|a, b| a < b) {
+            self.counts.extend_from_slice(counts);
             return;
         }
         self.unsorted.clear();
-        self.unsorted.extend(self.numbers.iter().copied().zip(counts.iter().copied()));
+        self.unsorted.extend(self.numbers.drain(..).zip(counts.iter().copied()));
         self.unsorted.sort_unstable();
-        for ((number, count), &(to_number, to_count)) in
-            self.numbers.iter_mut().zip(&mut self.counts).zip(&self.unsorted)
-        {
-            (*number, *count) = (to_number, to_count);
+        for &(number, count) in &self.unsorted {
+            match self.counts.last_mut() {
+                // All of a row together is far below what a count can be.
+                Some(sum) if self.numbers.last() == Some(&number) => *sum = sum.saturating_add(count),
+                _ => {
+                    self.numbers.push(number);
+                    self.counts.push(count);
+                }
+            }
         }
     }
 }
 
 fn minute_of(slot: Slot) -> u32 {
-    slot.number() / SLOTS
+    slot.number() / u32::from(SLOTS)
 }

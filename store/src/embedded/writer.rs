@@ -14,7 +14,8 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) node_timeout_ms: i64,
-    series_cached_max: usize,
+    pub(super) series_cached_max: usize,
+    series_per_environment_max: usize,
     memory: Option<Memory>,
 }
 
@@ -28,8 +29,15 @@ pub(super) struct Memory {
 
 impl Writer {
     pub(super) fn new(connection: Connection, clock: Arc<dyn Clock>, config: &Config) -> Self {
-        let &Config { node_timeout_ms, series_cached_max, .. } = config;
-        Self { connection, clock, node_timeout_ms, series_cached_max, memory: None }
+        let &Config { node_timeout_ms, series_cached_max, series_per_environment_max, .. } = config;
+        Self {
+            connection,
+            clock,
+            node_timeout_ms,
+            series_cached_max,
+            series_per_environment_max,
+            memory: None,
+        }
     }
 
     /// Does all of `work` or nothing of it; durable when it returns.
@@ -41,11 +49,8 @@ impl Writer {
         // Taken out: if anything fails on the way it is not put back, and read from the file the next time.
         let mut memory = match self.memory.take() {
             Some(memory) => memory,
-            None => Memory::load(&tx)?,
+            None => Memory::load(&tx, self.series_per_environment_max)?,
         };
-        if memory.interner.series() > self.series_cached_max {
-            memory.interner = Interner::default();
-        }
         let done = work(&tx, &mut memory)?;
         tx.commit()?;
         self.memory = Some(memory);
@@ -54,9 +59,9 @@ impl Writer {
 }
 
 impl Memory {
-    fn load(connection: &Connection) -> Result<Self> {
+    fn load(connection: &Connection, series_per_environment_max: usize) -> Result<Self> {
         Ok(Self {
-            interner: Interner::default(),
+            interner: Interner::new(series_per_environment_max),
             standing: Standing::load(connection)?,
             progress: Progress::load(connection)?,
         })

@@ -11,7 +11,7 @@ use super::{
     state::standing,
     tiers::{Axis, Counted, columns, damaged},
 };
-use crate::{Dimension, Filter, Result, SeriesSeen};
+use crate::{Dimension, Error, Filter, Result, SeriesSeen};
 
 /// The environments, in order.
 pub(super) async fn environments(store: &InfluxStore) -> Result<Vec<Environment>> {
@@ -42,7 +42,12 @@ struct Seen {
 /// The series of one meter that the filter means, in order.
 ///
 /// Hours are kept for ever; minutes tell more exactly while they are kept, and raw points what is not rolled up yet.
-pub(super) async fn catalogue(store: &InfluxStore, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>> {
+pub(super) async fn catalogue(
+    store: &InfluxStore,
+    meter: Meter,
+    filter: &Filter,
+    series_max: usize,
+) -> Result<Vec<SeriesSeen>> {
     let standing = standing(store).await?;
     let marked = standing.marks.iter().map(|mark| mark.window.start());
     let rolled = standing.frontiers.minute.whole.unwrap_or(Timestamp::EPOCH);
@@ -60,6 +65,9 @@ pub(super) async fn catalogue(store: &InfluxStore, meter: Meter, filter: &Filter
             let series = Counted::of(row, 1)?.into_series();
             let series = series.ok_or_else(|| damaged("a series without a name"))?;
             let at = row.time()?.floor_to(tier.seconds().max(Tier::Minute.seconds()));
+            if seen.len() == series_max && !seen.contains_key(&series) {
+                return Err(Error::TooMany { what: "series", max: series_max });
+            }
             let seen = seen.entry(series).or_default();
             let seen = if tier == Tier::Hour { &mut seen.hour } else { &mut seen.minute };
             let (first, last) = seen.get_or_insert((at, at));

@@ -167,8 +167,8 @@ impl Store for InfluxStore {
         catalogue::environments(self).await
     }
 
-    async fn catalogue(&self, meter: Meter, filter: &Filter) -> Result<Vec<SeriesSeen>> {
-        catalogue::catalogue(self, meter, filter).await
+    async fn catalogue(&self, meter: Meter, filter: &Filter, series_max: usize) -> Result<Vec<SeriesSeen>> {
+        catalogue::catalogue(self, meter, filter, series_max).await
     }
 
     async fn dead_letters(&self, after: Option<(u32, u64)>, limit: usize) -> Result<Vec<DeadLetter>> {

@@ -9,8 +9,8 @@ use super::{
     schema::{COUNT, TOTAL, raw_time},
 };
 use crate::{
-    Write,
-    refused::{Reason, Refused, Totals, points_in, totals},
+    Totals, Write,
+    refused::{Reason, Refused, points_in, totals},
 };
 
 /// Points of one slot of one environment of one batch, told by their positions.

@@ -347,7 +347,7 @@ pub async fn the_catalogue_tells_first_and_last_seen<H: Harness>() -> Result<()>
     world.send(1, (HOUR, HOUR + 70), [evaluations(WEB, "checkout", 61, 1)]).await?;
     while world.store.retain(Floors { raw: Some(at(HOUR)), ..Floors::default() }).await?.more {}
 
-    let seen = world.store.catalogue(Meter::Evaluations, &Filter::default()).await?;
+    let seen = world.store.catalogue(Meter::Evaluations, &Filter::default(), 2).await?;
     let told: Vec<_> =
         seen.iter().map(|seen| (seen.series.clone(), seen.first_seen, seen.last_seen)).collect();
     let series = |path, name| -> Result<_> {
@@ -355,8 +355,10 @@ pub async fn the_catalogue_tells_first_and_last_seen<H: Harness>() -> Result<()>
     };
     assert_eq!(told, [(series(APP, "b")?, at(60), at(60)), (series(WEB, "checkout")?, at(60), at(HOUR))]);
     let one = Filter { names: vec![name("b")?], ..Filter::default() };
-    assert_eq!(world.store.catalogue(Meter::Evaluations, &one).await?.len(), 1);
-    assert_eq!(world.store.catalogue(Meter::Requests, &Filter::default()).await?, []);
+    assert_eq!(world.store.catalogue(Meter::Evaluations, &one, 1).await?.len(), 1);
+    assert_eq!(world.store.catalogue(Meter::Requests, &Filter::default(), 0).await?, []);
+    let refused = world.store.catalogue(Meter::Evaluations, &Filter::default(), 1).await;
+    assert!(matches!(refused, Err(Error::TooMany { max: 1, .. })), "answered with {refused:?}");
     assert_eq!(world.store.environments().await?, [environment(APP)?, environment(WEB)?]);
     Ok(())
 }

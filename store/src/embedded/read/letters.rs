@@ -3,9 +3,9 @@
 use flagmeter_model::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::{
-    super::block::{damaged, unreadable},
-    rows::blob,
+use super::super::{
+    block::{damaged, unreadable},
+    row::blob,
 };
 use crate::{DeadLetter, Result};
 

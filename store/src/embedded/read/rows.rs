@@ -1,11 +1,12 @@
 //! The rows of an environment, part by part, into sums.
 
-use flagmeter_model::{Meter, Slot, Tier, TimeRange, Timestamp};
-use rusqlite::{Connection, Row};
+use flagmeter_model::{Slot, Tier, TimeRange, Timestamp};
+use rusqlite::Connection;
 
 use super::{
     super::{
         block::{self, damaged},
+        row::{blob, count},
         schema,
     },
     groups::Groups,
@@ -203,23 +204,4 @@ pub(super) fn raw_minutes(connection: &Connection, range: TimeRange) -> Result<V
         from = minute + MINUTE;
     }
     Ok(minutes)
-}
-
-/// A column of counts.
-pub(super) fn count(row: &Row<'_>, column: usize) -> Result<u64> {
-    u64::try_from(row.get::<_, i64>(column)?).map_err(|_| damaged("a total is negative"))
-}
-
-/// The five totals from `first` on, in the order of [`Meter::ALL`].
-pub(super) fn totals(row: &Row<'_>, first: usize) -> Result<[u64; Meter::ALL.len()]> {
-    let mut totals = [0; Meter::ALL.len()];
-    for (position, total) in totals.iter_mut().enumerate() {
-        *total = count(row, first + position)?;
-    }
-    Ok(totals)
-}
-
-/// A column of bytes, borrowed.
-pub(super) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8]> {
-    Ok(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
 }

@@ -2,24 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use flagmeter_model::{Meter, SeriesKey, Tier, Timestamp};
+use flagmeter_model::{SeriesKey, Tier, Timestamp};
 use rusqlite::{Connection, Rows};
 
 use super::{
     super::{
         block::{self, damaged},
         interning,
-        schema::{self, TOTALS},
+        row::{TOTALS, blob, totals},
+        schema,
     },
-    rows::{blob, raw_minutes, totals},
+    rows::raw_minutes,
 };
-use crate::{Result, Scan, ScanRow, answering::plus};
+use crate::{Result, Scan, ScanRow, Totals, answering::plus};
 
 /// Series by number, and the five totals, of one window.
 #[derive(Debug, Default)]
 struct Kept {
     series: BTreeMap<u32, u64>,
-    totals: [u64; Meter::ALL.len()],
+    totals: Totals,
 }
 
 /// Every window of one tier, one environment and one range. Raw points come added up by minute.
@@ -64,8 +65,8 @@ fn collect(
         for (sum, total) in kept.totals.iter_mut().zip(totals(row, 1)?) {
             *sum = plus(*sum, total)?;
         }
-        let mut added = Ok(());
-        visit(blob(row, 1 + Meter::ALL.len())?, &mut |number, count| {
+        let mut added: Result<()> = Ok(());
+        visit(blob(row, 1 + Totals::default().len())?, &mut |number, count| {
             let sum = kept.series.entry(number).or_default();
             match plus(*sum, count) {
                 Ok(more) => *sum = more,
