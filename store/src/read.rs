@@ -190,7 +190,8 @@ pub struct ScanRow {
     pub totals: Totals,
 }
 
-/// A series of the catalogue.
+/// A series of the catalogue. Its times are exact while minutes are kept; before the floor of minutes a store may
+/// tell the hour instead: the start of the first or the last one in which it was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesSeen {
     /// The series.

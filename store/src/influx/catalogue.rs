@@ -48,7 +48,7 @@ pub(super) async fn catalogue(
     filter: &Filter,
     series_max: usize,
 ) -> Result<Vec<SeriesSeen>> {
-    let standing = standing(store).await?;
+    let standing = standing(store, filter).await?;
     let marked = standing.marks.iter().map(|mark| mark.window.start());
     let rolled = standing.frontiers.minute.whole.unwrap_or(Timestamp::EPOCH);
     let raw_from = marked.fold(rolled, Timestamp::min).floor_to(Tier::Minute.seconds());

@@ -20,10 +20,11 @@ use super::{
     InfluxStore,
     csv::Row,
     line::Lines,
+    ql::Where,
     registers::{self, Register},
     schema::{MARK, NS_PER_MS, source},
 };
-use crate::{Error, Mark, NewMark, Result};
+use crate::{Error, Filter, Mark, NewMark, Result};
 
 /// What the first value of an answer is called.
 pub(super) const LABEL: &str = "mark";
@@ -134,15 +135,16 @@ fn put(lines: &mut Lines, window: Window, environment: &Environment, token: Toke
     line.end(token.time(window.start()));
 }
 
-/// The statements that ask for the marks that are open, a statement for each tier, the finer ones first: a parent is
+/// The statements that ask for the marks of the environments that are meant and that are open, a statement for each tier, the finer ones first: a parent is
 /// marked before its child is cleared, so whoever sees the child cleared sees the parent marked.
-pub(super) fn statements(store: &InfluxStore, tiers: &[Tier]) -> String {
+pub(super) fn statements(store: &InfluxStore, tiers: &[Tier], filter: &Filter) -> String {
     let from = store.known().get(Register::Swept).unwrap_or_default();
     let source = source(&store.buckets.state, MARK);
+    let environments = Where::environments_of(filter);
     let one = |tier: &Tier| {
         format!(
             "SELECT \"start\" AS \"{LABEL}\", \"customer\", \"project\", \"environment\", \"tier\", \"writer\" \
-             FROM {source} WHERE time >= {from} AND \"tier\" = '{tier}' AND \"open\" = 1"
+             FROM {source} WHERE time >= {from} AND \"tier\" = '{tier}' AND \"open\" = 1{environments}"
         )
     };
     tiers.iter().map(one).collect::<Vec<_>>().join(";")
@@ -187,7 +189,7 @@ pub(super) async fn first(
         return Ok(Vec::new());
     }
     let latest = until.as_millis() - tier.seconds() * 1_000;
-    let question = format!("{} AND \"start\" <= {latest}", statements(store, &[tier]));
+    let question = format!("{} AND \"start\" <= {latest}", statements(store, &[tier], &Filter::default()));
     let answer = store.client.query(&question).await?;
     let mut gathered = Gathered::default();
     super::csv::visit(&answer, |row| gathered.take(row))?;

@@ -78,6 +78,12 @@ impl Where {
             .any(Dimension::Sdk, &filter.sdks)
     }
 
+    /// What a filter says of environments alone, to stand behind other conditions; empty where it means all of them.
+    pub(super) fn environments_of(filter: &Filter) -> String {
+        let all = Filter { names: Vec::new(), variants: Vec::new(), sdks: Vec::new(), ..filter.clone() };
+        Self(String::new()).filter(&all).0
+    }
+
     /// Of any of these environments.
     pub(super) fn environments<'e>(self, environments: impl IntoIterator<Item = &'e Environment>) -> Self {
         self.or(environments.into_iter().map(|environment| {
@@ -158,8 +164,8 @@ impl Run {
     }
 }
 
-/// The runs of buckets that a part lies in, in order.
-pub(super) fn runs(edges: &[Timestamp], part: TimeRange) -> Vec<Run> {
+/// The runs of buckets that a part lies in, in order, each of so many buckets at most.
+pub(super) fn runs(edges: &[Timestamp], part: TimeRange, buckets_max: usize) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let from = edges.partition_point(|&edge| edge <= part.from).saturating_sub(1);
     for pair in edges.get(from..).unwrap_or_default().windows(2) {
@@ -173,7 +179,7 @@ pub(super) fn runs(edges: &[Timestamp], part: TimeRange) -> Vec<Run> {
         }
         let seconds = end.millis_since(start) / 1_000;
         match runs.last_mut() {
-            Some(run) if run.seconds == seconds && run.range.to == range.from => {
+            Some(run) if run.seconds == seconds && run.buckets < buckets_max => {
                 run.range.to = range.to;
                 run.buckets += 1;
             }
@@ -270,6 +276,7 @@ mod tests {
             lengths in prop::collection::vec(prop_oneof![Just(10_i64), Just(60), Just(3_600), Just(82_800)], 1..30),
             first in 0..100_000_i64,
             ends in (0.0..=1.0, 0.0..=1.0),
+            buckets_max in 1..9_usize,
         ) {
             let edges: Vec<Timestamp> = std::iter::once(0)
                 .chain(lengths.iter().scan(0, |at, length| { *at += length; Some(*at) }))
@@ -280,11 +287,11 @@ mod tests {
             let second = |share: f64| (span as f64 * share) as i64 / 10 * 10;
             let (a, b) = (second(ends.0), second(ends.1));
             let part = TimeRange::new(edges[0].plus_seconds(a.min(b)), edges[0].plus_seconds(a.max(b)));
-            let runs = runs(&edges, part);
+            let runs = runs(&edges, part, buckets_max);
             let mut next = part.from;
             for run in &runs {
                 prop_assert_eq!(run.range.from, next, "they touch");
-                prop_assert!(!run.range.is_empty());
+                prop_assert!(!run.range.is_empty() && run.buckets <= buckets_max);
                 next = run.range.to;
                 // Every edge inside a run is where InfluxQL begins a window.
                 let offset = run.first.as_seconds().rem_euclid(run.seconds);
@@ -302,7 +309,7 @@ mod tests {
         let hour = 3_600;
         let edges: Vec<Timestamp> =
             [0, 24, 48, 71, 95, 119].map(|hours| at(1_000_000 * hour + hours * hour)).into();
-        let runs = runs(&edges, TimeRange::new(edges[0], edges[5]));
+        let runs = runs(&edges, TimeRange::new(edges[0], edges[5]), 9);
         let told: Vec<_> = runs.iter().map(|run| run.group_by(&["name"])).collect();
         let whole = "GROUP BY time(86400s, 57600s), \"name\" fill(none)";
         assert_eq!(told[0].trim(), whole);

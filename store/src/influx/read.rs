@@ -26,7 +26,7 @@ pub(super) async fn read(store: &InfluxStore, read: &Read) -> Result<Answer> {
     let axis = if by_totals(read)? { tiers::Axis::Totals } else { tiers::Axis::Series };
     // What makes no sense is refused before anything is asked.
     cover(&read.edges, Kept::default(), &Dirty::default(), read.tiers)?;
-    let standing = standing(store).await?;
+    let standing = standing(store, &read.filter).await?;
     let kept = Kept { frontiers: standing.frontiers, floors: standing.floors };
     let shared = cover(&read.edges, kept, &Dirty::default(), read.tiers)?;
     let all = cover(&read.edges, kept, &dirty(read, &standing.marks), read.tiers)?;

@@ -17,19 +17,21 @@ use super::{
     InfluxStore,
     line::{LineBody, Lines},
     ql::Where,
+    registers,
     schema::{again_time, nanoseconds},
-    state::standing,
     tiers::{Axis, Windows, blocking, damaged},
 };
 use crate::{Dimension, Error, NewMark, Result, Rolled, Rolling};
 
 /// Windows of a range that are read at a time, at first and at most.
 const WINDOWS_FIRST: i64 = 8;
-const WINDOWS_MAX: i64 = 60;
+const WINDOWS_MAX: i64 = 240;
 /// Named windows that are read at a time.
 const NAMED_MAX: usize = 128;
 /// Points that one request is meant to answer with.
 const ROWS_AIM: usize = 100_000;
+/// Customers that one request names.
+const CUSTOMERS_MAX: usize = 500;
 /// Requests on their way at once.
 const REQUESTS_MAX: usize = 2;
 
@@ -52,7 +54,7 @@ fn finer(tier: Tier) -> Result<Tier> {
 
 /// Rolls windows up for the first time, a stretch at a time: as long as the answers are of a good size.
 async fn roll_range(store: &InfluxStore, tier: Tier, range: TimeRange) -> Result<Rolled> {
-    let floor = standing(store).await?.floors.of(finer(tier)?);
+    let floor = registers::read(store).await?.floors().of(finer(tier)?);
     // Windows whose finer windows are gone stay as they are; floors are on the hour.
     let mut from = floor.map_or(range.from, |floor| floor.max(range.from));
     let mut rolled = Rolled::default();
@@ -138,7 +140,9 @@ impl Stretch {
         for (customer, count) in &totals.of_customers {
             let more = count.saturating_mul(pace.rows_of_total);
             match pieces.last_mut() {
-                Some(piece) if rows + more <= ROWS_AIM => piece.customers.push(Some(customer.clone())),
+                Some(piece) if rows + more <= ROWS_AIM && piece.customers.len() < CUSTOMERS_MAX => {
+                    piece.customers.push(Some(customer.clone()));
+                }
                 _ => {
                     pieces.push(Piece { stretch: self, customers: vec![Some(customer.clone())] });
                     rows = 0;
@@ -213,7 +217,7 @@ type Named = (Environment, Window);
 
 /// Rolls named windows up again.
 async fn roll_windows(store: &InfluxStore, marks: &[NewMark]) -> Result<Rolled> {
-    let floors = standing(store).await?.floors;
+    let floors = registers::read(store).await?.floors();
     let mut rolled = Rolled::default();
     for tier in Tier::ALL {
         let of_tier = marks.iter().filter(|mark| mark.window.tier() == tier);

@@ -7,7 +7,7 @@ use flagmeter_model::{Meter, Tier, TimeRange};
 use super::{
     InfluxStore,
     ql::Where,
-    state::standing,
+    registers,
     tiers::{Axis, Windows, damaged},
 };
 use crate::{Result, Scan, ScanRow};
@@ -15,7 +15,7 @@ use crate::{Result, Scan, ScanRow};
 /// Every window of one tier, one environment and one range. Raw points come added up by minute.
 pub(super) async fn scan(store: &InfluxStore, scan: &Scan) -> Result<Vec<ScanRow>> {
     let grid = scan.tier.seconds().max(Tier::Minute.seconds());
-    let floor = standing(store).await?.floors.of(scan.tier);
+    let floor = registers::read(store).await?.floors().of(scan.tier);
     let from = floor.map_or(scan.range.from, |floor| floor.max(scan.range.from));
     let range = TimeRange::new(from.ceil_to(grid), scan.range.to.ceil_to(grid));
     if range.is_empty() {

@@ -7,7 +7,7 @@ use super::{
     registers::{self, Registers},
     schema::{MINUTE, nanoseconds, source},
 };
-use crate::{Floors, Frontiers, Mark, Result, State};
+use crate::{Filter, Floors, Frontiers, Mark, Result, State};
 
 /// What every reader needs to know, asked in one question: it is no older than the call.
 ///
@@ -20,13 +20,13 @@ pub(super) struct Standing {
     pub(super) progress: Vec<NodeProgress>,
     pub(super) partitions: u32,
     pub(super) covered: Spans,
-    /// All that wait, of all tiers, in the order of tier, time and environment.
+    /// Those that wait, of all tiers, in the order of tier, time and environment.
     pub(super) marks: Vec<Mark>,
 }
 
-/// Asks for the standing.
-pub(super) async fn standing(store: &InfluxStore) -> Result<Standing> {
-    Ok(ask(store, "").await?.0)
+/// Asks for the standing, with the marks of the environments that a filter means.
+pub(super) async fn standing(store: &InfluxStore, filter: &Filter) -> Result<Standing> {
+    Ok(ask(store, filter, "").await?.0)
 }
 
 /// What only [`state`] needs.
@@ -40,10 +40,10 @@ struct Rest {
 /// Label of the first minute that holds a raw point.
 const RAW_FIRST: &str = "raw_first";
 
-async fn ask(store: &InfluxStore, further: &str) -> Result<(Standing, Rest)> {
+async fn ask(store: &InfluxStore, filter: &Filter, further: &str) -> Result<(Standing, Rest)> {
     let question = format!(
         "{};{};{}{further}",
-        marks::statements(store, &Tier::ROLLED),
+        marks::statements(store, &Tier::ROLLED, filter),
         registers::statement(store),
         progress::statements(store),
     );
@@ -75,10 +75,10 @@ async fn ask(store: &InfluxStore, further: &str) -> Result<(Standing, Rest)> {
 
 /// The state.
 pub(super) async fn state(store: &InfluxStore) -> Result<State> {
-    let (mut standing, mut rest) = ask(store, &further(store)).await?;
+    let (mut standing, mut rest) = ask(store, &Filter::default(), &further(store)).await?;
     if rest.raw_first.is_some_and(|first| Some(first) < standing.floors.raw) {
         // The floor has moved on since it was last heard of; now it is known.
-        (standing, rest) = ask(store, &further(store)).await?;
+        (standing, rest) = ask(store, &Filter::default(), &further(store)).await?;
     }
     let Standing { frontiers, floors, progress, partitions, covered, marks } = standing;
     let first = |tier| marks.iter().map(|mark| mark.window).filter(|window| window.tier() == tier).min();

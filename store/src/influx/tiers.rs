@@ -25,10 +25,13 @@ use crate::{
     answering::{Sums, plus},
 };
 
-/// Statements in one request.
+/// Statements in one request, which the server answers one after the other.
 const STATEMENTS_MAX: usize = 50;
-/// Requests on their way at once for one call: the server has other things to do as well.
-const REQUESTS_MAX: usize = 2;
+/// Requests on their way at once for one call.
+const REQUESTS_MAX: usize = 4;
+/// Buckets of one statement that groups. To put a group's bucket together costs the server more than to read its
+/// points; so a long chart is asked for in pieces, side by side.
+const GROUPED_BUCKETS_MAX: usize = 30;
 /// Stretches of windows that are left out of the sums of one part. Beyond it the nearest ones become one.
 const HOLES_MAX: usize = 32;
 
@@ -270,7 +273,8 @@ impl InfluxStore {
             let request = statements.join(";");
             async move { self.client.query(&request).await }
         };
-        let requests: Vec<_> = statements.chunks(STATEMENTS_MAX).map(request).collect();
+        let together = statements.len().div_ceil(REQUESTS_MAX).clamp(1, STATEMENTS_MAX);
+        let requests: Vec<_> = statements.chunks(together).map(request).collect();
         stream::iter(requests).buffer_unordered(REQUESTS_MAX).try_collect().await
     }
 }
@@ -388,7 +392,8 @@ fn sums_of(store: &InfluxStore, read: &Read, axis: Axis, tier: Tier, range: Time
         let sum = format!("SELECT sum(\"count\") AS \"sum\" FROM {source} WHERE {conditions}{group_by}");
         if tags.is_empty() { sum } else { format!("SELECT \"sum\"{} FROM ({sum})", columns(&tags)) }
     };
-    runs(&read.edges, range).into_iter().map(sum).collect()
+    let buckets_max = if tags.is_empty() { usize::MAX } else { GROUPED_BUCKETS_MAX };
+    runs(&read.edges, range, buckets_max).into_iter().map(sum).collect()
 }
 
 /// The tags to group by, each once.

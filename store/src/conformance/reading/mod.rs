@@ -338,7 +338,8 @@ pub async fn a_scan_shows_windows_as_they_are_kept<H: Harness>() -> Result<()> {
     Ok(())
 }
 
-/// The catalogue knows every series with its first and last minute, whatever was rolled up or deleted.
+/// The catalogue knows every series with its first and last minute, whatever was rolled up or deleted; when minutes are
+/// gone, with its first and last hour at least.
 pub async fn the_catalogue_tells_first_and_last_seen<H: Harness>() -> Result<()> {
     let mut world = World::<H>::new().await?;
     world.send(1, (0, HOUR), [evaluations(WEB, "checkout", 130, 1), evaluations(APP, "b", 60, 1)]).await?;
@@ -360,6 +361,20 @@ pub async fn the_catalogue_tells_first_and_last_seen<H: Harness>() -> Result<()>
     let refused = world.store.catalogue(Meter::Evaluations, &Filter::default(), 1).await;
     assert!(matches!(refused, Err(Error::TooMany { max: 1, .. })), "answered with {refused:?}");
     assert_eq!(world.store.environments().await?, [environment(APP)?, environment(WEB)?]);
+
+    world.roll_up_marked().await?;
+    world.roll_up(2 * HOUR).await?;
+    let floors = Floors { raw: Some(at(2 * HOUR)), minute: Some(at(2 * HOUR)), quarter: None };
+    while world.store.retain(floors).await?.more {}
+    assert_eq!(world.store.state().await?.floors.minute, Some(at(2 * HOUR)));
+    let later = world.store.catalogue(Meter::Evaluations, &Filter::default(), 2).await?;
+    assert_eq!(later.len(), seen.len());
+    for (later, exact) in later.iter().zip(&seen) {
+        assert_eq!(later.series, exact.series);
+        for (later, exact) in [(later.first_seen, exact.first_seen), (later.last_seen, exact.last_seen)] {
+            assert!([exact, exact.floor_to(HOUR)].contains(&later), "{later} for {exact}");
+        }
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The store in InfluxDB against the contract, on a real server, and what only it can show.
 
+mod commuting;
 mod server;
 
 use std::sync::Arc;
