@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     config::{SettingArgs, millis, parse_duration},
     output,
-    serve::folder::{must_exist, tokens_file},
+    serve::folder::{must_be_prepared, tokens_file},
 };
 
 /// What a token may read.
@@ -107,7 +107,7 @@ pub(crate) fn run(command: TokenCommand) -> Result<()> {
 
 fn open(settings: &SettingArgs) -> Result<Tokens> {
     let (config, _) = settings.load()?;
-    must_exist(&config.data.path)?;
+    must_be_prepared(&config.data.path)?;
     open_at(&config.data.path, Arc::new(SystemClock))
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn write(bytes: &[u8]) -> String {
     })
 }
 
-/// Reads what [`write`] wrote; `None` for anything else: there is one way to write the same bytes.
+/// Reads what [`write()`] wrote; `None` for anything else: there is one way to write the same bytes.
 pub(crate) fn read(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),

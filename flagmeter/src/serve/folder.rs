@@ -10,6 +10,8 @@ use crate::{Error, Result};
 
 /// The layout that this build reads and writes.
 const VERSION: u32 = 1;
+/// The registry's file in a data folder.
+const REGISTRY: &str = "registry.toml";
 
 /// A data folder that belongs to this process until the value is dropped, or the process ends however it does.
 #[derive(Debug)]
@@ -88,14 +90,22 @@ impl Folder {
 }
 
 /// Refuses a folder that is not there, and one that no server has made.
-pub(crate) fn must_exist(path: &Path) -> Result<()> {
+fn must_exist(path: &Path) -> Result<()> {
+    must_be(path, version_file(path).exists())
+}
+
+/// Refuses what [`must_exist`] refuses, but for a folder that is being prepared for its first server: it is empty,
+/// or holds a registry. Tokens are made beforehand where machines start servers.
+pub(crate) fn must_be_prepared(path: &Path) -> Result<()> {
+    let is_empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    must_be(path, version_file(path).exists() || path.join(REGISTRY).exists() || is_empty())
+}
+
+fn must_be(path: &Path, ours: bool) -> Result<()> {
     if !path.is_dir() {
         return Err(Error::FolderMissing { path: path.to_owned() });
     }
-    if !version_file(path).exists() {
-        return Err(Error::FolderForeign { path: path.to_owned() });
-    }
-    Ok(())
+    if ours { Ok(()) } else { Err(Error::FolderForeign { path: path.to_owned() }) }
 }
 
 fn version_file(path: &Path) -> PathBuf {
@@ -105,7 +115,7 @@ fn version_file(path: &Path) -> PathBuf {
 /// The registry's file of a data folder, where no other is configured.
 pub(crate) fn registry_file(config: &crate::config::Config) -> PathBuf {
     let registry = &config.registry;
-    if registry.is_elsewhere() { registry.file.clone() } else { config.data.path.join("registry.toml") }
+    if registry.is_elsewhere() { registry.file.clone() } else { config.data.path.join(REGISTRY) }
 }
 
 /// The file of the API tokens, which commands write beside a running server.
@@ -174,6 +184,17 @@ mod tests {
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
         drop(Folder::take(temp.path()).unwrap());
         Folder::take_existing(temp.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_prepared_by_being_empty_or_by_a_registry() {
+        let temp = tempfile::tempdir().unwrap();
+        must_be_prepared(temp.path()).unwrap();
+        fs::write(temp.path().join("letters"), "").unwrap();
+        assert!(must_be_prepared(temp.path()).is_err());
+        fs::write(temp.path().join(REGISTRY), "").unwrap();
+        must_be_prepared(temp.path()).unwrap();
+        assert!(must_be_prepared(&temp.path().join("nothing")).is_err());
     }
 
     #[test]
