@@ -111,8 +111,9 @@ impl Edge {
     /// Seals once a second and hands on, until `stop`. Then it takes no more requests, seals with a farewell,
     /// hands on what is left (up to [`Config::drain_timeout`]), and closes the journal.
     ///
-    /// Fails when the log refuses for good, such as when another node took its place. Nothing is lost by that:
-    /// the counts are in the journal.
+    /// Fails when the log refuses for good, such as when another edge took over its number
+    /// ([`flagmeter_log::Error::Fenced`]). It takes no more requests then, and closes the journal. Nothing is lost by
+    /// that: what was acknowledged is in it, and goes to the log when an edge is started with that journal again.
     pub async fn run(&self, stop: CancellationToken) -> Result<()> {
         let (sealed, last_sealed) = (Notify::new(), CancellationToken::new());
         let hand_on = HandOn {
@@ -123,10 +124,19 @@ impl Edge {
             sealed: &sealed,
             last_sealed: &last_sealed,
         };
-        tokio::try_join!(
+        let ended = tokio::try_join!(
             self.seal_until(&stop, &sealed, &last_sealed),
             hand_on.run(self.config.drain_timeout)
-        )?;
+        );
+        if let Err(error) = ended {
+            // No farewell: a node that was fenced lives on elsewhere, and one that failed comes back. What was
+            // acknowledged is in the journal, sealed or not.
+            self.shared.inbox.close();
+            if let Err(also) = self.close().await {
+                tracing::warn!(error = %also, "the journal was not closed in good order");
+            }
+            return Err(error);
+        }
         self.close().await
     }
 

@@ -32,7 +32,6 @@ impl Commit {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.tell_lag(pipeline, consumer).await;
         Ok(())
     }
 
@@ -43,7 +42,10 @@ impl Commit {
         }
         self.lag_told_at = Some(Instant::now());
         match consumer.lag().await {
-            Ok(lag) => pipeline.metrics.lag_records.set(i64::try_from(lag).unwrap_or(i64::MAX)),
+            Ok(lag) => {
+                pipeline.metrics.lag_records.set(i64::try_from(lag.records).unwrap_or(i64::MAX));
+                pipeline.progress.told(lag.oldest);
+            }
             // It is a figure for people: the reads that follow will say what is wrong.
             Err(error) => tracing::debug!(%error, "the log did not tell its lag"),
         }

@@ -82,7 +82,7 @@ impl Metrics {
                 registry,
                 Gauge::new(
                     "flagmeter_ingest_lag_seconds",
-                    "Age of the oldest record that was read and is not stored yet",
+                    "Age of the oldest record in the log that is not stored yet",
                 )?,
             )?,
             stalled: gauge("flagmeter_ingest_stalled", "1 while records wait and nothing is stored")?,

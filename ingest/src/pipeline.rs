@@ -59,6 +59,7 @@ impl<'a> Pipeline<'a> {
             if let Some(positions) = positions {
                 commit.commit(&self, consumer, &positions).await?;
                 self.progress.moved(waiting_since(pending.as_ref(), &records));
+                commit.tell_lag(&self, consumer).await;
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use flagmeter_model::NodeId;
+
 /// Why the log did not do it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -32,6 +34,53 @@ pub enum Error {
         /// Most bytes of payload that may be kept.
         bytes_max: u64,
     },
+    /// A setting that cannot be.
+    #[error("kafka.{setting}: {reason}")]
+    Config {
+        /// Its name.
+        setting: String,
+        /// What is wrong with the value, and the fix.
+        reason: String,
+    },
+    /// The topic is not as the promises need it.
+    #[error("the topic {topic} cannot be used: {reason}")]
+    Topic {
+        /// Its name.
+        topic: String,
+        /// What is wrong, and how to mend it.
+        reason: String,
+    },
+    /// Another producer of the same node took this one's place. What it had not appended is with its caller.
+    #[error(
+        "another edge with number {node} has started: this one stops, and what it has not handed on stays in its \
+         journal; give each edge a number of its own"
+    )]
+    Fenced {
+        /// The number.
+        node: NodeId,
+    },
+    /// Another consumer with the same instance name took this one's place.
+    #[error(
+        "another ingest with the instance name {instance} has started: this one stops; give each ingest a name of its own"
+    )]
+    InstanceTaken {
+        /// The name.
+        instance: String,
+    },
+    /// A record that the log does not take, however often it is offered.
+    #[error(
+        "a record of {bytes} bytes is larger than the {bytes_max} that the log takes: raise kafka.record_bytes_max, and \
+         max.message.bytes of the topic with it"
+    )]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The largest.
+        bytes_max: usize,
+    },
+    /// The metrics are taken: a fault of the program.
+    #[error("the metrics of the log cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
     /// A second reader while the first one lives.
     #[error("the log has a reader already: drop it before opening another")]
     Taken,

@@ -11,16 +11,18 @@
 //!
 //! # Invariants
 //!
-//! - Only this crate knows how a log is kept. Backends: [`embedded`] (SQLite); Kafka takes its place beside it.
+//! - Only this crate knows how a log is kept. Backends: [`embedded`] (SQLite) and [`kafka`].
 //! - An append that returned is durable. An append that failed may still have happened: the caller repeats it,
 //!   and the reader bears it, because the identity of a point is in the batch.
-//! - A consumer never skips a record, and starts at the earliest one it has not committed.
+//! - A consumer never skips a record, and starts at the earliest one it has not committed. Where consumers share a
+//!   log, the same holds for each partition, whoever owns it.
 //! - Every backend passes [`conformance`].
 
 pub mod conformance;
 mod contract;
 pub mod embedded;
 mod error;
+pub mod kafka;
 
-pub use contract::{Consumer, NewRecord, Partition, Positions, Producer, Record};
+pub use contract::{Consumer, Lag, NewRecord, Partition, Positions, Producer, Record};
 pub use error::{Error, Result};

@@ -164,6 +164,10 @@ async fn a_log_that_refuses_for_good_ends_the_run_and_nothing_is_lost() {
     rig.counts(None, FIVE).await;
     let error = rig.edge.run(CancellationToken::new()).await.unwrap_err();
     assert!(!error.is_retryable(), "{error}");
+    assert!(error.to_string().starts_with("another edge with number 7 has started"), "{error}");
+    assert_eq!(rig.counts(None, FIVE).await.reason(), "closing", "nothing more is taken");
+    let wal = rig.folder.path().join("journal.sqlite-wal");
+    assert!(!wal.exists(), "the journal is closed, and not left as a crash would");
     rig.log.closed.store(false, Ordering::SeqCst);
     assert_eq!(sums(&rig.killed().drained().await)[&Meter::Evaluations], 5);
 }

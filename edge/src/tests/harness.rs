@@ -55,7 +55,7 @@ impl Producer for TestLog {
 
     async fn append(&self, records: Vec<NewRecord>) -> flagmeter_log::Result<()> {
         if self.closed.load(Ordering::SeqCst) {
-            return Err(LogError::Closed);
+            return Err(LogError::Fenced { node: NodeId::new(7).unwrap() });
         }
         if self.fails.load(Ordering::SeqCst) {
             return Err(LogError::Unavailable("told to".into()));

@@ -150,7 +150,7 @@ pub(crate) async fn arrived(config: &Config, folder: &Folder, clock: Arc<dyn Clo
     let (_, nobody) = watch::channel(Arc::default());
     let edge_config = stages::edge_config(config, folder.journal(), None);
     let edge = Edge::open(edge_config, log.producer(), nobody, clock, &prometheus::Registry::new())?;
-    let nothing_waits = edge.waiting_bytes() == 0 && log.consumer()?.lag().await? == 0;
+    let nothing_waits = edge.waiting_bytes() == 0 && log.consumer()?.lag().await?.records == 0;
     Ok(Arrived { received: edge.received(), due: if nothing_waits { Due::Now } else { Due::WhenServed } })
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use flagmeter_log::{Consumer, Positions, Record};
+use flagmeter_log::{Consumer, Lag, Positions, Record};
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 use flagmeter_store::{
     Answer, DeadLetter, Error, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
@@ -38,6 +38,10 @@ pub(super) enum Fault {
     ReadUnavailable,
     /// A commit fails, this time.
     CommitUnavailable,
+    /// A commit comes too late: the partitions have gone to another consumer.
+    CommitTooLate,
+    /// The partitions have come back before a read, where they were committed last.
+    PartitionsComeBack,
 }
 
 #[derive(Default)]
@@ -210,6 +214,8 @@ impl Store for FaultyStore {
 /// The consumer with faults. It checks the promise at every commit: the store has all before it.
 pub(super) struct FaultyConsumer {
     pub(super) inner: Box<dyn Consumer>,
+    /// What this one has committed.
+    pub(super) committed: Positions,
     pub(super) faults: Arc<Faults>,
     pub(super) store: Arc<dyn Store>,
 }
@@ -223,6 +229,10 @@ impl Consumer for FaultyConsumer {
     async fn read(&mut self, bytes_max: usize, wait: Duration) -> flagmeter_log::Result<Vec<Record>> {
         if self.faults.strikes(Fault::ReadUnavailable) {
             return Err(flagmeter_log::Error::Unavailable("on demand".into()));
+        }
+        if self.faults.strikes(Fault::PartitionsComeBack) {
+            let begin = |partition| (partition, self.committed.get(&partition).copied().unwrap_or(0));
+            self.inner.seek(&(0..self.partitions()).map(begin).collect()).await?;
         }
         self.inner.read(bytes_max, wait).await
     }
@@ -245,12 +255,19 @@ impl Consumer for FaultyConsumer {
         if self.faults.strikes(Fault::CommitUnavailable) {
             return Err(flagmeter_log::Error::Unavailable("on demand".into()));
         }
+        if self.faults.strikes(Fault::CommitTooLate) {
+            return Ok(());
+        }
         self.inner.commit(positions).await?;
+        for (&partition, &position) in positions {
+            let committed = self.committed.entry(partition).or_default();
+            *committed = position.max(*committed);
+        }
         self.faults.told.lock().unwrap().committed.push(positions.clone());
         Ok(())
     }
 
-    async fn lag(&mut self) -> flagmeter_log::Result<u64> {
+    async fn lag(&mut self) -> flagmeter_log::Result<Lag> {
         self.inner.lag().await
     }
 }

@@ -36,6 +36,29 @@ async fn a_crash_between_write_and_commit_repeats_records_and_changes_nothing() 
     }
 }
 
+/// As where several ingesters share the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn partitions_that_go_and_come_back_where_they_were_repeat_records_and_change_nothing() {
+    let mut world = World::new(2);
+    world.keeps_positions = false;
+    for seq in 0..40 {
+        world.append(seq % 2, &seal(seq), ContentEncoding::Zstd).await;
+    }
+    world.faults.put(Fault::CommitTooLate, 3);
+    world.faults.put(Fault::PartitionsComeBack, 4);
+    let config = Config { step_points_max: 5, read_bytes_max: 2_000, ..config() };
+    world.drain(config).await.unwrap();
+    assert!(world.metric("flagmeter_ingest_records_total") > 40, "some came again");
+    assert_eq!(world.retries("commit") + world.retries("read"), 0, "neither is a failure");
+    assert_eq!(world.stored().await, world.sent());
+    assert_eq!(world.lag().await, 0);
+    for partition in 0..2 {
+        let committed = world.faults.committed();
+        let positions: Vec<_> = committed.iter().filter_map(|it| it.get(&partition)).collect();
+        assert!(!positions.is_empty());
+    }
+}
+
 fn faults() -> impl Strategy<Value = Vec<Fault>> {
     let fault = prop_oneof![
         Just(Fault::WriteUnavailable),
@@ -45,6 +68,8 @@ fn faults() -> impl Strategy<Value = Vec<Fault>> {
         Just(Fault::DieBeforeCommit),
         Just(Fault::ReadUnavailable),
         Just(Fault::CommitUnavailable),
+        Just(Fault::CommitTooLate),
+        Just(Fault::PartitionsComeBack),
     ];
     prop::collection::vec(fault, 0..4)
 }

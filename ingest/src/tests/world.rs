@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use flagmeter_log::{NewRecord, embedded};
+use flagmeter_log::{NewRecord, Positions, embedded};
 use flagmeter_model::{
     Batch, ContentEncoding, Environment, EnvironmentCounts, ManualClock, Name, NodeId, Seq, SeriesKey, Slot,
     SlotCounts, Tier, TimeRange, Timestamp, encode,
@@ -134,6 +134,7 @@ impl World {
         let faults = &self.faults;
         let consumer = FaultyConsumer {
             inner: self.log.consumer().unwrap(),
+            committed: Positions::new(),
             faults: Arc::clone(faults),
             store: Arc::clone(&self.store),
         };
@@ -167,7 +168,7 @@ impl World {
     }
 
     pub(super) async fn lag(&self) -> u64 {
-        self.log.consumer().unwrap().lag().await.unwrap()
+        self.log.consumer().unwrap().lag().await.unwrap().records
     }
 
     /// A metric of the last run, its labels added up; of a histogram, how often.

@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use tokio::{sync::watch, time::Instant};
 
 use super::{ConsumerLease, file, writer::Command, writer::check_partition};
-use crate::{Consumer, Error, Partition, Positions, Record, Result};
+use crate::{Consumer, Error, Lag, Partition, Positions, Record, Result};
 
 /// Reads from a connection of its own. Safe to drop in the middle of any call: positions move only with the
 /// records that were handed out.
@@ -130,10 +130,27 @@ impl Consumer for EmbeddedConsumer {
         self.log.0.ask(|reply| Command::Commit { positions, reply }).await
     }
 
-    async fn lag(&mut self) -> Result<u64> {
-        let ends = self.blocking(|connection| file::ends(connection)).await?;
-        Ok(ends.iter().fold(0_u64, |sum, end| sum.saturating_add(end.next.saturating_sub(end.committed))))
+    async fn lag(&mut self) -> Result<Lag> {
+        self.blocking(lag).await
     }
+}
+
+/// What is not committed, from one snapshot.
+fn lag(connection: &mut Connection) -> rusqlite::Result<Lag> {
+    let transaction = connection.transaction()?;
+    let mut first = transaction
+        .prepare_cached("SELECT appended_at FROM records WHERE place >= ? ORDER BY place LIMIT 1")?;
+    let mut lag = Lag::default();
+    for (partition, end) in (0..).zip(file::ends(&transaction)?) {
+        let records = end.next.saturating_sub(end.committed);
+        if records > 0 {
+            let at = first.query_row([file::place(partition, end.committed)], |row| row.get(0))?;
+            let at = Timestamp::from_millis_clamped(at);
+            lag.records = lag.records.saturating_add(records);
+            lag.oldest = Some(lag.oldest.map_or(at, |oldest| oldest.min(at)));
+        }
+    }
+    Ok(lag)
 }
 
 /// Records from these positions on, from one snapshot: at least one if there is any, and no further one once

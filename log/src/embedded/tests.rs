@@ -56,12 +56,14 @@ impl Harness for Embedded {
         Ok(harness)
     }
 
-    fn clock(&self) -> &ManualClock {
-        &self.clock
+    fn clock(&self) -> Option<&ManualClock> {
+        Some(&self.clock)
     }
 
-    fn retain_committed(&self) -> Duration {
-        self.config().retain_committed
+    async fn pass_retention(&self) -> Result<()> {
+        let seconds = self.config().retain_committed.as_secs();
+        self.clock.advance(i64::try_from(seconds).unwrap() + 1);
+        Ok(())
     }
 
     async fn producer(&self) -> Result<Arc<dyn Producer>> {

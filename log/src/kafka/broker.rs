@@ -1,0 +1,171 @@
+//! What brokers say, in our words.
+
+use std::time::Duration;
+
+use rdkafka::{
+    ClientContext,
+    client::Client,
+    config::{ClientConfig, RDKafkaLogLevel},
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    metadata::MetadataTopic,
+    producer::{DeliveryResult, ProducerContext},
+};
+
+use crate::{Error, Result};
+
+use super::Config;
+
+/// How long a broker may take to answer a single question.
+pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// librdkafka's lines go where ours go.
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(target: "librdkafka", facility, "{message}");
+        }
+        // What it calls an error is most often a broker that is away for a moment.
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning => {
+            tracing::warn!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            tracing::info!(target: "librdkafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+    }
+}
+
+/// An error that concerns a whole client. The calls that it makes fail will say what it means for them.
+pub(super) fn told(error: &KafkaError, reason: &str) {
+    tracing::warn!(target: "librdkafka", %error, "{reason}");
+}
+
+/// The context of a client that has nothing to tell but its lines.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Plain;
+
+impl ClientContext for Plain {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        told(&error, reason);
+    }
+}
+
+impl ConsumerContext for Plain {}
+
+impl ProducerContext for Plain {
+    type DeliveryOpaque = ();
+
+    /// The end of the transaction tells what became of its records.
+    fn delivery(&self, _: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {}
+}
+
+/// A client could not be made: a property that librdkafka refuses, or that contradicts another.
+pub(super) fn not_made(error: &KafkaError) -> Error {
+    match error {
+        KafkaError::ClientConfig(_, why, name, value) => {
+            // The value may be a secret, and librdkafka repeats it.
+            let reason = why.replace(value.as_str(), "…");
+            Error::Config { setting: format!("properties.{name}"), reason }
+        }
+        other => Error::Config { setting: "properties".into(), reason: other.to_string() },
+    }
+}
+
+/// A call failed. Whatever it was, it may be mended from outside while we go on asking.
+pub(super) fn failed(what: &str, config: &Config, error: &KafkaError) -> Error {
+    use RDKafkaErrorCode as Code;
+    let code = code(error);
+    let mend = match code {
+        Some(Code::TopicAuthorizationFailed) => {
+            "grant this user Read, Write, Describe and DescribeConfigs on the topic"
+        }
+        Some(Code::GroupAuthorizationFailed) => "grant this user Read on the group",
+        Some(Code::TransactionalIdAuthorizationFailed) => "grant this user Write on the transactional id",
+        Some(Code::ClusterAuthorizationFailed) => "grant this user IdempotentWrite on the cluster",
+        Some(Code::SaslAuthenticationFailed | Code::Authentication) => {
+            "see kafka.properties for user and password"
+        }
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+            "make the topic with `flagmeter topic create`"
+        }
+        _ => "see that the brokers run and can be reached",
+    };
+    Error::Unavailable(format!("{what} failed at {}: {error}; {mend}", config.brokers))
+}
+
+/// The code of an error, also where rdkafka does not give it.
+pub(super) fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+/// A client that only asks.
+pub(super) fn asking(config: &ClientConfig) -> Result<Client<Plain>> {
+    let native = config.create_native_config().map_err(|error| not_made(&error))?;
+    let kind = rdkafka::types::RDKafkaType::RD_KAFKA_PRODUCER;
+    Client::new(config, native, kind, Plain).map_err(|error| not_made(&error))
+}
+
+/// How many partitions the topic has.
+pub(super) fn partitions<C: ClientContext>(
+    client: &Client<C>,
+    config: &Config,
+    timeout: Duration,
+) -> Result<u32> {
+    described(client, config, timeout, |topic| topic.partitions().len())
+        .map(|partitions| u32::try_from(partitions).unwrap_or(u32::MAX))
+}
+
+/// What the brokers say about the topic. [`Error::Topic`] if it is not there.
+pub(super) fn described<C: ClientContext, T>(
+    client: &Client<C>,
+    config: &Config,
+    timeout: Duration,
+    read: impl FnOnce(&MetadataTopic) -> T,
+) -> Result<T> {
+    let metadata = client
+        .fetch_metadata(Some(&config.topic), timeout)
+        .map_err(|error| failed("asking for the topic", config, &error))?;
+    let topic = metadata.topics().iter().find(|topic| topic.name() == config.topic);
+    let code = topic.and_then(MetadataTopic::error).map(RDKafkaErrorCode::from);
+    match (topic, code) {
+        (Some(topic), None) if !topic.partitions().is_empty() => Ok(read(topic)),
+        (_, None | Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
+            let reason = format!(
+                "it is not there: make it with `flagmeter topic create`, or see kafka.topic and {}",
+                config.brokers
+            );
+            Err(Error::Topic { topic: config.topic.clone(), reason })
+        }
+        (_, Some(code)) => Err(failed("asking for the topic", config, &KafkaError::MetadataFetch(code))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_to_mend() {
+        let config = Config::new("broker-1:9092", "flagmeter");
+        let said = |code| failed("an append", &config, &KafkaError::MessageProduction(code)).to_string();
+        let cases = [
+            (RDKafkaErrorCode::TopicAuthorizationFailed, "Describe and DescribeConfigs on the topic"),
+            (RDKafkaErrorCode::GroupAuthorizationFailed, "Read on the group"),
+            (RDKafkaErrorCode::TransactionalIdAuthorizationFailed, "Write on the transactional id"),
+            (RDKafkaErrorCode::UnknownTopicOrPartition, "`flagmeter topic create`"),
+            (RDKafkaErrorCode::AllBrokersDown, "see that the brokers run"),
+        ];
+        for (code, mend) in cases {
+            let said = said(code);
+            assert!(said.contains("an append failed at broker-1:9092") && said.contains(mend), "{said}");
+        }
+    }
+}

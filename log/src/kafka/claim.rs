@@ -1,0 +1,70 @@
+//! Whose a node's number is.
+//!
+//! The broker tells a producer that it is fenced in two cases, and does not say which: another edge with its number
+//! has started, or it took too long over a transaction, such as when the machine slept, and the broker gave the
+//! transaction up. In the first case it must stop, in the second it must go on. So each producer, before it takes
+//! the number over, leaves a sign of its own at the broker; one that is told that it is fenced looks whose sign is
+//! there.
+//!
+//! The sign is kept as the note that Kafka lets a group of consumers keep beside a position. Nobody ever reads by
+//! that group, named `flagmeter-edge-<node>-claim`.
+
+use flagmeter_model::NodeId;
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+};
+
+use super::{
+    Config,
+    broker::{self, ASK_TIMEOUT, Plain},
+};
+use crate::Result;
+
+/// A producer's claim on its number.
+#[derive(Debug)]
+pub(super) struct Claim {
+    group: String,
+    sign: String,
+}
+
+impl Claim {
+    /// A claim that differs from every other one.
+    pub(super) fn new(node: NodeId) -> Self {
+        Self {
+            group: format!("flagmeter-edge-{node}-claim"),
+            sign: format!("{:016x}", rand::random::<u64>()),
+        }
+    }
+
+    /// Leaves the sign. Before the number is taken over: whoever is fenced by that must find it.
+    pub(super) fn leave(&self, config: &Config) -> Result<()> {
+        let failed = |error| broker::failed("claiming the node's number", config, &error);
+        let mut place = TopicPartitionList::new();
+        place.add_partition_offset(&config.topic, 0, Offset::Offset(0)).map_err(failed)?;
+        for mut element in place.elements() {
+            element.set_metadata(self.sign.as_str());
+        }
+        self.client(config)?.commit(&place, CommitMode::Sync).map_err(failed)
+    }
+
+    /// Whether nobody else has left a sign since.
+    pub(super) fn holds(&self, config: &Config) -> Result<bool> {
+        let failed = |error| broker::failed("asking whose the node's number is", config, &error);
+        let mut place = TopicPartitionList::new();
+        place.add_partition(&config.topic, 0);
+        let found = self.client(config)?.committed_offsets(place, ASK_TIMEOUT).map_err(failed)?;
+        // Kafka forgets a sign after a week or so. A younger one of another producer would be there.
+        Ok(found
+            .elements()
+            .iter()
+            .all(|element| matches!(element.metadata(), "" | "\0") || element.metadata() == self.sign))
+    }
+
+    fn client(&self, config: &Config) -> Result<BaseConsumer<Plain>> {
+        let mut client = config.admin();
+        client.set("group.id", &self.group);
+        client.set("enable.auto.commit", "false");
+        client.create_with_context(Plain).map_err(|error| broker::not_made(&error))
+    }
+}

@@ -1,0 +1,218 @@
+//! What a real broker cannot be made to do.
+
+use prometheus::proto::MetricFamily;
+use rdkafka::{
+    mocking::MockCluster,
+    producer::DefaultProducerContext,
+    types::{RDKafkaApiKey as Api, RDKafkaRespErr as Answer},
+};
+
+use super::*;
+use crate::{Error, conformance::read_all};
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+/// Brokers that do as they are told, with a topic.
+fn cluster(partitions: i32) -> (Cluster, Config) {
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("flagmeter", partitions, 1).unwrap();
+    let mut config = Config::new(cluster.bootstrap_servers(), "flagmeter");
+    config.append_timeout = Duration::from_secs(5);
+    (cluster, config)
+}
+
+async fn producer(config: &Config, metrics: &prometheus::Registry) -> Producer {
+    Producer::open(config.clone(), node(), metrics).await.unwrap()
+}
+
+async fn consumer(config: &Config, metrics: &prometheus::Registry) -> Consumer {
+    Consumer::open(config.clone(), "group", None, metrics).await.unwrap()
+}
+
+/// A counter with this label.
+fn counted(metrics: &prometheus::Registry, name: &str, label: &str) -> u64 {
+    let families = metrics.gather();
+    let metrics = families.iter().filter(|family| family.name() == name).flat_map(MetricFamily::get_metric);
+    let wanted = metrics.filter(|metric| metric.get_label().iter().all(|it| it.value() == label));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small count")]
+    wanted.map(|metric| metric.get_counter().get_value() as u64).sum()
+}
+
+/// Offers the record until it is taken; how often that failed.
+async fn insist(producer: &Producer, payload: &str) -> usize {
+    let mut failures = 0;
+    while let Err(error) = producer.append(vec![record(0, payload.to_owned())]).await {
+        assert!(error.is_retryable(), "{error}");
+        failures += 1;
+        assert!(failures < 10, "{error}");
+    }
+    failures
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_must_be_given_up_leaves_nothing_and_the_next_one_goes_through() {
+    let (cluster, config) = cluster(1);
+    let metrics = prometheus::Registry::new();
+    let producer = producer(&config, &metrics).await;
+    cluster.request_errors(Api::Produce, &[Answer::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    let error = producer.append(vec![record(0, "0")]).await.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable(_)) && error.is_retryable(), "{error}");
+    assert!(error.to_string().contains("Message size too large"), "{error}");
+    // The mock misses the number of the message that it refused, once.
+    let failures = insist(&producer, "1").await;
+    assert!(failures <= 1, "{failures}");
+    let given_up = counted(&metrics, "flagmeter_log_transactions_total", "given_up");
+    assert_eq!(given_up, 1 + failures as u64);
+    assert_eq!(counted(&metrics, "flagmeter_log_transactions_total", "committed"), 1);
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    assert_eq!(numbers(&read_all(&mut consumer).await.unwrap()), [1].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_loads_or_moves_is_waited_for() {
+    let (cluster, config) = cluster(1);
+    let loading = [Answer::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 2];
+    cluster.request_errors(Api::InitProducerId, &loading);
+    let producer = producer(&config, &prometheus::Registry::new()).await;
+    cluster.request_errors(Api::AddPartitionsToTxn, &[Answer::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS; 3]);
+    cluster.request_errors(
+        Api::EndTxn,
+        &[
+            Answer::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+            Answer::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+            Answer::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        ],
+    );
+    assert_eq!(insist(&producer, "0").await, 0);
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    assert_eq!(read_all(&mut consumer).await.unwrap().len(), 1);
+}
+
+/// The commit's answer is lost with the connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_is_lost_is_asked_again_and_not_made_twice() {
+    let (cluster, config) = cluster(1);
+    let producer = producer(&config, &prometheus::Registry::new()).await;
+    cluster.request_errors(Api::EndTxn, &[Answer::RD_KAFKA_RESP_ERR__TRANSPORT; 2]);
+    assert_eq!(insist(&producer, "0").await, 0);
+    assert_eq!(insist(&producer, "1").await, 0);
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    assert_eq!(read_all(&mut consumer).await.unwrap().len(), 2);
+}
+
+/// The brokers go away in the middle, for longer than an append waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_whose_end_is_not_known_is_found_out_about_by_the_next_one() {
+    let (cluster, mut config) = cluster(1);
+    config.append_timeout = Duration::from_millis(300);
+    let producer = producer(&config, &prometheus::Registry::new()).await;
+    assert_eq!(insist(&producer, "0").await, 0);
+    cluster.request_errors(Api::EndTxn, &[Answer::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 200]);
+    let error = producer.append(vec![record(0, "1")]).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    cluster.clear_request_errors(Api::EndTxn);
+    insist(&producer, "1").await;
+    insist(&producer, "2").await;
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    let records = read_all(&mut consumer).await.unwrap();
+    assert_eq!((records.len(), numbers(&records)), (3, (0..3).collect()), "once each");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_are_away_are_waited_for_and_nothing_is_lost() {
+    let (cluster, mut config) = cluster(2);
+    config.append_timeout = Duration::from_secs(1);
+    let producer = producer(&config, &prometheus::Registry::new()).await;
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    append(&producer, 0..4).await;
+    assert_eq!(numbers(&read_all(&mut consumer).await.unwrap()), (0..4).collect());
+    cluster.broker_down(-1).unwrap();
+    let error = producer.append(vec![record(0, "4"), record(1, "5")]).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert!(consumer.read(1_000, Duration::from_millis(10)).await.unwrap().is_empty(), "it only waits");
+    cluster.broker_up(-1).unwrap();
+    while let Err(error) = producer.append(vec![record(0, "4"), record(1, "5")]).await {
+        assert!(error.is_retryable(), "{error}");
+    }
+    let records = tokio::time::timeout(SOON, async {
+        let mut records = Vec::new();
+        while records.len() < 2 {
+            records.extend(consumer.read(1_000, Duration::from_secs(1)).await.unwrap());
+        }
+        records
+    });
+    assert_eq!(numbers(&records.await.unwrap()), [4, 5].into());
+}
+
+/// Fetches that fail for ever, while everything else answers: a client that is stuck.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_stalls_is_made_anew() {
+    let (cluster, mut config) = cluster(1);
+    config.stall_after = Duration::from_millis(600);
+    let (of_producer, of_consumer) = (prometheus::Registry::new(), prometheus::Registry::new());
+    let producer = producer(&config, &of_producer).await;
+    let mut consumer = consumer(&config, &of_consumer).await;
+    append(&producer, 0..3).await;
+    let records = read_all(&mut consumer).await.unwrap();
+    consumer.commit(&after(&records[..2])).await.unwrap();
+    cluster.request_errors(Api::Fetch, &vec![Answer::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR; 10_000]);
+    append(&producer, 3..5).await;
+    let stalled = async {
+        while counted(&of_consumer, "flagmeter_log_consumer_renewals_total", "stalled") < 1 {
+            drop(consumer.read(1_000, Duration::from_millis(50)).await.unwrap());
+        }
+    };
+    tokio::time::timeout(SOON, stalled).await.unwrap();
+    cluster.clear_request_errors(Api::Fetch);
+    let again = tokio::time::timeout(SOON, async {
+        let mut records = Vec::new();
+        while records.len() < 3 {
+            records.extend(consumer.read(1_000, Duration::from_secs(1)).await.unwrap());
+        }
+        records
+    });
+    assert_eq!(numbers(&again.await.unwrap()), (2..5).collect(), "from the committed position");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_refused_by_a_group_that_has_moved_on_and_that_is_no_failure() {
+    let (cluster, mut config) = cluster(1);
+    config.properties.insert("session.timeout.ms".into(), "6000".into());
+    config.properties.insert("heartbeat.interval.ms".into(), "200".into());
+    let producer = producer(&config, &prometheus::Registry::new()).await;
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    append(&producer, 0..3).await;
+    let records = read_all(&mut consumer).await.unwrap();
+    for answer in [Answer::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, Answer::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID]
+    {
+        cluster.request_errors(Api::OffsetCommit, &[answer]);
+        consumer.commit(&after(&records)).await.unwrap();
+        // It joins anew, and finds that nothing was committed.
+        let again = async { while consumer.lag().await.unwrap().records != 3 {} };
+        tokio::time::timeout(SOON, again).await.unwrap();
+    }
+    cluster.request_errors(Api::OffsetCommit, &[Answer::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS]);
+    let error = consumer.commit(&after(&records)).await.unwrap_err();
+    assert!(error.is_retryable(), "it may still have its partitions: {error}");
+    consumer.commit(&after(&records)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_do_not_answer_and_properties_that_cannot_be_are_said_at_the_start() {
+    let metrics = prometheus::Registry::new();
+    let nobody =
+        Config { append_timeout: Duration::from_millis(10), ..Config::new("127.0.0.1:1", "flagmeter") };
+    let error = Producer::open(nobody.clone(), node(), &metrics).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("127.0.0.1:1"), "{error}");
+    let mut unknown = nobody.clone();
+    unknown.properties.insert("sasl.pasword".into(), "hush".into());
+    let error = Consumer::open(unknown, "group", None, &metrics).await.unwrap_err();
+    assert!(matches!(error, Error::Config { .. }), "{error}");
+    assert!(
+        error.to_string().contains("kafka.properties.sasl.pasword") && !error.to_string().contains("hush"),
+        "{error}"
+    );
+    let error = Consumer::open(nobody, "", None, &metrics).await.unwrap_err();
+    assert_eq!(error.to_string(), "kafka.group: it is empty: set a name");
+    assert!(metrics.gather().is_empty(), "a second try can register them");
+}

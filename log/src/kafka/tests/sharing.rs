@@ -1,0 +1,218 @@
+//! Several consumers of one log.
+
+use super::*;
+use crate::conformance::read_all;
+
+/// Reads until these numbers were read, in order within each partition; returns what was read.
+async fn read_until(consumer: &mut Consumer, wanted: &BTreeSet<u32>) -> Vec<Record> {
+    let mut records = Vec::new();
+    let reading = async {
+        while !wanted.is_subset(&numbers(&records)) {
+            records.extend(consumer.read(usize::MAX, Duration::from_millis(200)).await.unwrap());
+        }
+    };
+    let done = tokio::time::timeout(SOON, reading).await;
+    assert!(done.is_ok(), "only {:?} of {wanted:?}", numbers(&records));
+    records
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+async fn two_share_the_partitions_and_one_takes_all_when_the_other_leaves() {
+    let topic = Topic::new(4).await.unwrap();
+    let producer = topic.producer().await.unwrap();
+    let mut one = topic.consumer(None).await.unwrap();
+    append(&producer, 0..8).await;
+    let records = read_all(&mut one).await.unwrap();
+    assert_eq!(numbers(&records), (0..8).collect());
+    one.commit(&after(&records)).await.unwrap();
+
+    let mut two = topic.consumer(None).await.unwrap();
+    until_owns(&mut two, 2).await;
+    until_owns(&mut one, 2).await;
+    append(&producer, 8..16).await;
+    let (of_one, of_two) = (read_all(&mut one).await.unwrap(), read_all(&mut two).await.unwrap());
+    assert_eq!(of_one.len() + of_two.len(), 8, "each record once, and the committed ones not again");
+    let all: Vec<_> = of_one.iter().chain(&of_two).cloned().collect();
+    assert_eq!(numbers(&all), (8..16).collect());
+    assert_eq!(one.lag().await.unwrap().records, 4);
+
+    // It leaves without a commit: what it read comes again.
+    one.commit(&after(&of_one)).await.unwrap();
+    drop(two);
+    until_owns(&mut one, 4).await;
+    let again = read_all(&mut one).await.unwrap();
+    assert_eq!(numbers(&again), numbers(&of_two));
+}
+
+/// A partition is handed over while its records wait here, are read and not committed; then it comes back at an
+/// older position than was read.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+async fn a_commit_for_a_partition_that_has_gone_is_no_failure_and_moves_nothing_back() {
+    let topic = Topic::new(2).await.unwrap();
+    let producer = topic.producer().await.unwrap();
+    append(&producer, 0..20).await;
+    let mut one = topic.consumer(None).await.unwrap();
+    let first = read_all(&mut one).await.unwrap();
+    assert_eq!(first.len(), 20);
+    let early: Vec<_> = first.iter().filter(|record| record.offset < 10).cloned().collect();
+    one.commit(&after(&early)).await.unwrap();
+    let uncommitted: BTreeSet<_> = numbers(&first).difference(&numbers(&early)).copied().collect();
+
+    let mut two = topic.consumer(None).await.unwrap();
+    until_owns(&mut two, 1).await;
+    until_owns(&mut one, 1).await;
+    let of_two = read_all(&mut two).await.unwrap();
+    let gone = of_two[0].partition;
+    assert!(of_two.iter().all(|record| record.partition == gone));
+    assert!(numbers(&of_two).is_subset(&uncommitted), "it begins where the first one had committed");
+
+    // The first one's store has taken everything it read by now, also of the partition that has gone.
+    one.commit(&after(&first)).await.unwrap();
+    assert_eq!(one.lag().await.unwrap().records, 0, "of the one that it has");
+    assert_eq!(two.lag().await.unwrap().records, of_two.len() as u64, "of the other one");
+    two.commit(&after(&of_two[..2])).await.unwrap();
+    drop(two);
+
+    until_owns(&mut one, 2).await;
+    let again = read_all(&mut one).await.unwrap();
+    assert_eq!(again, of_two[2..], "from where the other one had committed, once");
+    one.commit(&after(&early)).await.unwrap();
+    assert_eq!(one.lag().await.unwrap().records, again.len() as u64, "an older commit moves nothing");
+    one.commit(&after(&again)).await.unwrap();
+    assert_eq!(one.lag().await.unwrap().records, 0);
+}
+
+/// Consumers come and go in the middle of reading and committing; in the end everything was read, and nothing that
+/// was committed comes again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+async fn nothing_is_skipped_while_partitions_change_hands() {
+    let topic = Arc::new(Topic::new(6).await.unwrap());
+    let producer = Arc::new(topic.producer().await.unwrap());
+    let mut one = topic.consumer(None).await.unwrap();
+    let appending = tokio::task::spawn_blocking({
+        let (producer, runtime) = (Arc::clone(&producer), tokio::runtime::Handle::current());
+        move || runtime.block_on(append(&producer, 0..200))
+    });
+    let mut seen = BTreeSet::new();
+    for round in 0..3 {
+        let mut two = topic.consumer(None).await.unwrap();
+        until_owns(&mut two, 3).await;
+        for _ in 0..5 {
+            for consumer in [&mut one, &mut two] {
+                let records = consumer.read(300, Duration::from_millis(50)).await.unwrap();
+                seen.extend(numbers(&records));
+                consumer.commit(&after(&records)).await.unwrap();
+            }
+        }
+        // What it has fetched and not read goes with it.
+        drop(two);
+        assert!(round < 3);
+    }
+    appending.await.unwrap();
+    until_owns(&mut one, 6).await;
+    let rest: BTreeSet<u32> = (0..200).filter(|number| !seen.contains(number)).collect();
+    let records = read_until(&mut one, &rest).await;
+    seen.extend(numbers(&records));
+    assert_eq!(seen, (0..200).collect());
+    one.commit(&after(&records)).await.unwrap();
+    assert_eq!(one.lag().await.unwrap().records, 0);
+}
+
+/// A name keeps the partitions for a consumer that restarts, and is taken over by a second one.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+async fn a_second_consumer_with_the_same_instance_name_takes_over_and_the_first_is_told() {
+    let topic = Topic::new(2).await.unwrap();
+    let producer = topic.producer().await.unwrap();
+    let mut one = topic.consumer(Some("ingest-1")).await.unwrap();
+    append(&producer, 0..4).await;
+    assert_eq!(read_all(&mut one).await.unwrap().len(), 4);
+    let mut two = topic.consumer(Some("ingest-1")).await.unwrap();
+    assert_eq!(read_all(&mut two).await.unwrap().len(), 4, "nothing was committed");
+    let told = async {
+        loop {
+            match one.read(usize::MAX, Duration::from_millis(100)).await {
+                Ok(records) => assert!(records.is_empty()),
+                Err(error) => return error,
+            }
+        }
+    };
+    let error = tokio::time::timeout(SOON, told).await.unwrap();
+    assert!(matches!(&error, crate::Error::InstanceTaken { instance } if instance == "ingest-1"), "{error}");
+    assert!(!error.is_retryable());
+    drop(one);
+    append(&producer, 4..6).await;
+    assert_eq!(numbers(&read_all(&mut two).await.unwrap()), [4, 5].into());
+}
+
+/// More waits in the log than a consumer may hold.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+async fn a_consumer_holds_no_more_than_it_may_and_skips_nothing_by_that() {
+    let topic = Topic::new(3).await.unwrap();
+    let producer = topic.producer().await.unwrap();
+    for number in 0..90_u32 {
+        let mut payload = number.to_string().into_bytes();
+        payload.resize(20_000, b' ');
+        producer.append(vec![record(number % 3, payload)]).await.unwrap();
+    }
+    let mut config = topic.config.clone();
+    (config.record_bytes_max, config.prefetch_bytes_max) = (64 << 10, 64 << 10);
+    config.properties.insert("queued.max.messages.kbytes".into(), "100".into());
+    let metrics = prometheus::Registry::new();
+    let mut consumer = Consumer::open(config, &topic.config.topic, None, &metrics).await.unwrap();
+    let mut seen = Vec::new();
+    while seen.len() < 90 {
+        let records = consumer.read(50_000, Duration::ZERO).await.unwrap();
+        assert!(!records.is_empty(), "{}", seen.len());
+        for record in records {
+            let number: u32 = String::from_utf8_lossy(&record.payload).trim().parse().unwrap();
+            seen.push((record.partition, number));
+        }
+        let held = metrics.gather();
+        let held = held.iter().find(|it| it.name() == "flagmeter_log_prefetched_bytes").unwrap();
+        let held = held.get_metric()[0].get_gauge().get_value();
+        assert!(held <= f64::from(64_u32 << 10) + 20_000.0, "{held}");
+    }
+    for partition in 0..3 {
+        let order: Vec<_> = seen.iter().filter(|it| it.0 == partition).map(|it| it.1).collect();
+        assert_eq!(order, (0..90).filter(|number| number % 3 == partition).collect::<Vec<_>>());
+    }
+}
+
+/// Partitions change hands while fetching pauses, because nobody reads.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+async fn a_consumer_that_is_full_hands_over_partitions_and_goes_on_with_the_others() {
+    let topic = Topic::new(4).await.unwrap();
+    let producer = topic.producer().await.unwrap();
+    let records = (0..80_u32).map(|number| {
+        let mut payload = number.to_string().into_bytes();
+        payload.resize(10_000, b' ');
+        record(number % 4, payload)
+    });
+    producer.append(records.collect()).await.unwrap();
+    let mut config = topic.config.clone();
+    (config.record_bytes_max, config.prefetch_bytes_max) = (64 << 10, 64 << 10);
+    let mut one = topic.consumer_with(config.clone(), None).await.unwrap();
+    until_owns(&mut one, 4).await;
+    // One record: the rest waits, and more than it may hold is in the log.
+    let mut seen = one.read(1, Duration::ZERO).await.unwrap();
+    assert!(one.lag().await.unwrap().records >= 64);
+    let mut two = topic.consumer_with(config, None).await.unwrap();
+    until_owns(&mut two, 2).await;
+    until_owns(&mut one, 2).await;
+    let kept = [read_all(&mut one).await.unwrap(), read_all(&mut two).await.unwrap()];
+    assert_eq!(kept[1].len(), 40, "all of its two, from the beginning");
+    drop(two);
+    until_owns(&mut one, 4).await;
+    let again = read_all(&mut one).await.unwrap();
+    assert_eq!(again.len(), 40, "and back again");
+    seen.extend(kept.into_iter().flatten().chain(again));
+    let numbers: BTreeSet<u32> =
+        seen.iter().map(|it| String::from_utf8_lossy(&it.payload).trim().parse().unwrap()).collect();
+    assert_eq!(numbers, (0..80).collect());
+}
