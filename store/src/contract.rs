@@ -46,9 +46,9 @@ pub trait Store: Send + Sync + 'static {
     /// Makes windows from the finer tier, series and totals, and replaces what was there. A window whose finer
     /// windows hold nothing is removed. Where the finer tier is past its retention the window is left as it is.
     ///
-    /// For each window, reading the finer tier and replacing what was there is *one* step against every other
-    /// write to either: two downsamplers may roll the same window up at once, and the one that finishes last
-    /// must not have read first. A store that cannot promise this lets one downsampler in at a time.
+    /// Two downsamplers may roll the same window up at once, and one of them may sleep for long between reading and
+    /// writing: what is left in the end is never from an older reading than the newest that was finished. Either
+    /// reading and replacing is one step against every other write, or what was computed from less counts less.
     async fn roll(&self, rolling: &Rolling) -> Result<Rolled>;
 
     /// All windows of `tier` that end at or before `until` are rolled up; never moves back.
@@ -61,8 +61,9 @@ pub trait Store: Send + Sync + 'static {
     /// since stays.
     async fn clear(&self, marks: &[Mark]) -> Result<()>;
 
-    /// Moves the floors, never back and never beyond [`State::deletable`], which is asked in the same step as
-    /// the move; then deletes what lies behind them, a bounded piece at a time.
+    /// Moves the floors, never back and never beyond [`State::deletable`]; then deletes what lies behind them, a
+    /// bounded piece at a time, or leaves that to the server. Where the question and the move are not one step, a
+    /// write that the raw floor passes meanwhile sees it, and makes a dead letter of what may be lost.
     async fn retain(&self, floors: Floors) -> Result<Retained>;
 
     // Queries.

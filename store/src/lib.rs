@@ -10,11 +10,12 @@
 //!
 //! # Invariants
 //!
-//! - Only this crate knows how data is kept. Backends: [`embedded`] (SQLite); InfluxDB takes its place beside it.
+//! - Only this crate knows how data is kept. Backends: [`embedded`] (SQLite, one process) and [`influx`] (InfluxDB, as
+//!   many processes as are needed).
 //! - Every write is absolute: written again it replaces itself, and nothing is ever added to what is there.
 //! - A point behind the announced minute frontier is never stored without its minute being marked dirty.
-//! - The totals of a window are written in the same step, from the same numbers, as its series.
-//! - An answer comes from one snapshot. A store that cannot answer says so; it never answers with nothing.
+//! - The totals of a window are written by the same call, from the same points, as its series.
+//! - An answer comes from one snapshot where the backend has any. A store that cannot answer says so; it never answers with nothing.
 //! - Every backend passes [`conformance`].
 
 mod answering;

@@ -1,6 +1,10 @@
 //! Counts that no store can keep: set aside, record by record, with exactly the counts that are not stored.
 
-use flagmeter_model::{Batch, ContentEncoding, EnvironmentCounts, SlotCounts, Timestamp, encode};
+use std::collections::BTreeMap;
+
+use flagmeter_model::{
+    Batch, ContentEncoding, Environment, EnvironmentCounts, SeriesKey, Slot, SlotCounts, Timestamp, encode,
+};
 
 use crate::{DeadLetter, Positioned, Result, Totals};
 
@@ -45,22 +49,41 @@ pub(crate) enum Reason {
 /// What of a record could not be stored.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
-    environments: Vec<EnvironmentCounts>,
+    environments: BTreeMap<Environment, SetAside>,
     reason: Option<Reason>,
 }
 
+/// Of one environment the series of its record, and the counts by slot and position in the series.
+#[derive(Debug)]
+struct SetAside {
+    series: Vec<SeriesKey>,
+    slots: BTreeMap<Slot, BTreeMap<u32, u64>>,
+}
+
 impl Refused {
-    /// Sets slots of an environment aside. The first reason stands for all.
+    /// Sets counts of a record aside, in any order, also more than once. The first reason stands for all.
     pub(crate) fn add(&mut self, counts: &EnvironmentCounts, slots: &[SlotCounts], reason: Reason) {
         self.reason.get_or_insert(reason);
-        match self.environments.last_mut() {
-            Some(last) if last.environment == counts.environment => last.slots.extend_from_slice(slots),
-            _ => self.environments.push(EnvironmentCounts {
-                environment: counts.environment.clone(),
-                series: counts.series.clone(),
-                slots: slots.to_vec(),
-            }),
+        let aside = self
+            .environments
+            .entry(counts.environment.clone())
+            .or_insert_with(|| SetAside { series: counts.series.clone(), slots: BTreeMap::new() });
+        for slot in slots {
+            let points = slot.series.iter().copied().zip(slot.counts.iter().copied());
+            aside.slots.entry(slot.slot).or_default().extend(points);
         }
+    }
+
+    /// The counts in the order that [`Batch`] promises.
+    fn into_counts(self) -> Vec<EnvironmentCounts> {
+        let slot = |(slot, points): (Slot, BTreeMap<u32, u64>)| {
+            let (series, counts) = points.into_iter().unzip();
+            SlotCounts { slot, series, counts }
+        };
+        let environment = |(environment, SetAside { series, slots }): (Environment, SetAside)| {
+            EnvironmentCounts { environment, series, slots: slots.into_iter().map(slot).collect() }
+        };
+        self.environments.into_iter().map(environment).collect()
     }
 
     /// A dead letter with exactly these counts, and its reason. `may_be_repeat`: the record may have been appended twice, and the
@@ -71,8 +94,8 @@ impl Refused {
         may_be_repeat: bool,
         now: Timestamp,
     ) -> Result<Option<(&'static str, DeadLetter)>> {
-        let Some(reason) = self.reason else { return Ok(None) };
-        let batch = Batch { environments: self.environments, ..record.batch.clone() };
+        let Some(reason) = self.reason.clone() else { return Ok(None) };
+        let batch = Batch { environments: self.into_counts(), ..record.batch.clone() };
         let sum = batch
             .environments
             .iter()

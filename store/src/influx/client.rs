@@ -25,6 +25,8 @@ use crate::{Error, Result};
 pub(super) const INITIALISED: &str = "initialised";
 /// What the last statement of each question answers.
 const END: &[u8] = b"name,tags,time,answered\nregister,,0,1\n";
+/// Longest wait that a server is granted.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
 /// Bytes of an error's text that are read.
 const ERROR_BYTES_MAX: usize = 64 << 10;
 /// Characters of an error's text that are told.
@@ -261,8 +263,8 @@ impl Client {
                     self.config.url
                 ))));
             }
-            let spread = wait.mul_f64(rand::random_range(0.5..=1.0));
-            let pause = asked.unwrap_or(spread).min(self.config.retry_max);
+            // At random, so that those who failed together do not come back together.
+            let pause = asked.unwrap_or_else(|| wait.mul_f64(rand::random_range(0.5..=1.0)));
             tracing::debug!(what, why, wait_ms = pause.as_millis(), "InfluxDB fails; it is asked again");
             tokio::time::sleep(pause).await;
             wait = wait.saturating_mul(2).min(self.config.retry_max);
@@ -339,10 +341,10 @@ async fn read(mut response: Response, bytes_max: usize) -> Result<Option<Bytes>,
     Ok(Some(body.into()))
 }
 
-/// How long the server asks to wait.
+/// How long the server asks to wait, as far as we are ready to.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
 /// The message in an error's JSON, or the beginning of its text.
@@ -353,4 +355,30 @@ async fn message(response: Response) -> String {
         .split_once("\"message\":\"")
         .map_or(&*text, |(_, after)| after.trim_end().trim_end_matches("\"}"));
     told.chars().take(ERROR_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_given_the_time_that_it_asks_for_within_bounds() {
+        let asked = |text: &'static str| {
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]))
+        };
+        assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+        assert_eq!(asked("86400"), Some(RETRY_AFTER_MAX));
+        assert_eq!(asked("Fri, 31 Dec 1999 23:59:59 GMT"), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_asked_are_refused() {
+        assert_eq!(url("http://db:8086/", "/query").unwrap().as_str(), "http://db:8086/query");
+        assert_eq!(url("http://proxy/influx", "/query").unwrap().as_str(), "http://proxy/influx/query");
+        for base in ["", "db:8086", "ftp://db", "http//db"] {
+            let error = url(base, "/query").unwrap_err();
+            assert!(error.to_string().contains("such as http://influxdb:8086"), "{base}: {error}");
+        }
+    }
 }

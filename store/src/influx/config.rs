@@ -41,7 +41,7 @@ pub struct Config {
     pub tries_max: u32,
     /// How long to wait before the second try; each further wait is twice as long.
     pub retry_first: Duration,
-    /// The longest wait between two tries, also where the server asks for a longer one.
+    /// The longest wait between two tries, unless the server asks for a longer one; it is granted a minute.
     pub retry_max: Duration,
     /// Bodies that are on their way at once for one write.
     pub bodies_in_flight: usize,

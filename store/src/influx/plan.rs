@@ -237,3 +237,107 @@ pub(super) fn halves(points: &[Points]) -> Option<[Vec<Points>; 2]> {
 fn minute_of(slot: &SlotCounts) -> Window {
     Window::containing(Tier::Minute, slot.slot.start())
 }
+
+#[cfg(test)]
+mod tests {
+    use flagmeter_model::SeriesKey;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::conformance::fixture::{Seal, at, environment, flag, write_of};
+
+    /// (environment, second, flag, count), of one seal each.
+    type Counted = Vec<Vec<(u8, i64, u8, u64)>>;
+
+    fn counted() -> impl Strategy<Value = Counted> {
+        let point = (0..3_u8, 0..200_i64, 0..6_u8, 1..1_000_u64);
+        prop::collection::vec(prop::collection::vec(point, 0..40), 0..4)
+    }
+
+    fn written(counted: &Counted) -> std::sync::Arc<Write> {
+        let seals = (1..).zip(counted).map(|(seq, points)| {
+            points.iter().fold(Seal::new(1, seq).unwrap(), |seal, &(number, second, name, count)| {
+                let environment = environment(&format!("env-{number}")).unwrap();
+                let meter = Meter::ALL[usize::from(name) % 2];
+                let key = SeriesKey { meter, ..flag(&format!("flag-{name}")).unwrap() };
+                seal.count(&environment, &key, second, count)
+            })
+        });
+        write_of(&seals.collect::<Vec<_>>()).unwrap()
+    }
+
+    fn points_of(write: &Write, points: &[Points]) -> BTreeSet<String> {
+        let text = lines(write, points).text().to_owned();
+        let set: BTreeSet<String> = text.lines().map(str::to_owned).collect();
+        assert_eq!(set.len(), text.lines().count(), "no point twice");
+        set
+    }
+
+    fn sum_of(lines: &str, measurement: &str) -> u64 {
+        let of = lines.lines().filter(|line| line.starts_with(measurement));
+        let count = |line: &str| -> u64 {
+            line.rsplit("count=").next().unwrap().split('i').next().unwrap().parse().unwrap()
+        };
+        of.map(count).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_and_halves_hold_every_point_once(counted in counted(), points_max in 1..30_usize) {
+            let write = written(&counted);
+            let plan = Plan::new(&write, None);
+            let all = points_of(&write, &plan.slots);
+            prop_assert_eq!(all.len() as u64, plan.points);
+            let pieces = plan.pieces(points_max);
+            let mut together = BTreeSet::new();
+            for piece in &pieces {
+                let points = points_of(&write, piece);
+                prop_assert!(!points.is_empty() && points.len() <= points_max);
+                prop_assert_eq!(halves(piece).is_some(), points.len() > 1);
+                if let Some([first, second]) = halves(piece) {
+                    let (first, second) = (points_of(&write, &first), points_of(&write, &second));
+                    prop_assert!(first.is_disjoint(&second) && !first.is_empty() && !second.is_empty());
+                    prop_assert_eq!(&first.union(&second).cloned().collect::<BTreeSet<_>>(), &points);
+                }
+                together.extend(points);
+            }
+            prop_assert_eq!(together, all);
+        }
+
+        #[test]
+        fn totals_are_what_the_stored_counts_add_up_to(
+            counted in counted(),
+            refused in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+            floor in prop::option::of(0..240_i64),
+        ) {
+            let write = written(&counted);
+            let floor = floor.map(|second| at(second).floor_to(60));
+            let mut plan = Plan::new(&write, floor);
+            let ones: Vec<Points> = plan.pieces(1).into_iter().flatten().collect();
+            let mut bad: Vec<Points> =
+                refused.iter().filter(|_| !ones.is_empty()).map(|index| *index.get(&ones)).collect();
+            bad.sort_unstable();
+            bad.dedup();
+            let mut stored = points_of(&write, &plan.slots);
+            for point in &bad {
+                stored.retain(|line| !points_of(&write, &[*point]).contains(line));
+                plan.refuse(&write, *point, "bad");
+            }
+            prop_assert_eq!(plan.points, stored.len() as u64);
+            let stored: Vec<String> = stored.into_iter().collect();
+            let totals = plan.totals(&write, &bad);
+            prop_assert_eq!(sum_of(totals.text(), "total"), sum_of(&stored.join("\n"), "count"));
+            let set_aside: u64 = plan
+                .refused
+                .into_iter()
+                .filter_map(|(batch, refused)| {
+                    refused.into_dead_letter(&write.batches[batch], false, at(0)).unwrap()
+                })
+                .map(|(_, letter)| letter.count.unwrap())
+                .sum();
+            let all = write.batches.iter().flat_map(|record| &record.batch.environments);
+            let all: u64 = all.flat_map(EnvironmentCounts::points).map(|(_, _, count)| count).sum();
+            prop_assert_eq!(sum_of(totals.text(), "total") + set_aside, all, "every count has a fate");
+        }
+    }
+}

@@ -101,10 +101,14 @@ async fn announce(store: &InfluxStore, plan: &Plan, write: &Write) -> Result<()>
         line.end(nanoseconds(minute.start()));
     }
     let (meta, raw) = (meta.finish(), raw.finish());
-    tokio::try_join!(
-        store.client.write(&store.buckets.meta, &meta),
-        store.client.write(store.buckets.tier(Tier::Raw), &raw),
-    )?;
+    let minutes_told = async {
+        match store.client.try_write(store.buckets.tier(Tier::Raw), &raw).await {
+            // A minute that the server does not keep: neither will it take the points.
+            Ok(()) | Err(WriteFailure::Refused(_)) => Ok(()),
+            Err(WriteFailure::Failed(error)) => Err(error),
+        }
+    };
+    tokio::try_join!(store.client.write(&store.buckets.meta, &meta), minutes_told)?;
     let mut told = store.announced.lock();
     if told.environments.len() > TOLD_MAX {
         told.environments.clear();

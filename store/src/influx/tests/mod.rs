@@ -1,7 +1,11 @@
-//! The store in InfluxDB against the contract, on a real server, and what only it can show.
+//! The store in InfluxDB against the contract, on a real server, and what only it can show; and on a
+//! server that fails as it is told to.
 
 mod commuting;
+mod failing;
+mod kept;
 mod server;
+mod stub;
 
 use std::sync::Arc;
 
