@@ -205,11 +205,11 @@ async fn brokers_that_do_not_answer_and_properties_that_cannot_be_are_said_at_th
     let error = Producer::open(nobody.clone(), node(), &metrics).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("127.0.0.1:1"), "{error}");
     let mut unknown = nobody.clone();
-    unknown.properties.insert("sasl.pasword".into(), "hush".into());
+    unknown.properties.insert("sasl.passphrase".into(), "hush".into());
     let error = Consumer::open(unknown, "group", None, &metrics).await.unwrap_err();
     assert!(matches!(error, Error::Config { .. }), "{error}");
     assert!(
-        error.to_string().contains("kafka.properties.sasl.pasword") && !error.to_string().contains("hush"),
+        error.to_string().contains("kafka.properties.sasl.passphrase") && !error.to_string().contains("hush"),
         "{error}"
     );
     let error = Consumer::open(nobody, "", None, &metrics).await.unwrap_err();
