@@ -18,7 +18,7 @@ pub struct Config {
     pub url: String,
     /// The organization, by its name.
     pub org: String,
-    /// A token that may read and write the buckets; for [`init`](super::init) one that may make them too.
+    /// A token that may read and write the buckets; for [`init`](super::init()) one that may make them too.
     pub token: String,
     /// What the names of the buckets begin with: letters, digits, `-` and `_`, at most 40.
     pub prefix: String,

@@ -2,7 +2,7 @@
 //!
 //! # The way of a count through this backend
 //!
-//! [`write`] lays the counts of batches out as lines (`line`) and sends them in compressed bodies (`client`). Then it
+//! `write` lays the counts of batches out as lines (`line`) and sends them in compressed bodies (`client`). Then it
 //! reads the announced frontier (`registers`), marks what lies behind it (`marks`), and stores how far the nodes have
 //! got (`progress`). `roll` reads the finer tier and writes windows back; `read`, `scan` and `catalogue` answer.
 //! `schema` tells what is called what.

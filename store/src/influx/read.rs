@@ -3,7 +3,7 @@
 //! # The way of a question through here
 //!
 //! The standing is asked for first: frontiers, floors, what waits to be rolled up again, how far the nodes have got.
-//! It gives a [`cover`]: which tier answers for which part. Then the tiers are asked ([`tiers`](super::tiers)). There
+//! It gives a [`cover`]: which tier answers for which part. Then the tiers are asked ([`tiers`]). There
 //! are no snapshots; but counts only grow, so that an answer lies between what was there when it was asked and what
 //! was there when it came.
 //!
