@@ -22,6 +22,7 @@ pub mod conformance;
 mod contract;
 pub mod embedded;
 mod error;
+#[cfg(feature = "kafka")]
 pub mod kafka;
 
 pub use contract::{Consumer, Lag, NewRecord, Partition, Positions, Producer, Record};
