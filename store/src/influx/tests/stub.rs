@@ -145,9 +145,13 @@ fn serve(
         under_way.fetch_add(1, Ordering::SeqCst);
         requests.lock().push(request.clone());
         let told = script.lock()(&request);
-        let more = reply(connection, told.unwrap_or_else(|| well(&request)));
+        let told = told.unwrap_or_else(|| well(&request));
+        if let Reply::Late(after) = told {
+            thread::sleep(after);
+        }
+        // Before the answer leaves: whoever has it looks at once.
         under_way.fetch_sub(1, Ordering::SeqCst);
-        if !more? {
+        if !reply(connection, told)? {
             break;
         }
     }
@@ -158,10 +162,7 @@ fn serve(
 fn reply(mut connection: &TcpStream, reply: Reply) -> io::Result<bool> {
     let (status, headers, body, is_cut) = match reply {
         Reply::Hangup => return Ok(false),
-        Reply::Late(after) => {
-            thread::sleep(after);
-            (204, "", String::new(), false)
-        }
+        Reply::Late(_) => (204, "", String::new(), false),
         Reply::Status(status, headers, body) => (status, headers, body, false),
         Reply::Cut(body) => (200, "", body, true),
     };
