@@ -80,7 +80,7 @@ pub enum Error {
     },
     /// The metrics are taken: a fault of the program.
     #[error("the metrics of the log cannot be registered: {0}")]
-    Metrics(#[from] prometheus::Error),
+    Metrics(String),
     /// A second reader while the first one lives.
     #[error("the log has a reader already: drop it before opening another")]
     Taken,

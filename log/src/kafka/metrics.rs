@@ -2,7 +2,7 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// From a millisecond, a broker next door, to half a minute.
 const SECONDS: [f64; 12] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
@@ -86,6 +86,12 @@ impl ConsumerMetrics {
         registry.register(Box::new(self.rebalances.clone()))?;
         registry.register(Box::new(self.renewals.clone()))?;
         Ok(())
+    }
+}
+
+impl From<prometheus::Error> for Error {
+    fn from(error: prometheus::Error) -> Self {
+        Self::Metrics(error.to_string())
     }
 }
 
