@@ -13,6 +13,10 @@ pub struct Config {
     pub brokers: String,
     /// The topic.
     pub topic: String,
+    /// How many partitions the topic has, for a producer that is opened while no broker answers: so an edge that
+    /// restarts then takes counts all the same. It is compared with the topic as soon as a broker answers. Without it
+    /// such a producer is not opened.
+    pub partitions: Option<u32>,
     /// Any property of librdkafka, such as `security.protocol`, `sasl.username` or `session.timeout.ms`. They win
     /// over what is set here, except for those that the promises rest on: these are refused.
     pub properties: BTreeMap<String, String>,
@@ -73,6 +77,7 @@ impl Config {
         Self {
             brokers: brokers.into(),
             topic: topic.into(),
+            partitions: None,
             properties: BTreeMap::new(),
             record_bytes_max: 4 << 20,
             prefetch_bytes_max: 16 << 20,
@@ -194,6 +199,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("brokers", &self.brokers)
             .field("topic", &self.topic)
+            .field("partitions", &self.partitions)
             .field("properties", &self.properties.iter().map(shown).collect::<BTreeMap<_, _>>())
             .field("record_bytes_max", &self.record_bytes_max)
             .field("prefetch_bytes_max", &self.prefetch_bytes_max)

@@ -11,12 +11,7 @@ use std::{
 use async_trait::async_trait;
 use flagmeter_model::NodeId;
 
-use super::{
-    Config,
-    broker::{self, ASK_TIMEOUT},
-    metrics::ProducerMetrics,
-    transactions::Transactions,
-};
+use super::{Config, metrics::ProducerMetrics, transactions::Transactions};
 use crate::{Error, NewRecord, Result};
 
 /// The producer of one edge node: each append is a transaction.
@@ -30,7 +25,8 @@ pub struct Producer {
 
 impl Producer {
     /// Takes over the node's number: a producer that had it before, in this process or in another, never appends
-    /// again, and what it left unfinished is given up.
+    /// again, and what it left unfinished is given up. Where no broker answers and [`Config::partitions`] is set, it is
+    /// opened all the same, and does so with the first append.
     ///
     /// [`Error::Config`] and [`Error::Topic`] say what to set or to mend; [`Error::Unavailable`] if the brokers do
     /// not answer within about [`Config::append_timeout`]. The metrics are registered once it is open.
@@ -40,11 +36,18 @@ impl Producer {
         let closing = Closing::default();
         let (of_producer, closed) = (measured.clone(), Arc::clone(&closing.0));
         let (partitions, transactions) = tokio::task::spawn_blocking(move || {
-            let client = broker::asking(&config.admin())?;
-            let partitions = broker::partitions(&client, &config, ASK_TIMEOUT)?;
+            let assumed = config.partitions;
             let mut transactions = Transactions::new(config, node, of_producer, closed);
-            transactions.take_over()?;
-            Ok::<_, Error>((partitions, transactions))
+            let taken_over = transactions.take_over();
+            match (taken_over, transactions.partitions().or(assumed)) {
+                (Ok(()), Some(partitions)) => Ok((partitions, transactions)),
+                (Err(error), Some(partitions)) if error.is_retryable() => {
+                    tracing::warn!(%error, partitions, "the log is away: what is counted waits for it");
+                    Ok((partitions, transactions))
+                }
+                (Err(error), _) => Err(error),
+                (Ok(()), None) => Err(Error::Closed),
+            }
         })
         .await
         // The runtime is shutting down.

@@ -16,7 +16,7 @@ use rdkafka::{
 
 use super::{
     Config,
-    broker::{self, Plain},
+    broker::{self, ASK_TIMEOUT, Plain},
     claim::Claim,
     metrics::ProducerMetrics,
 };
@@ -36,12 +36,16 @@ pub(super) struct Transactions {
     /// Nobody waits any more.
     closing: Arc<AtomicBool>,
     client: Option<BaseProducer<Plain>>,
+    /// How many the topic has, once a broker said so.
+    partitions: Option<u32>,
     state: State,
 }
 
 /// Where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
+    /// No broker was heard yet.
+    Unheard,
     /// The number is to be taken over from whoever had it.
     New,
     /// The next transaction can begin.
@@ -76,16 +80,21 @@ impl Transactions {
         metrics: ProducerMetrics,
         closing: Arc<AtomicBool>,
     ) -> Self {
-        Self { config, node, claim: Claim::new(node), metrics, closing, client: None, state: State::New }
+        let claim = Claim::new(node);
+        Self { config, node, claim, metrics, closing, client: None, partitions: None, state: State::Unheard }
     }
 
     /// Takes the number over. What another producer left unfinished under it is given up, and its next call fails.
     pub(super) fn take_over(&mut self) -> Result<()> {
-        self.claim.leave(&self.config)?;
         self.until("taking over the node's number", |this| {
             this.advance(&[])?;
             Ok(this.state == State::Ready)
         })
+    }
+
+    /// How many partitions the topic has; `None` until a broker said so.
+    pub(super) const fn partitions(&self) -> Option<u32> {
+        self.partitions
     }
 
     /// Appends all records, or says why not. After an error that is not known to be final, the same records may be
@@ -153,6 +162,10 @@ impl Transactions {
     /// One step on the way to these records being appended; true if they are.
     fn advance(&mut self, records: &[NewRecord]) -> Result<bool, Trouble> {
         match &self.state {
+            State::Unheard => {
+                self.hear().map_err(Trouble::Ours)?;
+                self.state = State::New;
+            }
             State::New => {
                 self.client()?.init_transactions(CALL_TIMEOUT)?;
                 self.state = State::Ready;
@@ -193,6 +206,22 @@ impl Transactions {
             State::Gone => return Err(Trouble::Ours(Error::Fenced { node: self.node })),
         }
         Ok(false)
+    }
+
+    /// The first that is asked of the brokers: how many partitions there are. Then the number is claimed.
+    fn hear(&mut self) -> Result<()> {
+        let client = broker::asking(&self.config.admin())?;
+        let found = broker::partitions(&client, &self.config, ASK_TIMEOUT)?;
+        if let Some(set) = self.config.partitions
+            && set != found
+        {
+            let reason =
+                format!("it has {found} partitions and {set} are set: set kafka.partitions to {found}");
+            return Err(Error::Topic { topic: self.config.topic.clone(), reason });
+        }
+        self.claim.leave(&self.config)?;
+        self.partitions = Some(found);
+        Ok(())
     }
 
     /// Sends records, and does not ask for their commit.
@@ -237,6 +266,7 @@ impl State {
     /// Without the records.
     const fn name(&self) -> &'static str {
         match self {
+            Self::Unheard => "unheard",
             Self::New => "new",
             Self::Ready => "ready",
             Self::Committing(_) => "committing",

@@ -144,6 +144,32 @@ async fn brokers_that_are_away_are_waited_for_and_nothing_is_lost() {
     assert_eq!(numbers(&records.await.unwrap()), [4, 5].into());
 }
 
+/// An edge restarts while the brokers are away.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_opens_without_brokers_where_it_knows_the_partitions_and_compares_them_later() {
+    let (cluster, mut config) = cluster(2);
+    config.append_timeout = Duration::from_millis(300);
+    cluster.broker_down(-1).unwrap();
+    config.partitions = Some(2);
+    let right = producer(&config, &prometheus::Registry::new()).await;
+    assert_eq!(right.partitions(), 2);
+    let error = right.append(vec![record(1, "0")]).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    config.partitions = Some(3);
+    let wrong = producer(&config, &prometheus::Registry::new()).await;
+    cluster.broker_up(-1).unwrap();
+    assert!(insist(&right, "0").await < 10);
+    let error = wrong.append(vec![record(2, "0")]).await.unwrap_err();
+    assert!(!error.is_retryable(), "{error}");
+    assert!(
+        error.to_string().contains("it has 2 partitions and 3 are set: set kafka.partitions to 2"),
+        "{error}"
+    );
+    let error = Producer::open(config, node(), &prometheus::Registry::new()).await.unwrap_err();
+    assert!(matches!(error, Error::Topic { .. }), "{error}");
+    right.append(vec![record(1, "1")]).await.unwrap();
+}
+
 /// Fetches that fail for ever, while everything else answers: a client that is stuck.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_stalls_is_made_anew() {
