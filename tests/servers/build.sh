@@ -31,9 +31,9 @@ need_native_tools() {
     fail "Kafka $KAFKA needs Java $JAVA_MIN or later, and $(command -v java) is ${java:-of an unknown version}: put a later one first in PATH"
 }
 
-# need_tool TOOL WHAT_FOR PACKAGE
+# need_tool TOOL WHAT_FOR WHERE_FROM
 need_tool() {
-  command -v "$1" >/dev/null || fail "$2 takes $1, which is not in PATH: install it (on Debian: apt-get install $3)"
+  command -v "$1" >/dev/null || fail "$2 takes $1, which is not in PATH: start a Docker engine, or install it ($3)"
 }
 
 # Runs a step that is long and talks much: its words go to the log, a line every half minute goes out.
@@ -64,7 +64,7 @@ jars_sha256() { (cd "$1" && LC_ALL=C sha256sum -- *.jar | sha256sum | cut -d ' '
 have_kafka() {
   KAFKA_LIBS=$CACHE/kafka-$KAFKA
   [[ $(jars_sha256 "$KAFKA_LIBS") != "$KAFKA_JARS_SHA256" ]] || return 0
-  need_tool mvn "fetching Kafka $KAFKA" maven
+  need_tool mvn "fetching Kafka $KAFKA" "on Debian: apt-get install maven"
   local scratch=$CACHE/kafka-$KAFKA.new log=$CACHE/kafka-$KAFKA.log
   rm -rf "$scratch" "$KAFKA_LIBS"
   mkdir -p "$scratch"
@@ -112,9 +112,9 @@ have_influxdb() {
   # shellcheck disable=SC2034 # it is what the caller starts
   INFLUXD=$built/influxd
   ! (cd "$built" && sha256sum --check --status influxd.sha256) 2>/dev/null || return 0
-  need_tool go "building InfluxDB $INFLUXDB" golang-go
-  need_tool cargo "building InfluxDB $INFLUXDB" cargo
-  need_tool cc "building InfluxDB $INFLUXDB" gcc
+  need_tool go "building InfluxDB $INFLUXDB" "Go 1.$GO_MINOR_MIN or later, as go.dev/dl has it"
+  need_tool cargo "building InfluxDB $INFLUXDB" "as rustup.rs says"
+  need_tool cc "building InfluxDB $INFLUXDB" "on Debian: apt-get install gcc libc6-dev"
   go=$(go env GOVERSION | sed -nE 's/^go1\.([0-9]+).*/\1/p')
   ((${go:-0} >= GO_MINOR_MIN)) ||
     fail "building InfluxDB $INFLUXDB takes Go 1.$GO_MINOR_MIN or later (it fetches the one that InfluxDB asks for), and $(command -v go) is $(go env GOVERSION)"
@@ -138,7 +138,7 @@ have_influxdb() {
     with_progress "$log" "building the pkg-config that finds InfluxDB's Rust part" \
       go build -o pkg-config github.com/influxdata/pkg-config
     export PKG_CONFIG=$scratch/pkg-config
-    with_progress "$log" "building InfluxDB $INFLUXDB, once: about 4 minutes on two cores" \
+    with_progress "$log" "building InfluxDB $INFLUXDB, once: 13 minutes of one core" \
       nice go build -v -trimpath -tags sqlite_foreign_keys,sqlite_json -o influxd \
       github.com/influxdata/influxdb/v2/cmd/influxd
     sha256sum influxd >influxd.sha256
