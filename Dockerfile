@@ -11,7 +11,7 @@ WORKDIR /flagmeter
 COPY . .
 # Crates and what was compiled stay in the builder's cache: a change compiles what it changes.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/flagmeter/target,sharing=locked \
-    cargo build --release --locked --package flagmeter \
+    cargo build --release --locked --package flagmeter --features flagmeter-log/kafka \
     && install -D target/release/flagmeter /out/flagmeter \
     && strip --strip-debug /out/flagmeter
 
@@ -25,7 +25,8 @@ ENV FLAGMETER_DATA_PATH=/data \
     FLAGMETER_LISTEN_HTTP=0.0.0.0:8080 \
     FLAGMETER_LISTEN_METRICS=0.0.0.0:9464
 EXPOSE 8080 9464
-HEALTHCHECK --interval=10s --timeout=5s --retries=3 --start-period=60s --start-interval=1s \
-    CMD ["flagmeter", "health"]
+# Ready means connected and at work. bash speaks enough HTTP for the question, and the image needs no other client.
+HEALTHCHECK --interval=10s --timeout=5s --retries=3 --start-period=120s --start-interval=1s \
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${FLAGMETER_LISTEN_METRICS##*:} && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [[ $status == 200 ]]"]
 ENTRYPOINT ["flagmeter"]
 CMD ["serve"]
