@@ -76,9 +76,15 @@ impl Own {
     }
 }
 
-/// Counts of every flag of some customers at one instant.
-fn seal(number: u64, second: i64, customers: usize, flags: usize, count: u64) -> Result<Seal> {
-    let mut seal = Seal::new(1, number)?.covering(second, second + SLOT).heard(second + SLOT);
+/// Counts of every flag of some customers at one instant; the node was there for so many seconds from then on.
+fn seal(
+    number: u64,
+    (second, there): (i64, i64),
+    customers: usize,
+    flags: usize,
+    count: u64,
+) -> Result<Seal> {
+    let mut seal = Seal::new(1, number)?.covering(second, second + there).heard(second + there);
     for customer in 0..customers {
         let environment = environment(customer)?;
         for number in 0..flags {
@@ -96,7 +102,7 @@ async fn minute(url: &str, customers: usize) -> Result<()> {
     let store = &own.store;
     let mut wrote = Duration::ZERO;
     for (number, second) in (1..).zip((0..MINUTE).step_by(10)) {
-        let seal = seal(number, second, customers, FLAGS, 1)?;
+        let seal = seal(number, (second, SLOT), customers, FLAGS, 1)?;
         let began = Instant::now();
         fixture::write(store, &[seal]).await?;
         wrote += began.elapsed();
@@ -114,7 +120,7 @@ async fn minute(url: &str, customers: usize) -> Result<()> {
         rolled.points
     );
     for late in [customers / 100, customers / 10].into_iter().filter(|late| *late > 0) {
-        let late_seal = seal(100 + late as u64, 0, late, FLAGS, 7)?;
+        let late_seal = seal(100 + late as u64, (0, SLOT), late, FLAGS, 7)?;
         fixture::write(store, &[late_seal]).await?;
         let marks = store.marks(Tier::Minute, Timestamp::MAX, usize::MAX).await?;
         let windows: Vec<NewMark> = marks
@@ -165,14 +171,14 @@ async fn questions(url: &str) -> Result<()> {
     let began = Instant::now();
     for day in 0..DAYS {
         let hours = (day * 24..(day + 1) * 24).map(|hour| {
-            seal(hour.unsigned_abs() + 1, hour * HOUR + MINUTE, 3, FLAGS, 1 + hour.unsigned_abs() % 7)
+            seal(hour.unsigned_abs() + 1, (hour * HOUR, HOUR), 3, FLAGS, 1 + hour.unsigned_abs() % 7)
         });
         fixture::write(store, &hours.collect::<Result<Vec<_>>>()?).await?;
     }
     let last = DAYS * 24 - 24;
     for hour in last..DAYS * 24 {
         let number = hour.unsigned_abs() + 100_000;
-        fixture::write(store, &[seal(number, hour * HOUR, CUSTOMERS, 1, 5)?]).await?;
+        fixture::write(store, &[seal(number, (hour * HOUR, HOUR), CUSTOMERS, 1, 5)?]).await?;
     }
     fixture::roll_up(store, 0, DAYS * 24 * HOUR).await?;
     println!(
@@ -192,7 +198,7 @@ async fn questions(url: &str) -> Result<()> {
         ..days(Filter::default(), vec![Dimension::Customer])
     };
     ask(store, "all customers of a day, in total", &top).await?;
-    let late = seal(200_000, last * HOUR, 1, FLAGS, 9)?;
+    let late = seal(200_000, (last * HOUR, HOUR), 1, FLAGS, 9)?;
     fixture::write(store, &[late]).await?;
     ask(store, "the same while a minute of one waits", &top).await?;
     fixture::settle(store).await?;
