@@ -11,7 +11,7 @@ WORKDIR /flagmeter
 COPY . .
 # Crates and what was compiled stay in the builder's cache: a change compiles what it changes.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/flagmeter/target,sharing=locked \
-    cargo build --release --locked --package flagmeter --features flagmeter-log/kafka \
+    cargo build --release --locked --package flagmeter --features kafka \
     && install -D target/release/flagmeter /out/flagmeter \
     && strip --strip-debug /out/flagmeter
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use flagmeter_model::{Limits, NodeId, Timestamp};
+use flagmeter_model::{Limits, Name, NodeId, Timestamp};
 
 use crate::{Error, Result};
 
@@ -25,6 +25,8 @@ pub enum Ack {
 pub struct Config {
     /// This node's number. No other node may use it.
     pub node: NodeId,
+    /// Where it stands; said with every seal.
+    pub region: Option<Name>,
     /// The journal's file.
     pub journal_path: PathBuf,
     /// What a 2xx promises.
@@ -77,6 +79,7 @@ impl Config {
     pub fn new(node: NodeId, journal_path: impl Into<PathBuf>) -> Self {
         Self {
             node,
+            region: None,
             journal_path: journal_path.into(),
             ack: Ack::Disk,
             seal_interval: Duration::from_secs(1),

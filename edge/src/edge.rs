@@ -108,6 +108,11 @@ impl Edge {
         self.shared.waiting_bytes.load(Ordering::Relaxed)
     }
 
+    /// Whether the journal is full: senders are asked to wait until the log has taken more.
+    pub fn is_full(&self) -> bool {
+        self.shared.full.load(Ordering::Relaxed)
+    }
+
     /// Seals once a second and hands on, until `stop`. Then it takes no more requests, seals with a farewell,
     /// hands on what is left (up to [`Config::drain_timeout`]), and closes the journal.
     ///

@@ -9,10 +9,14 @@ use crate::{
     audit::{self, AuditArgs},
     config::{self, SettingArgs},
     demo::{self, DemoArgs},
-    output, registry,
+    output,
+    process::{ProcessArgs, ServeArgs},
+    registry,
     send::{self, SendArgs},
-    serve::{self, ServeArgs},
+    serve, stage,
+    store::{self, StoreCommand},
     token::{self, TokenCommand},
+    topic::TopicCommand,
 };
 
 /// Counts feature-flag evaluations, each one exactly once, from the SDK to the invoice.
@@ -33,6 +37,30 @@ enum Command {
     /// Show a living pipeline: several customers, days of history, and a fleet of SDK clients
     #[command(after_help = DEMO_EXAMPLES)]
     Demo(DemoArgs),
+    /// Run an edge node: the doors for SDKs, and seals into Kafka
+    #[command(after_help = EDGE_EXAMPLES)]
+    Edge(ServeArgs),
+    /// Run an ingester: from Kafka into InfluxDB
+    #[command(after_help = INGEST_EXAMPLES)]
+    Ingest(ProcessArgs),
+    /// Run a downsampler: minutes, quarters and hours in InfluxDB
+    #[command(after_help = DOWNSAMPLER_EXAMPLES)]
+    Downsampler(ProcessArgs),
+    /// Answer queries: the API and the web page over InfluxDB
+    #[command(after_help = QUERIES_EXAMPLES)]
+    Queries(ServeArgs),
+    /// Make and check the topic in Kafka
+    #[command(after_help = TOPIC_EXAMPLES)]
+    Topic {
+        #[command(subcommand)]
+        command: TopicCommand,
+    },
+    /// Make and check the buckets in InfluxDB
+    #[command(after_help = STORE_EXAMPLES)]
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// Send a load of real SDK requests, and tell what was acknowledged
     #[command(after_help = SEND_EXAMPLES)]
     Send(SendArgs),
@@ -106,12 +134,46 @@ Examples:
   flagmeter demo --keep                       go on with the data of the last time
   flagmeter demo --listen 127.0.0.1:9000";
 
+const EDGE_EXAMPLES: &str = "\
+Examples:
+  flagmeter edge --data /var/lib/flagmeter --set edge.node=1 --set edge.region=eu-west --set kafka.brokers=kafka:9092
+  FLAGMETER_EDGE_NODE=2 FLAGMETER_KAFKA_BROKERS=kafka:9092 flagmeter edge --listen 0.0.0.0:8080
+Give each edge a number and a data folder of its own. SIGTERM stops it in order: it hands on what it holds.";
+
+const INGEST_EXAMPLES: &str = "\
+Examples:
+  FLAGMETER_INFLUX_TOKEN=… flagmeter ingest --set kafka.brokers=kafka:9092 --set influx.url=http://influxdb:8086
+  flagmeter ingest --set kafka.instance=ingest-1 --set influx.token_file=/run/secrets/influx_token
+Run as many as you like, up to the number of partitions: they share these. It needs no data folder.";
+
+const DOWNSAMPLER_EXAMPLES: &str = "\
+Examples:
+  FLAGMETER_INFLUX_TOKEN=… flagmeter downsampler --set influx.url=http://influxdb:8086
+A second one stands by: two at once do no harm. It needs no data folder.";
+
+const QUERIES_EXAMPLES: &str = "\
+Examples:
+  FLAGMETER_INFLUX_TOKEN=… flagmeter queries --listen 0.0.0.0:8080 --set influx.url=http://influxdb:8086
+  flagmeter queries --data /var/lib/flagmeter --set registry.file=/etc/flagmeter/registry.toml
+`flagmeter token create operator --data DIR` makes a token in its data folder, also while it runs.";
+
+const TOPIC_EXAMPLES: &str = "\
+Examples:
+  flagmeter topic create
+  flagmeter topic check --set kafka.brokers=kafka-1:9092,kafka-2:9092";
+
+const STORE_EXAMPLES: &str = "\
+Examples:
+  FLAGMETER_INFLUX_TOKEN=… flagmeter store init
+  flagmeter store check --set influx.token_file=/run/secrets/influx_token";
+
 const SEND_EXAMPLES: &str = "\
 Examples:
   flagmeter send --key fm_env_… --rate 500 --duration 30s
   flagmeter send --key fm_env_… --rate max --clients 64 --door flagsmith-v2
   flagmeter send --key fm_env_… --door counts --shape burst --duration 2m --record sent.jsonl
-  flagmeter send --key fm_env_… --compare --token fm_…";
+  flagmeter send --key fm_env_… --compare --token fm_…
+  flagmeter send --url http://edge-1:8080 --key fm_env_… --compare --queries http://queries:8080 --token fm_…";
 
 const AUDIT_EXAMPLES: &str = "\
 Examples:
@@ -152,6 +214,17 @@ fn dispatch(cli: Cli) -> Result<()> {
     match cli.command.unwrap_or(Command::Serve(cli.serve)) {
         Command::Serve(args) => block_on(serve::run(args)),
         Command::Demo(args) => block_on(demo::run(args)),
+        #[cfg(feature = "kafka")]
+        Command::Edge(args) => block_on(stage::edge(args)),
+        #[cfg(feature = "kafka")]
+        Command::Ingest(args) => block_on(stage::ingest(args)),
+        #[cfg(feature = "kafka")]
+        Command::Topic { command } => block_on(crate::topic::run(command)),
+        #[cfg(not(feature = "kafka"))]
+        Command::Edge(_) | Command::Ingest(_) | Command::Topic { .. } => Err(Error::WithoutKafka),
+        Command::Downsampler(args) => block_on(stage::downsampler(args)),
+        Command::Queries(args) => block_on(stage::queries(args)),
+        Command::Store { command } => block_on(store::run(command)),
         Command::Send(args) => block_on(send::run(args)),
         Command::Audit(args) => block_on(audit::run(args)),
         Command::Token { command } => token::run(command),

@@ -129,6 +129,22 @@ pub(crate) enum Error {
     /// A signal came while a load was compared.
     #[error("stopped before the load was compared")]
     ComparisonStopped,
+    /// What was asked for is not in this build.
+    #[cfg(not(feature = "kafka"))]
+    #[error(
+        "this build of flagmeter has no Kafka: build it with `cargo build --release --features flagmeter/kafka`"
+    )]
+    WithoutKafka,
+    /// A server that a start needs did not come up in time.
+    #[error("{server} is not there, after waiting {waited_seconds} s for it (startup.servers_max): {reason}")]
+    NotThere {
+        /// The server.
+        server: String,
+        /// How long it was waited for.
+        waited_seconds: u64,
+        /// What the last try ended with.
+        reason: Box<Error>,
+    },
     /// A proof failed: the differences have been printed.
     #[error("{0}")]
     Disagreement(String),
@@ -147,6 +163,15 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Whether the same may succeed later, without anybody mending anything here.
+    pub(crate) const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Log(error) => error.is_retryable(),
+            Self::Store(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+
     /// What the process says to whoever started it.
     pub(crate) const fn exit_status(&self) -> u8 {
         if matches!(self, Self::Usage(_)) { 2 } else { 1 }

@@ -11,7 +11,7 @@ use crate::{
     Error, Result,
     config::{SettingArgs, millis, parse_duration},
     output,
-    serve::folder::{must_be_prepared, tokens_file},
+    process::folder::{must_be_prepared, tokens_file},
 };
 
 /// What a token may read.

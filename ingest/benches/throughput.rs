@@ -141,6 +141,7 @@ fn seal(
         covers_from: at,
         watermark: Some(at.plus_seconds(1)),
         farewell: false,
+        region: None,
         environments: environments.iter().enumerate().map(counts).collect(),
     })
 }

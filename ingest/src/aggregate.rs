@@ -119,6 +119,7 @@ mod tests {
             covers_from: Timestamp::EPOCH,
             watermark: None,
             farewell: false,
+            region: None,
             environments: Vec::new(),
         }
     }

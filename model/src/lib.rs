@@ -44,5 +44,7 @@ pub use seal::{Batch, EnvironmentCounts, SlotCounts};
 pub use series::{Environment, Meter, Series, SeriesKey};
 pub use spans::Spans;
 pub use time::{Slot, TimeRange, Timestamp};
-pub use watermark::{LowWatermark, MissingNode, NodeProgress, low_watermark};
+pub use watermark::{
+    LowWatermark, MissingNode, NodeProgress, NodeStanding, NodeState, low_watermark, node_standings,
+};
 pub use window::{Tier, Window};

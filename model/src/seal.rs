@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Environment, Error, NodeId, Result, Seq, SeriesKey, Slot, Timestamp};
+use crate::{Environment, Error, Name, NodeId, Result, Seq, SeriesKey, Slot, Timestamp};
 
 /// One log record: a whole seal, or one part of it.
 ///
@@ -29,6 +29,9 @@ pub struct Batch {
     /// The node's last words: it stops in good order, and nothing is missing without it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub farewell: bool,
+    /// Where the node stands, if whoever runs it says so: for views of nodes, and never an identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Name>,
     /// The counts, in the order of their environments, each once.
     pub environments: Vec<EnvironmentCounts>,
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{NodeId, Timestamp};
+use crate::{Name, NodeId, Timestamp};
 
 /// How far one node has got in one partition of the log, as ingest has seen it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeProgress {
     /// The partition.
     pub partition: u32,
@@ -17,15 +17,70 @@ pub struct NodeProgress {
     pub heard_at: Timestamp,
     /// Whether its newest record said that it stops in good order: it is neither live nor missing.
     pub farewell: bool,
+    /// Where it stands, if its newest record said so.
+    pub region: Option<Name>,
 }
 
 /// A node that has fallen silent without a farewell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingNode {
     /// The node.
     pub node: NodeId,
     /// What it received from here on is not known.
     pub since: Timestamp,
+    /// Where it stood.
+    pub region: Option<Name>,
+}
+
+/// What is known of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NodeState {
+    /// It stopped in good order.
+    Stopped,
+    /// It is heard.
+    Live,
+    /// It has fallen silent without a farewell, in one partition at least.
+    Missing,
+}
+
+/// A node, over all partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStanding {
+    /// The node.
+    pub node: NodeId,
+    /// Where it stands, as it said last.
+    pub region: Option<Name>,
+    /// It has handed on, in every partition, all that it received before this time.
+    pub watermark: Timestamp,
+    /// It was heard in every partition at this time or later, by the log's time.
+    pub heard_at: Timestamp,
+    /// Whether it is there.
+    pub state: NodeState,
+}
+
+/// The newest record of anyone, by partition: the log's own time.
+struct Newest(BTreeMap<u32, Timestamp>);
+
+impl Newest {
+    fn of(progress: &[NodeProgress]) -> Self {
+        let mut newest: BTreeMap<u32, Timestamp> = BTreeMap::new();
+        for at in progress {
+            let seen = newest.entry(at.partition).or_insert(at.heard_at);
+            *seen = at.heard_at.max(*seen);
+        }
+        Self(newest)
+    }
+
+    /// What a node is, judged by one partition.
+    fn state(&self, at: &NodeProgress, node_timeout_ms: i64) -> NodeState {
+        let newest = self.0.get(&at.partition);
+        let is_silent = newest.is_some_and(|newest| newest.millis_since(at.heard_at) > node_timeout_ms);
+        match (at.farewell, is_silent) {
+            (true, _) => NodeState::Stopped,
+            (false, true) => NodeState::Missing,
+            (false, false) => NodeState::Live,
+        }
+    }
 }
 
 /// Until when everything is in, and who was not asked.
@@ -52,30 +107,24 @@ pub struct LowWatermark {
 /// there the partition is younger than the node. `partitions` is 0 where the number is not known; then
 /// nothing is waited for.
 pub fn low_watermark(progress: &[NodeProgress], partitions: u32, node_timeout_ms: i64) -> LowWatermark {
-    let mut newest: BTreeMap<u32, Timestamp> = BTreeMap::new();
-    for at in progress {
-        let seen = newest.entry(at.partition).or_insert(at.heard_at);
-        *seen = at.heard_at.max(*seen);
-    }
-    let silent = |at: &NodeProgress| {
-        newest.get(&at.partition).is_some_and(|newest| newest.millis_since(at.heard_at) > node_timeout_ms)
-    };
+    let newest = Newest::of(progress);
     let mut live: Option<Timestamp> = None;
     let mut stopped: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
     let mut missing: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
     let mut there: BTreeMap<NodeId, Timestamp> = BTreeMap::new();
     for at in progress {
-        if at.farewell || !silent(at) {
+        let state = newest.state(at, node_timeout_ms);
+        if state != NodeState::Missing {
             let heard = there.entry(at.node).or_insert(at.heard_at);
             *heard = at.heard_at.max(*heard);
         }
-        let into = if at.farewell {
-            &mut stopped
-        } else if silent(at) {
-            &mut missing
-        } else {
-            live = Some(live.map_or(at.watermark, |low| low.min(at.watermark)));
-            continue;
+        let into = match state {
+            NodeState::Stopped => &mut stopped,
+            NodeState::Missing => &mut missing,
+            NodeState::Live => {
+                live = Some(live.map_or(at.watermark, |low| low.min(at.watermark)));
+                continue;
+            }
         };
         let since = into.entry(at.node).or_insert(at.watermark);
         *since = at.watermark.min(*since);
@@ -84,14 +133,56 @@ pub fn low_watermark(progress: &[NodeProgress], partitions: u32, node_timeout_ms
     let is_awaited = |(&node, last): (&NodeId, &Timestamp)| {
         (0..partitions).any(|partition| {
             !heard.contains(&(node, partition))
-                && newest.get(&partition).is_none_or(|newest| newest.millis_since(*last) <= node_timeout_ms)
+                && newest.0.get(&partition).is_none_or(|newest| newest.millis_since(*last) <= node_timeout_ms)
         })
     };
     let all_are_heard = !there.iter().any(is_awaited);
     LowWatermark {
         at: live.or_else(|| stopped.values().max().copied()).filter(|_| all_are_heard),
-        missing: missing.into_iter().map(|(node, since)| MissingNode { node, since }).collect(),
+        missing: if missing.is_empty() { Vec::new() } else { with_regions(missing, progress) },
     }
+}
+
+fn with_regions(missing: BTreeMap<NodeId, Timestamp>, progress: &[NodeProgress]) -> Vec<MissingNode> {
+    let mut regions = regions(progress);
+    let missing = missing.into_iter();
+    missing
+        .map(|(node, since)| MissingNode { node, since, region: regions.remove(&node).flatten() })
+        .collect()
+}
+
+/// All nodes that were ever heard, in the order of their numbers. Those that are missing are those of
+/// [`low_watermark`].
+pub fn node_standings(progress: &[NodeProgress], node_timeout_ms: i64) -> Vec<NodeStanding> {
+    let newest = Newest::of(progress);
+    let mut regions = regions(progress);
+    let mut nodes: BTreeMap<NodeId, NodeStanding> = BTreeMap::new();
+    for at in progress {
+        let state = newest.state(at, node_timeout_ms);
+        let node = nodes.entry(at.node).or_insert_with(|| NodeStanding {
+            node: at.node,
+            region: regions.remove(&at.node).flatten(),
+            watermark: at.watermark,
+            heard_at: at.heard_at,
+            state,
+        });
+        node.watermark = node.watermark.min(at.watermark);
+        node.heard_at = node.heard_at.min(at.heard_at);
+        node.state = node.state.max(state);
+    }
+    nodes.into_values().collect()
+}
+
+/// Where each node stands, by its newest record.
+fn regions(progress: &[NodeProgress]) -> BTreeMap<NodeId, Option<Name>> {
+    let mut newest: BTreeMap<NodeId, &NodeProgress> = BTreeMap::new();
+    for at in progress {
+        let seen = newest.entry(at.node).or_insert(at);
+        if (seen.heard_at, seen.partition) < (at.heard_at, at.partition) {
+            *seen = at;
+        }
+    }
+    newest.into_iter().map(|(node, at)| (node, at.region.clone())).collect()
 }
 
 #[cfg(test)]

@@ -95,6 +95,10 @@ pub(crate) struct Missing {
     /// Its number.
     #[schema(example = 3)]
     node: u16,
+    /// Where it stood, if it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "eu-west")]
+    region: Option<String>,
     /// What it received from here on is not known.
     #[schema(example = "2026-11-20T12:44:54Z")]
     since: String,
@@ -105,7 +109,11 @@ impl Missing {
     pub(crate) fn list(missing: &[MissingNode], zone: Tz) -> Vec<Self> {
         missing
             .iter()
-            .map(|missing| Self { node: missing.node.get(), since: civil::rfc3339(zone, missing.since) })
+            .map(|missing| Self {
+                node: missing.node.get(),
+                region: missing.region.as_deref().map(str::to_owned),
+                since: civil::rfc3339(zone, missing.since),
+            })
             .collect()
     }
 }

@@ -26,6 +26,8 @@ pub struct Config {
     pub rows_held_max: usize,
     /// How long a query may take altogether: for its turn, for the store, and for room for its answer.
     pub read_timeout: Duration,
+    /// A node unheard of for longer than this, by the log's time, is missing: as the store has it.
+    pub node_timeout_ms: i64,
     /// How long `/readyz` waits for the store.
     pub ready_timeout: Duration,
 }
@@ -43,6 +45,7 @@ impl Default for Config {
             customer_reads_max: 4,
             rows_held_max: 1_000_000,
             read_timeout: Duration::from_secs(20),
+            node_timeout_ms: 60_000,
             ready_timeout: Duration::from_secs(2),
         }
     }

@@ -32,6 +32,7 @@ mod health;
 mod hex;
 mod metrics;
 mod moment;
+mod nodes;
 mod openapi;
 mod page;
 mod parameters;
@@ -134,6 +135,7 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(usage::usage))
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
+        .routes(routes!(nodes::nodes))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi))

@@ -33,6 +33,7 @@ use crate::{
         (name = "usage", description = "Counts over time"),
         (name = "flags", description = "Flags and when they were last evaluated"),
         (name = "reconcile", description = "What became of all that arrived"),
+        (name = "operator", description = "For whoever runs it: the nodes"),
         (name = "health", description = "For whoever runs it"),
     ),
     modifiers(&Token)

@@ -101,7 +101,9 @@ function stop() {
 }
 
 function aboutMissing(answer) {
-  const missing = answer.missing_nodes.map(({ node, since }) => `node ${node} since ${wall(since)}`);
+  const missing = answer.missing_nodes.map(
+    ({ node, region, since }) => `node ${node}${region ? ` in ${region}` : ""} since ${wall(since)}`,
+  );
   return missing.length ? `Silent: ${missing.join(", ")}. What they received is not in these counts.` : null;
 }
 

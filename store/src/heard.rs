@@ -1,11 +1,11 @@
 //! How far one node has got in one partition of the log: the same rules for every backend.
 
-use flagmeter_model::{NodeId, NodeProgress, Seq, Timestamp};
+use flagmeter_model::{Name, NodeId, NodeProgress, Seq, Timestamp};
 
 use crate::Positioned;
 
 /// What the records of a node in a partition have told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Heard {
     /// The newest seal that was applied, and its last part.
     pub(crate) seq: Seq,
@@ -14,21 +14,24 @@ pub(crate) struct Heard {
     /// When its newest record was appended.
     pub(crate) appended_at: Timestamp,
     pub(crate) farewell: bool,
+    /// Where the node stands, as its newest seal says.
+    pub(crate) region: Option<Name>,
 }
 
 impl Heard {
     /// What is known after a record. `None` when it is of an older seal than the newest and changes nothing.
-    pub(crate) fn after(known: Option<Self>, record: &Positioned) -> Option<Self> {
+    pub(crate) fn after(known: Option<&Self>, record: &Positioned) -> Option<Self> {
         let Positioned { appended_at, batch, .. } = record;
         let watermark = record.watermark();
         // Without a watermark of its own, a first record still says that the node had handed on, in records
         // before it, all that it received before it was there.
-        let known = known.unwrap_or_else(|| Self {
+        let known = known.cloned().unwrap_or_else(|| Self {
             seq: batch.seq,
             part: batch.part,
             watermark: watermark.unwrap_or_else(|| batch.covers_from.min(*appended_at)),
             appended_at: *appended_at,
             farewell: batch.farewell,
+            region: None,
         });
         if batch.seq < known.seq {
             return None;
@@ -40,6 +43,7 @@ impl Heard {
             appended_at: known.appended_at.max(*appended_at),
             // The parts of one seal come as several records; any of them may carry the last words.
             farewell: batch.farewell || (batch.seq == known.seq && known.farewell),
+            region: batch.region.clone(),
         })
     }
 
@@ -50,8 +54,8 @@ impl Heard {
     }
 
     /// As the views of nodes are told.
-    pub(crate) const fn told(self, partition: u32, node: NodeId) -> NodeProgress {
-        let Self { watermark, appended_at, farewell, .. } = self;
-        NodeProgress { partition, node, watermark, heard_at: appended_at, farewell }
+    pub(crate) fn told(self, partition: u32, node: NodeId) -> NodeProgress {
+        let Self { watermark, appended_at, farewell, region, .. } = self;
+        NodeProgress { partition, node, watermark, heard_at: appended_at, farewell, region }
     }
 }

@@ -18,6 +18,7 @@ fn node(number: u16, partition: u32, watermark: &str, heard_at: &str) -> NodePro
         watermark: at(watermark),
         heard_at: at(heard_at),
         farewell: false,
+        region: None,
     }
 }
 

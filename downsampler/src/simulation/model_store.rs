@@ -49,7 +49,7 @@ impl Kept {
     fn state(&self) -> State {
         let first = |tier| self.marks.keys().map(|(window, _)| window).filter(|w| w.tier() == tier).min();
         State {
-            progress: self.progress.values().map(|(_, progress)| *progress).collect(),
+            progress: self.progress.values().map(|(_, progress)| progress.clone()).collect(),
             partitions: self.partitions,
             frontiers: self.frontiers,
             floors: self.floors,
@@ -135,8 +135,8 @@ impl Store for ModelStore {
                 }
             }
             let key = (positioned.partition, batch.node);
-            let before = kept.progress.get(&key).copied();
-            let watermark = positioned.watermark().max(before.map(|(_, before)| before.watermark));
+            let before = kept.progress.get(&key).cloned();
+            let watermark = positioned.watermark().max(before.as_ref().map(|(_, before)| before.watermark));
             if let Some(watermark) = watermark
                 && before.is_none_or(|(offset, _)| offset < positioned.offset)
             {
@@ -146,6 +146,7 @@ impl Store for ModelStore {
                     watermark,
                     heard_at: positioned.appended_at,
                     farewell: batch.farewell,
+                    region: batch.region.clone(),
                 };
                 kept.progress.insert(key, (positioned.offset, progress));
             }

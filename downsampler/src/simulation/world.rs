@@ -195,6 +195,7 @@ impl World {
                     covers_from,
                     watermark: last.then_some(node.watermark),
                     farewell,
+                    region: None,
                     environments: grouped(&counts),
                 };
                 batch.validate().expect("a valid batch");

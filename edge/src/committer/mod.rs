@@ -282,6 +282,7 @@ impl Committer {
             covers_from: self.covers_from.min(watermark),
             watermark,
             farewell,
+            region: self.config.region.clone(),
         };
         let points = self.tally.by_name(&self.live);
         let batches =

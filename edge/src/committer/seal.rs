@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use flagmeter_model::{
-    Batch, Environment, EnvironmentCounts, Error, NodeId, Result, Seq, SeriesKey, Slot, SlotCounts, Timestamp,
+    Batch, Environment, EnvironmentCounts, Error, Name, NodeId, Result, Seq, SeriesKey, Slot, SlotCounts,
+    Timestamp,
 };
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 
 /// What all batches of a seal say.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Header {
     pub(crate) node: NodeId,
     pub(crate) seq: Seq,
@@ -20,6 +21,7 @@ pub(crate) struct Header {
     pub(crate) covers_from: Timestamp,
     pub(crate) watermark: Timestamp,
     pub(crate) farewell: bool,
+    pub(crate) region: Option<Name>,
 }
 
 /// The partition of an environment: the same in every process and on every machine, for ever.
@@ -75,6 +77,7 @@ pub(crate) fn batches(
                     covers_from: header.covers_from,
                     watermark: (at == last).then_some(header.watermark),
                     farewell: header.farewell && at == last,
+                    region: header.region.clone(),
                     environments,
                 },
             ));
@@ -204,6 +207,7 @@ mod tests {
             covers_from: at(990),
             watermark: at(1_000),
             farewell: true,
+            region: Some(Name::new("eu-west").unwrap()),
         }
     }
 
@@ -225,6 +229,7 @@ mod tests {
         for (_, batch) in &batches {
             batch.validate().unwrap();
             assert!(batch.environments.is_empty() && batch.farewell && batch.watermark.is_some());
+            assert_eq!(batch.region, header().region);
         }
     }
 

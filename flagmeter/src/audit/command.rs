@@ -11,8 +11,9 @@ use crate::{
     config::{SettingArgs, millis, parse_duration},
     http::{Connection, Url},
     output::{self, LiveLine, grouped},
+    process::{folder::Folder, settings},
     send::{Sent, compare},
-    serve::{arrived, folder::Folder, store_config},
+    serve::arrived,
 };
 
 /// How long a server may take: it reads everything that it keeps.
@@ -103,7 +104,7 @@ async fn read_folder(settings: &SettingArgs, range: TimeRange, now: Timestamp) -
         other => other,
     })?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Arc::new(EmbeddedStore::open(store_config(&config, &folder), Arc::clone(&clock))?);
+    let store = Arc::new(EmbeddedStore::open(settings::store_config(&config, &folder), Arc::clone(&clock))?);
     let arrived = arrived(&config, &folder, clock).await?;
     let mut line = LiveLine::new();
     let audit = Audit { store, range, now };
@@ -115,26 +116,31 @@ async fn read_folder(settings: &SettingArgs, range: TimeRange, now: Timestamp) -
 }
 
 fn tell(report: &Report) -> Result<()> {
-    let mut customers: BTreeMap<&str, [u64; 5]> = BTreeMap::new();
+    let mut customers: BTreeMap<&str, ([u64; 4], Option<u64>)> = BTreeMap::new();
     for fates in &report.fates {
-        let sums = customers.entry(fates.environment.customer.as_str()).or_default();
-        let row = [fates.received, fates.stored, fates.duplicate, fates.rejected, fates.in_flight];
+        let customer = fates.environment.customer.as_str();
+        let (sums, in_flight) = customers.entry(customer).or_insert(([0; 4], Some(0)));
+        let row = [fates.received, fates.stored, fates.duplicate, fates.rejected];
         sums.iter_mut().zip(row).for_each(|(sum, count)| *sum = sum.saturating_add(count));
+        *in_flight = in_flight.zip(fates.in_flight).map(|(sum, count)| sum.saturating_add(count));
     }
-    for (customer, [received, stored, duplicate, rejected, in_flight]) in customers {
+    for (customer, ([received, stored, duplicate, rejected], in_flight)) in customers {
         output::say(format!(
-            "{customer}: received {} = stored {} + duplicate {} + rejected {}; in flight besides {}",
+            "{customer}: received {} = stored {} + duplicate {} + rejected {}; {}",
             grouped(received),
             grouped(stored),
             grouped(duplicate),
             grouped(rejected),
-            grouped(in_flight)
+            in_flight.map_or_else(
+                || "what waits at the edges is not seen from here".to_owned(),
+                |count| format!("in flight besides {}", grouped(count))
+            ),
         ));
     }
     if report.dead_letter_counts > 0 {
         output::say(format!("among the dead letters: {} counts", grouped(report.dead_letter_counts)));
     }
-    if report.fates.iter().any(|fates| fates.in_flight > 0) {
+    if report.fates.iter().any(|fates| fates.in_flight > Some(0)) {
         output::say("what is in flight is on disk, and a running server stores it");
     }
     for difference in &report.first_differences {

@@ -82,7 +82,7 @@ pub(super) async fn compare(
             stored: held.stored,
             duplicate: held.duplicate,
             rejected: held.rejected,
-            in_flight: if is_due { 0 } else { held.ahead() },
+            in_flight: (arrived.due != Due::Unknown).then(|| if is_due { 0 } else { held.ahead() }),
         });
     }
     Ok(())
@@ -130,7 +130,7 @@ async fn settled(store: &dyn Store, now: Timestamp) -> Result<BTreeMap<Environme
 async fn is_due(store: &dyn Store, due: Due) -> Result<bool> {
     let (node, past) = match due {
         Due::Now => return Ok(true),
-        Due::WhenServed => return Ok(false),
+        Due::WhenServed | Due::Unknown => return Ok(false),
         Due::Past(node, past) => (node, past),
     };
     let mut first = None;

@@ -36,6 +36,8 @@ pub(crate) enum Due {
     Past(NodeId, Timestamp),
     /// Not before a server runs again: something waits for it.
     WhenServed,
+    /// That is not known: the edges are other processes.
+    Unknown,
 }
 
 /// Differences that are told; more are counted.
@@ -86,8 +88,8 @@ pub(crate) struct Fates {
     pub(crate) duplicate: u64,
     /// Counts that were turned away.
     pub(crate) rejected: u64,
-    /// Acknowledged, and still between the edge and the store.
-    pub(crate) in_flight: u64,
+    /// Acknowledged, and still between the edge and the store; `None` where the edges are other processes.
+    pub(crate) in_flight: Option<u64>,
 }
 
 impl Report {

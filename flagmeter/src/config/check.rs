@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{sources::Sources, table::Config};
-use crate::{Error, Result, serve};
+use crate::{Error, Result, process::settings};
 
 /// The first that does not fit is the error. What a stage can bear is the stage's own rule.
 pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
@@ -14,13 +14,17 @@ pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
         return refuse("listen.metrics", "listen.http is the same: give each its own port");
     }
     // What is checked does not depend on where the journal lies.
-    match serve::edge_config(config, PathBuf::new(), None).check() {
+    match settings::edge_config(config, PathBuf::new(), None).check() {
         Err(flagmeter_edge::Error::Config { setting, reason }) => {
             return refuse(&format!("edge.{setting}"), &reason);
         }
         other => other?,
     }
-    match serve::downsampler_config(config).check(config.edge.accepted_lateness) {
+    let influx = &config.influx;
+    if !influx.token.0.is_empty() && !influx.token_file.as_os_str().is_empty() {
+        return refuse("influx.token_file", "influx.token is set as well: set one of them");
+    }
+    match settings::downsampler_config(config).check(config.edge.accepted_lateness) {
         Err(flagmeter_downsampler::Error::Config { setting, reason }) => refuse(setting, &reason),
         other => Ok(other?),
     }

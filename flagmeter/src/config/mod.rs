@@ -226,6 +226,11 @@ mod tests {
             assert!(sentence.starts_with(&format!("{setting} is \"1KiB\" (--set): ")), "{sentence}");
             assert!(sentence.contains(says), "{sentence}");
         }
+        let tokens = [("FLAGMETER_INFLUX_TOKEN", "hush"), ("FLAGMETER_INFLUX_TOKEN_FILE", "/run/token")];
+        let sentence = refused(&args(&[]), &tokens);
+        assert!(sentence.contains("influx.token_file") && !sentence.contains("hush"), "{sentence}");
+        let sentence = refused(&args(&[]), &[("FLAGMETER_KAFKA_PROPERTIES", "sasl.password:hush")]);
+        assert!(sentence.contains("kafka.properties") && !sentence.contains("hush"), "{sentence}");
         let sentence = refused(&args(&["edge.node=1024"]), &[]);
         assert!(sentence.contains("edge.node") && sentence.contains("1023"), "{sentence}");
     }

@@ -31,9 +31,16 @@ impl fmt::Display for Source {
     }
 }
 
-/// The text of every setting and its source, in the order of the table.
-#[derive(Debug)]
+/// The text of every setting and its source, in the order of the table. Texts may hold secrets.
 pub(crate) struct Sources(Vec<(String, Source)>);
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown =
+            self.iter().map(|(setting, text, source)| (setting.full_name(), (setting.shown(text), source)));
+        f.debug_map().entries(shown).finish()
+    }
+}
 
 impl Sources {
     /// What holds when nobody says anything.
@@ -90,8 +97,10 @@ impl Sources {
         else {
             return Err(Error::Config(format!("there is no setting {section}.{name}")));
         };
-        V::parse(text)
-            .map_err(|fix| Error::Config(format!("{} is {text:?} ({source}): {fix}", setting.full_name())))
+        V::parse(text).map_err(|fix| {
+            let shown = setting.shown(text);
+            Error::Config(format!("{} is {shown:?} ({source}): {fix}", setting.full_name()))
+        })
     }
 
     /// Whether nobody has said anything about a setting.
@@ -101,9 +110,10 @@ impl Sources {
 
     /// How to speak of a setting in a sentence: its name, its text and its source.
     pub(super) fn quote(&self, name: &str) -> String {
-        self.iter()
-            .find(|(setting, ..)| setting.is_named(name))
-            .map_or_else(|| name.to_owned(), |(_, text, source)| format!("{name} is {text:?} ({source})"))
+        self.iter().find(|(setting, ..)| setting.is_named(name)).map_or_else(
+            || name.to_owned(),
+            |(setting, text, source)| format!("{name} is {:?} ({source})", setting.shown(text)),
+        )
     }
 }
 
@@ -131,6 +141,11 @@ impl Setting {
     /// `FLAGMETER_SECTION_NAME`.
     pub(crate) fn variable(&self) -> String {
         format!("{PREFIX}{}_{}", self.section, self.name).to_ascii_uppercase()
+    }
+
+    /// A text of this setting as it may be shown.
+    fn shown(&self, text: &str) -> String {
+        (self.hidden)(text).unwrap_or_else(|| text.to_owned())
     }
 
     fn is_named(&self, name: &str) -> bool {

@@ -3,11 +3,11 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use flagmeter_edge::Ack;
-use flagmeter_model::NodeId;
+use flagmeter_model::{Name, NodeId};
 
 use super::{
     sources::Sources,
-    value::{LogFilter, LogFormat, Size, Value},
+    value::{LogFilter, LogFormat, Properties, Secret, Size, Value},
 };
 use crate::Result;
 
@@ -24,12 +24,14 @@ pub(crate) struct Setting {
     pub(crate) about: &'static [&'static str],
     /// Whether TOML writes its values without quotes.
     pub(crate) bare: bool,
+    /// What is shown instead of a text that holds a secret.
+    pub(crate) hidden: fn(&str) -> Option<String>,
 }
 
 macro_rules! settings {
     ($(
         $(#[doc = $section_about:literal])+
-        $section:ident: $Section:ident {
+        $section:ident: $Section:ident $(needs $feature:literal)? {
             $( $(#[doc = $about:literal])+ $name:ident: $kind:ty = $default:literal, )+
         }
     )+) => {
@@ -41,6 +43,7 @@ macro_rules! settings {
 
         $(
             $(#[doc = $section_about])+
+            $(#[cfg_attr(not(feature = $feature), expect(dead_code, reason = "read where the feature is"))])?
             #[derive(Debug, Clone)]
             pub(crate) struct $Section {
                 $( $(#[doc = $about])+ pub(crate) $name: $kind, )+
@@ -55,6 +58,7 @@ macro_rules! settings {
                 default: $default,
                 about: &[$($about),+],
                 bare: <$kind as Value>::BARE,
+                hidden: <$kind as Value>::hidden,
             },
         )+)+];
 
@@ -92,7 +96,7 @@ settings! {
     listen: Listen {
         /// Address of the SDKs' doors, the API and the web page.
         http: SocketAddr = "127.0.0.1:8080",
-        /// Address of /metrics and /healthz, which ask for no token: keep it inside.
+        /// Address of /metrics, /healthz and /readyz, which ask for no token: keep it inside.
         metrics: SocketAddr = "127.0.0.1:9464",
         /// Connections at a time; further ones wait until they are taken.
         connections_max: usize = "10000",
@@ -120,6 +124,8 @@ settings! {
     edge: Edge {
         /// Number of this edge node, 0 to 1023: no two edges at a time may have the same.
         node: NodeId = "0",
+        /// Where it stands, such as eu-west: shown wherever nodes are.
+        region: Option<Name> = "",
         /// What a 2xx promises: "disk", or "memory": then a crash loses some milliseconds of what was acknowledged.
         ack: Ack = "disk",
         /// Oldest time that a count may name, back from its arrival. Raw points must be kept longer than this.
@@ -154,7 +160,7 @@ settings! {
         requests_waiting_max: usize = "16384",
     }
 
-    /// The log between the edge and ingest.
+    /// The log between the edge and ingest, where everything is one process.
     log: Log {
         /// Size at which it takes no more until ingest has caught up.
         bytes_max: Size = "8GiB",
@@ -162,12 +168,64 @@ settings! {
         retain_committed: Duration = "1h",
     }
 
-    /// The store of points and windows.
+    /// Kafka, the log between `flagmeter edge` and `flagmeter ingest`.
+    kafka: Kafka needs "kafka" {
+        /// Some of the brokers, as host:port with commas between: they tell of the others.
+        brokers: String = "127.0.0.1:9092",
+        /// The topic. `flagmeter topic create` makes it as it is set here; each start checks it.
+        topic: String = "flagmeter",
+        /// Partitions of the topic: so many ingesters can share the work.
+        partitions: u32 = "16",
+        /// Copies of each record, on as many brokers.
+        replication: u16 = "3",
+        /// Copies that must be in sync for a seal to be taken.
+        min_insync_replicas: u16 = "2",
+        /// How long the topic keeps a record, stored or not: an ingester that is away for longer loses records.
+        retention: Duration = "7d",
+        /// Largest record; the topic takes as much.
+        record_bytes_max: Size = "4MiB",
+        /// Bytes of records that an ingester fetches ahead of what it stores.
+        prefetch_bytes_max: Size = "16MiB",
+        /// How long an edge tries to hand a seal on before it says that Kafka does not answer, and begins again.
+        append_timeout: Duration = "30s",
+        /// With records in the topic, and none fetched for this long, an ingester connects anew.
+        stall_after: Duration = "60s",
+        /// The consumer group that all ingesters share.
+        group: String = "flagmeter",
+        /// A name for this ingester that no other has: its partitions wait for it while it restarts. Empty: they
+        /// go to the others at once.
+        instance: String = "",
+        /// Properties of librdkafka, such as "security.protocol=SASL_SSL, sasl.mechanism=PLAIN, sasl.username=edge,
+        /// sasl.password=…"; a comma in a value is written twice. TLS and SASL need a build with the feature `tls`.
+        properties: Properties = "",
+    }
+
+    /// The store of points and windows, where everything is one process.
     store: StoreSection {
         /// Reads at a time; further ones wait.
         readers: usize = "2",
         /// Series kept apart per environment, over all time; beyond it variants, then names, fold into "__other__".
         series_per_environment_max: usize = "1000000",
+    }
+
+    /// InfluxDB, the store of `flagmeter ingest`, `downsampler` and `queries`.
+    influx: Influx {
+        /// Where it listens.
+        url: String = "http://127.0.0.1:8086",
+        /// The organization, by its name.
+        org: String = "flagmeter",
+        /// A token that may read and write the buckets, and for `flagmeter store init` make them. Never shown.
+        token: Secret = "",
+        /// A file that holds the token, instead.
+        token_file: PathBuf = "",
+        /// What the names of the buckets begin with.
+        prefix: String = "flagmeter",
+        /// How long a connection may take to be made.
+        connect_timeout: Duration = "5s",
+        /// How long one write of many lines may take.
+        write_timeout: Duration = "30s",
+        /// How long one answer may take.
+        query_timeout: Duration = "1m",
     }
 
     /// From the log into the store.
@@ -202,6 +260,12 @@ settings! {
         reads_max: usize = "16",
         /// How long a question may wait for its turn and for the store.
         read_timeout: Duration = "20s",
+    }
+
+    /// Starting on Kafka and InfluxDB.
+    startup: Startup {
+        /// How long a start waits for them: they may be coming up beside it.
+        servers_max: Duration = "2m",
     }
 
     /// Stopping in order.

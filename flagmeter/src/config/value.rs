@@ -1,9 +1,9 @@
 //! The types that settings have, and how they are written.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use flagmeter_edge::Ack;
-use flagmeter_model::NodeId;
+use flagmeter_model::{Name, NodeId};
 use tracing_subscriber::EnvFilter;
 
 /// A type that a setting can have. The error says how such a value is written.
@@ -12,6 +12,52 @@ pub(super) trait Value: Sized {
     const BARE: bool = false;
 
     fn parse(text: &str) -> Result<Self, String>;
+
+    /// What is shown instead of a text that holds a secret; `None` where the text may be shown as it is.
+    fn hidden(_text: &str) -> Option<String> {
+        None
+    }
+}
+
+/// What stands where a secret is not shown.
+const SECRET: &str = "…";
+
+/// A text for nobody's eyes; empty where none is set.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "not set" } else { "set" })
+    }
+}
+
+/// Properties of a client, written `a=b, c=d`; a comma in a value is written twice.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct Properties(pub(crate) BTreeMap<String, String>);
+
+impl Properties {
+    /// As they are written, with each value as `shown` has it.
+    fn written(&self, shown: impl Fn(&str, &str) -> String) -> String {
+        let pairs =
+            self.0.iter().map(|(name, value)| format!("{name}={}", shown(name, value).replace(',', ",,")));
+        pairs.collect::<Vec<_>>().join(", ")
+    }
+
+    fn without_secrets(&self) -> String {
+        self.written(|name, value| if is_secret(name) { SECRET.to_owned() } else { value.to_owned() })
+    }
+}
+
+/// Whether the value of a property is for nobody's eyes.
+fn is_secret(name: &str) -> bool {
+    ["password", "secret", ".pem", "oauthbearer.config"].iter().any(|word| name.contains(word))
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.without_secrets())
+    }
 }
 
 /// A number of bytes, written `64MiB`.
@@ -71,6 +117,63 @@ impl Value for LogFilter {
 impl Value for PathBuf {
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self::from(text))
+    }
+}
+
+impl Value for String {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(text.to_owned())
+    }
+}
+
+impl Value for Secret {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Self(text.to_owned()))
+    }
+
+    fn hidden(text: &str) -> Option<String> {
+        (!text.is_empty()).then(|| SECRET.to_owned())
+    }
+}
+
+impl Value for Properties {
+    fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            "write pairs with commas between, such as \"security.protocol=SSL, client.id=edge\", and a comma \
+             in a value twice"
+                .to_owned()
+        };
+        let mut properties = BTreeMap::new();
+        // No name and no value holds a control character.
+        for pair in text.replace(",,", "\0").split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
+            let (name, value) = (name.trim_end().to_owned(), value.trim_start().replace('\0', ","));
+            if name.is_empty() || properties.insert(name, value).is_some() {
+                return Err(wrong());
+            }
+        }
+        Ok(Self(properties))
+    }
+
+    fn hidden(text: &str) -> Option<String> {
+        match Self::parse(text) {
+            Ok(properties) => {
+                let holds_secret = properties.0.keys().any(|name| is_secret(name));
+                holds_secret.then(|| properties.without_secrets())
+            }
+            // Whatever it is, it may hold one.
+            Err(_) => Some(SECRET.to_owned()),
+        }
+    }
+}
+
+/// A name that may be left out: empty.
+impl Value for Option<Name> {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        Name::new(text).map(Some).map_err(|error| format!("{error}: choose another, or leave it empty"))
     }
 }
 
@@ -161,6 +264,24 @@ impl Value for usize {
     }
 }
 
+/// A number of few things, at least one.
+impl Value for u32 {
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        u64::parse(text)?.try_into().map_err(|_| format!("write a number up to {}", Self::MAX))
+    }
+}
+
+/// A number of very few things, at least one.
+impl Value for u16 {
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        u64::parse(text)?.try_into().map_err(|_| format!("write a number up to {}", Self::MAX))
+    }
+}
+
 fn number_and_unit(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
     let (number, unit) = text.split_at(text.find(|letter: char| !letter.is_ascii_digit())?);
@@ -191,6 +312,32 @@ mod tests {
         {
             assert!(LogFilter::parse(wrong).unwrap_err().contains("\"warn\""), "{wrong}");
         }
+    }
+
+    #[test]
+    fn properties_are_pairs_and_keep_their_commas() {
+        let properties = Properties::parse(" a = b,c=1=2, d=x,,y ,").unwrap();
+        let pairs: Vec<(&str, &str)> =
+            properties.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(pairs, [("a", "b"), ("c", "1=2"), ("d", "x,y")]);
+        let written = properties.written(|_, value| value.to_owned());
+        assert_eq!(Properties::parse(&written), Ok(properties));
+        assert_eq!(Properties::parse(""), Ok(Properties::default()));
+        for wrong in ["a", "=b", "a=b, c", "a=b, a=c"] {
+            assert!(Properties::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        assert_eq!(Secret::hidden("hush"), Some("…".into()));
+        assert_eq!(Secret::hidden(""), None);
+        assert_eq!(format!("{:?}", Secret("hush".into())), "set");
+        let text = "sasl.username=edge, sasl.password=hush";
+        assert_eq!(Properties::hidden(text).as_deref(), Some("sasl.password=…, sasl.username=edge"));
+        assert!(!format!("{:?}", Properties::parse(text).unwrap()).contains("hush"));
+        assert_eq!(Properties::hidden("client.id=edge"), None);
+        assert_eq!(Properties::hidden("sasl.password"), Some("…".into()), "what cannot be read is not shown");
     }
 
     #[test]

@@ -24,12 +24,13 @@ use crate::{
     config::{Config, LogFilter, millis},
     http::Url,
     output::{self, LiveLine, grouped},
-    send::{Live, Seen},
-    serve::{
-        ServeArgs, Server, Start,
+    process::{
+        ServeArgs,
         folder::{Folder, registry_file, write_whole},
         start_logging,
     },
+    send::{Live, Seen},
+    serve::{Server, Start},
     signals::Signals,
 };
 
@@ -60,7 +61,7 @@ pub(crate) struct DemoArgs {
 impl DemoArgs {
     fn load(&self) -> Result<Config> {
         let mut serve = self.serve.clone();
-        serve.settings.data.get_or_insert_with(|| PathBuf::from(FOLDER));
+        serve.process.settings.data.get_or_insert_with(|| PathBuf::from(FOLDER));
         let (mut config, sources) = serve.load()?;
         // A demo writes its registry: that is never the file that another configuration names.
         config.registry.file = PathBuf::new();

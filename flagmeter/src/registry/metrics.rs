@@ -3,7 +3,7 @@
 use flagmeter_model::Registry;
 use prometheus::{IntCounter, IntGauge};
 
-use crate::{Result, serve::metrics::register};
+use crate::{Result, process::metrics::register};
 
 /// The registry's metrics.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use tracing::{info, warn};
 
 use self::metrics::Metrics;
 pub(crate) use self::starter::{Starter, secret};
-use crate::{Error, Result, output, serve::folder::write_whole};
+use crate::{Error, Result, output, process::folder::write_whole};
 
 /// The file, and what was last taken from it.
 #[derive(Debug)]
@@ -108,10 +108,11 @@ impl RegistryFile {
     }
 
     /// Looks every `interval` until it is told to stop.
-    pub(crate) async fn watch(mut self, interval: Duration, stop: CancellationToken) {
+    pub(crate) async fn watch(mut self, interval: Duration, stop: CancellationToken) -> Result<()> {
         while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
             self.look();
         }
+        Ok(())
     }
 
     fn keep_good_copy(&self) {

@@ -72,9 +72,12 @@ pub(crate) struct SendArgs {
     /// Write what was acknowledged, for `flagmeter audit --against FILE`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Compare with /v1/usage at the end; needs a token
+    /// Compare with /v1/usage at the end, all of it; needs a token
     #[arg(long, requires = "token")]
     compare: bool,
+    /// Where --compare asks, if that is another address than where the load goes to: that of `flagmeter queries`
+    #[arg(long, value_name = "URL", requires = "compare")]
+    queries: Option<Url>,
     /// API token for --compare
     #[arg(long, env = "FLAGMETER_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -156,7 +159,7 @@ pub(crate) async fn run(args: SendArgs) -> Result<()> {
             let range = TimeRange::new(from, clock.now().plus_seconds(1));
             let sent = Sent { sdk, range, flags: names.zip(tally.flags).collect() };
             tokio::select! {
-                compared = compare::compare(&args.url, &token, &sent) => compared,
+                compared = compare::compare(args.queries.as_ref().unwrap_or(&args.url), &token, &sent) => compared,
                 () = signals.next() => Err(Error::ComparisonStopped),
             }
         }

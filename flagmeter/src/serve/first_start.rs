@@ -4,11 +4,13 @@ use std::fmt::Write as _;
 
 use flagmeter_queries::access::{NewToken, Role};
 
-use super::{
-    Server,
-    folder::{Folder, registry_file, write_whole},
+use super::Server;
+use crate::{
+    Error, Result,
+    config::Config,
+    process::folder::{Folder, registry_file, write_whole},
+    registry::Starter,
 };
-use crate::{Error, Result, config::Config, registry::Starter};
 
 /// Makes the registry of a data folder, where there is neither one nor a good copy of one. One that is configured
 /// and missing is a mistake that shall show.

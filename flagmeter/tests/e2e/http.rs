@@ -23,6 +23,11 @@ pub(crate) fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> Option
     exchange(address, "GET", path, headers, "")
 }
 
+/// A DELETE; `None` when no whole answer came.
+pub(crate) fn delete(address: &str, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
+    exchange(address, "DELETE", path, headers, "")
+}
+
 fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;

@@ -1,7 +1,9 @@
 //! The built binary, started as a process and spoken to over HTTP: what a user sees, end to end.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
+#![expect(clippy::print_stdout, reason = "what repeats a run is told with its failure")]
 
+mod cluster;
 mod demo;
 mod http;
 mod kill;

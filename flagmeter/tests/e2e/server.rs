@@ -235,12 +235,21 @@ pub(crate) fn eventually<T: std::fmt::Debug>(
 
 /// Runs the binary to its end.
 pub(crate) fn run(args: &[&str], environment: &[(&str, &str)]) -> Output {
-    let output = binary().args(args).envs(environment.iter().copied()).output().expect("the binary runs");
-    Output {
-        success: output.status.success(),
-        status: output.status.code(),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    let mut command = binary();
+    command.args(args).envs(environment.iter().copied());
+    Output::of(command)
+}
+
+impl Output {
+    /// Runs a command to its end.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let output = command.output().expect("the binary runs");
+        Self {
+            success: output.status.success(),
+            status: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 

@@ -79,6 +79,7 @@ pub(super) fn seal_of(node: u16, seq: u32, flag: &str, count: u64) -> Batch {
         covers_from: at,
         watermark: Some(at.plus_seconds(1)),
         farewell: false,
+        region: None,
         environments: vec![EnvironmentCounts {
             environment: environment(),
             series: vec![SeriesKey::flag(name(flag))],

@@ -56,9 +56,9 @@ fn any_batch() -> impl Strategy<Value = Batch> {
     let time = || (0..=Timestamp::MAX.as_millis()).prop_map(Timestamp::from_millis_clamped);
     let environments = prop::collection::btree_map(any_environment(), any_counts(), 0..4)
         .prop_map(|counts| counts.into_iter().map(environment_counts).collect());
-    let head = (0..=NodeId::MAX, any::<u64>(), any::<u16>(), any::<bool>());
+    let head = (0..=NodeId::MAX, any::<u64>(), any::<u16>(), any::<bool>(), prop::option::of(any_name()));
     (head, time(), time(), prop::option::of(0..1_000_000_i64), environments).prop_map(
-        |((node, seq, part, farewell), sealed_at, covers_from, covered_ms, environments)| Batch {
+        |((node, seq, part, farewell, region), sealed_at, covers_from, covered_ms, environments)| Batch {
             node: NodeId::new(node).expect("a node"),
             seq: Seq::new(seq),
             part,
@@ -66,6 +66,7 @@ fn any_batch() -> impl Strategy<Value = Batch> {
             covers_from,
             watermark: covered_ms.map(|covered_ms| covers_from.plus_millis(covered_ms)),
             farewell,
+            region,
             environments,
         },
     )
@@ -140,6 +141,7 @@ fn golden() -> Batch {
         covers_from: at("2026-11-20T12:44:53Z"),
         watermark: Some(at("2026-11-20T12:44:54.200Z")),
         farewell: true,
+        region: None,
         environments: vec![
             EnvironmentCounts {
                 environment: environment("acme"),
@@ -215,6 +217,17 @@ fn a_newer_version_is_told_from_a_damaged_record() {
     }
     let zero = decode_changed(|document| document["version"] = 0.into());
     assert!(matches!(zero, Err(Error::Malformed(_))), "{zero:?}");
+}
+
+#[test]
+fn a_region_stands_in_the_record_of_a_node_that_has_one() {
+    let somewhere = Batch { region: Some(name("eu-west")), ..golden() };
+    let record = encode(&somewhere, ContentEncoding::Identity).expect("encodes");
+    let document: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+    assert_eq!(document["batch"]["region"], "eu-west");
+    assert_eq!(decode(&record), Ok(somewhere));
+    let wrong = decode_changed(|document| document["batch"]["region"] = "a\nb".into());
+    assert!(matches!(wrong, Err(Error::Malformed(_))), "{wrong:?}");
 }
 
 #[test]

@@ -14,11 +14,15 @@ fn node(number: u16) -> NodeId {
 
 fn progress(number: u16, partition: u32, watermark: i64, heard_at: i64) -> NodeProgress {
     let (watermark, heard_at) = (seconds(watermark), seconds(heard_at));
-    NodeProgress { partition, node: node(number), watermark, heard_at, farewell: false }
+    NodeProgress { partition, node: node(number), watermark, heard_at, farewell: false, region: None }
 }
 
 fn farewell(number: u16, partition: u32, watermark: i64, heard_at: i64) -> NodeProgress {
     NodeProgress { farewell: true, ..progress(number, partition, watermark, heard_at) }
+}
+
+fn missing(number: u16, since: i64) -> MissingNode {
+    MissingNode { node: node(number), since: seconds(since), region: None }
 }
 
 /// Of a log of which it is not known how many partitions it has.
@@ -49,7 +53,7 @@ fn a_node_is_silent_when_it_is_more_than_the_timeout_behind_the_newest_record() 
     assert_eq!((at(&just), low(&just).missing), (Some(400), vec![]));
     let over = [progress(1, 0, 500, 500), progress(2, 0, 400, 439)];
     assert_eq!(at(&over), Some(500));
-    assert_eq!(low(&over).missing, [MissingNode { node: node(2), since: seconds(400) }]);
+    assert_eq!(low(&over).missing, [missing(2, 400)]);
 }
 
 #[test]
@@ -60,7 +64,7 @@ fn a_missing_node_is_missing_since_the_first_that_is_not_known_of_it() {
         progress(1, 1, 500, 500),
         progress(2, 1, 390, 400),
     ];
-    assert_eq!(low(&all).missing, [MissingNode { node: node(2), since: seconds(390) }]);
+    assert_eq!(low(&all).missing, [missing(2, 390)]);
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn when_all_stopped_in_good_order_everything_is_in() {
 fn a_node_that_went_silent_before_the_last_farewell_stays_missing() {
     let all = [farewell(1, 0, 500, 500), progress(2, 0, 100, 100)];
     assert_eq!(at(&all), Some(500));
-    assert_eq!(low(&all).missing, [MissingNode { node: node(2), since: seconds(100) }]);
+    assert_eq!(low(&all).missing, [missing(2, 100)]);
 }
 
 #[test]
@@ -103,10 +107,44 @@ fn a_partition_that_was_not_read_holds_the_windows_open() {
 fn a_partition_that_is_younger_than_a_node_is_not_waited_for() {
     let at = |progress: &[NodeProgress]| low_watermark(progress, 2, TIMEOUT_MS).at.map(Timestamp::as_seconds);
     let old = farewell(1, 0, 100, 100);
-    assert_eq!(at(&[old, progress(2, 0, 160, 160), progress(2, 1, 160, 160)]), None);
+    assert_eq!(at(&[old.clone(), progress(2, 0, 160, 160), progress(2, 1, 160, 160)]), None);
     assert_eq!(at(&[old, progress(2, 0, 161, 161), progress(2, 1, 161, 161)]), Some(161));
     let missing = progress(1, 0, 100, 100);
     assert_eq!(at(&[missing, progress(2, 0, 161, 161), progress(2, 1, 161, 161)]), Some(161));
+}
+
+#[test]
+fn a_node_stands_where_it_said_last_and_as_far_as_its_slowest_partition() {
+    let said =
+        |region: &str, at: NodeProgress| NodeProgress { region: Some(Name::new(region).unwrap()), ..at };
+    let all = [
+        said("us-east", progress(1, 0, 500, 480)),
+        said("eu-west", progress(1, 1, 490, 500)),
+        farewell(2, 0, 470, 470),
+        farewell(2, 1, 470, 475),
+        said("us-east", progress(3, 0, 400, 400)),
+        progress(3, 1, 495, 495),
+        farewell(4, 0, 495, 495),
+        progress(4, 1, 494, 494),
+    ];
+    let standing = |number, region: Option<&str>, watermark, heard_at, state| NodeStanding {
+        node: node(number),
+        region: region.map(|region| Name::new(region).unwrap()),
+        watermark: seconds(watermark),
+        heard_at: seconds(heard_at),
+        state,
+    };
+    assert_eq!(
+        node_standings(&all, TIMEOUT_MS),
+        [
+            standing(1, Some("eu-west"), 490, 480, NodeState::Live),
+            standing(2, None, 470, 470, NodeState::Stopped),
+            standing(3, None, 400, 400, NodeState::Missing),
+            standing(4, None, 494, 494, NodeState::Live),
+        ]
+    );
+    let gone = [said("us-east", progress(1, 0, 100, 100)), progress(2, 0, 500, 500)];
+    assert_eq!(low(&gone).missing[0].region, Some(Name::new("us-east").unwrap()));
 }
 
 fn any_progress() -> impl Strategy<Value = NodeProgress> {
@@ -180,9 +218,22 @@ proptest! {
     }
 
     #[test]
+    fn nodes_stand_as_the_low_watermark_has_them(fleet in any_fleet()) {
+        let standings = node_standings(&fleet, TIMEOUT_MS);
+        let numbers: BTreeSet<NodeId> = fleet.iter().map(|at| at.node).collect();
+        prop_assert_eq!(standings.iter().map(|node| node.node).collect::<Vec<_>>(), Vec::from_iter(numbers));
+        let is = |state| standings.iter().filter(move |node| node.state == state);
+        let missing: Vec<NodeId> = low(&fleet).missing.iter().map(|missing| missing.node).collect();
+        prop_assert_eq!(is(NodeState::Missing).map(|node| node.node).collect::<Vec<_>>(), missing);
+        prop_assert!(is(NodeState::Live).all(|node| low(&fleet).at <= Some(node.watermark)));
+        prop_assert!(is(NodeState::Stopped).all(|node| fleet.iter().all(|at| at.node != node.node || at.farewell)));
+    }
+
+    #[test]
     fn the_order_of_the_entries_does_not_matter(fleet in any_fleet()) {
-        let backwards: Vec<NodeProgress> = fleet.iter().rev().copied().collect();
+        let backwards: Vec<NodeProgress> = fleet.iter().rev().cloned().collect();
         prop_assert_eq!(low(&backwards), low(&fleet));
+        prop_assert_eq!(node_standings(&backwards, TIMEOUT_MS), node_standings(&fleet, TIMEOUT_MS));
     }
 
     #[test]
@@ -195,7 +246,7 @@ proptest! {
     fn it_does_not_depend_on_what_the_time_is(fleet in any_fleet(), later in 0..1_000_000_i64) {
         let moved: Vec<NodeProgress> = fleet
             .iter()
-            .map(|at| NodeProgress { heard_at: at.heard_at.plus_seconds(later), ..*at })
+            .map(|at| NodeProgress { heard_at: at.heard_at.plus_seconds(later), ..at.clone() })
             .collect();
         prop_assert_eq!(low(&moved), low(&fleet));
     }

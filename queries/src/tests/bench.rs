@@ -90,7 +90,7 @@ pub(super) fn of(meter: Meter, text: &str) -> SeriesKey {
 }
 
 /// Seconds after the time that the store's fixtures count from.
-fn after_start(at: Timestamp) -> i64 {
+pub(super) fn after_start(at: Timestamp) -> i64 {
     at.as_seconds() - START
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod bench;
 mod flags;
+mod nodes;
 mod openapi;
 mod problems;
 mod reconcile;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::bench::{Bench, NOW, acme, at, flag};
-use crate::{flags, reconcile, usage};
+use crate::{flags, nodes, reconcile, usage};
 
 async fn document(bench: &Bench) -> Value {
     bench.get("/openapi.json").await.json()
@@ -90,7 +90,18 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
     let bench = Bench::new();
     let document = document(&bench).await;
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(paths, ["/healthz", "/openapi.json", "/readyz", "/v1/flags", "/v1/reconcile", "/v1/usage"]);
+    assert_eq!(
+        paths,
+        [
+            "/healthz",
+            "/openapi.json",
+            "/readyz",
+            "/v1/flags",
+            "/v1/operator/nodes",
+            "/v1/reconcile",
+            "/v1/usage"
+        ]
+    );
     for path in paths {
         bench.get(&path).await.json();
     }
@@ -99,9 +110,12 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
 #[tokio::test]
 async fn the_parameters_of_the_document_are_those_that_are_read() {
     let document = document(&Bench::new()).await;
-    for (path, known) in
-        [("/v1/usage", usage::plan::KNOWN), ("/v1/flags", flags::KNOWN), ("/v1/reconcile", reconcile::KNOWN)]
-    {
+    for (path, known) in [
+        ("/v1/usage", usage::plan::KNOWN),
+        ("/v1/flags", flags::KNOWN),
+        ("/v1/reconcile", reconcile::KNOWN),
+        ("/v1/operator/nodes", nodes::KNOWN),
+    ] {
         let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
         let mut documented: Vec<_> =
             parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
@@ -180,6 +194,7 @@ async fn answers_are_as_the_document_says() {
         "/v1/flags",
         "/v1/reconcile",
         "/v1/reconcile?from=-2h&group_by=environment",
+        "/v1/operator/nodes",
         "/healthz",
         "/readyz",
     ] {

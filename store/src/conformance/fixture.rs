@@ -69,6 +69,7 @@ impl Seal {
             covers_from: at(0),
             watermark: None,
             farewell: false,
+            region: None,
             environments: Vec::new(),
         };
         let record = Positioned { partition: 0, offset: seq, appended_at: at(0), batch };
@@ -104,6 +105,12 @@ impl Seal {
     pub const fn farewell(mut self) -> Self {
         self.record.batch.farewell = true;
         self
+    }
+
+    /// Of a node that stands there.
+    pub fn region(mut self, region: &str) -> Result<Self> {
+        self.record.batch.region = Some(Name::new(region)?);
+        Ok(self)
     }
 
     /// At this place in the log.

@@ -93,6 +93,7 @@ macro_rules! store_conformance {
             progressing {
                 progress_is_kept_by_partition_and_node,
                 progress_never_moves_back,
+                the_region_of_a_node_is_that_of_its_newest_seal,
                 a_batch_without_a_watermark_leaves_it,
                 a_farewell_holds_until_the_node_is_heard_again,
                 covered_spans_become_one_where_they_touch,

@@ -13,7 +13,7 @@ use crate::{Axis, Filter, Read, Result, Store, TierChoice, Write};
 async fn only(store: &dyn Store) -> Result<NodeProgress> {
     let progress = store.state().await?.progress;
     assert_eq!(progress.len(), 1, "{progress:?}");
-    Ok(progress[0])
+    Ok(progress[0].clone())
 }
 
 /// Each node has its own progress in each partition.
@@ -33,6 +33,7 @@ pub async fn progress_is_kept_by_partition_and_node<H: Harness>() -> Result<()> 
             watermark: at(watermark),
             heard_at: at(watermark + 1),
             farewell: false,
+            region: None,
         })
     };
     assert_eq!(store.state().await?.progress, [told(0, 1, 30)?, told(1, 1, 40)?, told(1, 2, 20)?]);
@@ -56,6 +57,25 @@ pub async fn progress_never_moves_back<H: Harness>() -> Result<()> {
     let jumped_back = Seal::new(1, 7)?.covering(10, 20).heard(30);
     write(&*harness.store(), &[jumped_back]).await?;
     assert_eq!(only(&*harness.store()).await?, before);
+    Ok(())
+}
+
+/// Where a node stands is what its newest seal says, also that it says nothing.
+pub async fn the_region_of_a_node_is_that_of_its_newest_seal<H: Harness>() -> Result<()> {
+    let mut harness = H::new().await?;
+    let region = async |harness: &H| -> Result<Option<String>> {
+        Ok(only(&*harness.store()).await?.region.map(String::from))
+    };
+    let first = Seal::new(1, 5)?.covering(0, 10).region("eu-west")?;
+    write(&*harness.store(), std::slice::from_ref(&first)).await?;
+    assert_eq!(region(&harness).await?.as_deref(), Some("eu-west"));
+    write(&*harness.store(), &[Seal::new(1, 6)?.covering(10, 20).region("Übersee \"2\", \\ =")?]).await?;
+    write(&*harness.store(), &[first]).await?;
+    harness.crash().await?;
+    assert_eq!(region(&harness).await?.as_deref(), Some("Übersee \"2\", \\ ="));
+    write(&*harness.store(), &[Seal::new(1, 7)?.covering(20, 30)]).await?;
+    harness.crash().await?;
+    assert_eq!(region(&harness).await?, None);
     Ok(())
 }
 

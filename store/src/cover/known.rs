@@ -67,7 +67,7 @@ mod tests {
     fn known(until: Option<i64>, missing: &[i64], covered: &[(i64, i64)]) -> (LowWatermark, Spans) {
         let missing = missing
             .iter()
-            .map(|&since| MissingNode { node: NodeId::new(7).unwrap(), since: at(since) })
+            .map(|&since| MissingNode { node: NodeId::new(7).unwrap(), since: at(since), region: None })
             .collect();
         let low = LowWatermark { at: until.map(at), missing };
         (low, covered.iter().map(|&(from, to)| range(from, to)).collect())

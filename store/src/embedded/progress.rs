@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flagmeter_model::{NodeId, NodeProgress, Seq, Spans, TimeRange, Timestamp};
+use flagmeter_model::{Name, NodeId, NodeProgress, Seq, Spans, TimeRange, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::{block::unreadable, standing::time_at};
@@ -48,7 +48,7 @@ impl Progress {
         let key = (record.partition, record.batch.node);
         let heard_at = self.nodes.get(&key).map(|node| node.appended_at);
         self.cover(record.covers(heard_at, node_timeout_ms));
-        let Some(heard) = Heard::after(self.nodes.get(&key).copied(), record) else { return };
+        let Some(heard) = Heard::after(self.nodes.get(&key), record) else { return };
         self.nodes.insert(key, heard);
         if !self.changed_nodes.contains(&key) {
             self.changed_nodes.push(key);
@@ -78,8 +78,8 @@ impl Progress {
 
     fn store_nodes(&mut self, connection: &Connection) -> Result<()> {
         let mut insert = connection.prepare_cached(
-            "INSERT OR REPLACE INTO progress (partition, node, seq, part, watermark, heard_at, farewell)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT OR REPLACE INTO progress (partition, node, seq, part, watermark, heard_at, farewell, region)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?;
         for key in self.changed_nodes.drain(..) {
             let Some(node) = self.nodes.get(&key) else { continue };
@@ -90,7 +90,8 @@ impl Progress {
                 node.part,
                 node.watermark.as_millis(),
                 node.appended_at.as_millis(),
-                node.farewell
+                node.farewell,
+                node.region.as_deref()
             ])?;
         }
         Ok(())
@@ -150,8 +151,9 @@ pub(super) fn covered(connection: &Connection) -> Result<Spans> {
 }
 
 fn nodes(connection: &Connection) -> Result<BTreeMap<(u32, NodeId), Heard>> {
-    let mut select = connection
-        .prepare_cached("SELECT partition, node, seq, part, watermark, heard_at, farewell FROM progress")?;
+    let mut select = connection.prepare_cached(
+        "SELECT partition, node, seq, part, watermark, heard_at, farewell, region FROM progress",
+    )?;
     let mut rows = select.query([])?;
     let mut nodes = BTreeMap::new();
     while let Some(row) = rows.next()? {
@@ -161,6 +163,11 @@ fn nodes(connection: &Connection) -> Result<BTreeMap<(u32, NodeId), Heard>> {
             watermark: known(time_at(row, 4)?)?,
             appended_at: known(time_at(row, 5)?)?,
             farewell: row.get(6)?,
+            region: row
+                .get::<_, Option<String>>(7)?
+                .map(|name| Name::new(&name))
+                .transpose()
+                .map_err(unreadable)?,
         };
         nodes.insert((row.get(0)?, NodeId::new(row.get(1)?).map_err(unreadable)?), node);
     }

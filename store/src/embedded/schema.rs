@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// Tells our files from others: `flms`.
 const APPLICATION_ID: i32 = 0x666c_6d73;
 /// The version of the tables below.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 /// How long a connection waits for another one of this process: only the checkpointer ever makes it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The write-ahead log is cut back to this after a checkpoint, in bytes.
@@ -69,6 +69,7 @@ const TABLES: &str = "
         watermark INTEGER NOT NULL,
         heard_at INTEGER NOT NULL,
         farewell INTEGER NOT NULL,
+        region TEXT,
         PRIMARY KEY (partition, node)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE covered (
@@ -116,6 +117,9 @@ const FROM_1: &str = "
     ALTER TABLE standing ADD COLUMN dead_letters INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE standing ADD COLUMN dead_letter_counts INTEGER NOT NULL DEFAULT 0;
 ";
+
+/// What makes version 3 of a file of version 2.
+const FROM_2: &str = "ALTER TABLE progress ADD COLUMN region TEXT";
 
 /// The table of a tier; their rows end alike, see `row`. Raw rows are keyed by `minute`, the others by `start`.
 pub(super) const fn table(tier: Tier) -> &'static str {
@@ -186,7 +190,8 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<()> {
     let tx = connection.transaction().map_err(refused)?;
     match tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(refused)? {
         VERSION => return Ok(()),
-        1 => upgrade(&tx)?,
+        1 => upgrade_from_1(&tx).and_then(|()| Ok(tx.execute_batch(FROM_2)?))?,
+        2 => tx.execute_batch(FROM_2).map_err(refused)?,
         _ => make(&tx).map_err(refused)?,
     }
     tx.pragma_update(None, "user_version", VERSION).and_then(|()| tx.commit()).map_err(refused)
@@ -206,7 +211,7 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Makes version 2 of a file of version 1.
-fn upgrade(connection: &Connection) -> Result<()> {
+fn upgrade_from_1(connection: &Connection) -> Result<()> {
     connection.execute_batch(FROM_1)?;
     let mut standing = Standing::load(connection)?;
     dead_letters::recount(connection, &mut standing)?;
@@ -293,7 +298,8 @@ mod tests {
     fn a_file_of_an_older_version_is_brought_up_to_date() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
-        let older = "ALTER TABLE standing DROP COLUMN partitions;
+        let older = "ALTER TABLE progress DROP COLUMN region;
+                     ALTER TABLE standing DROP COLUMN partitions;
                      ALTER TABLE standing DROP COLUMN dead_letters;
                      ALTER TABLE standing DROP COLUMN dead_letter_counts;
                      UPDATE standing SET token = 7;
@@ -305,6 +311,10 @@ mod tests {
             assert_eq!((standing.token, standing.partitions), (7, 0));
             assert_eq!((standing.dead_letters, standing.dead_letter_counts), (2, 5));
         }
+        let of_2 = "ALTER TABLE progress DROP COLUMN region; PRAGMA user_version = 2";
+        open_writer(&path).unwrap().execute_batch(of_2).unwrap();
+        let writer = open_writer(&path).unwrap();
+        writer.execute_batch("INSERT INTO progress VALUES (0, 1, 1, 0, 0, 0, 0, 'eu-west')").unwrap();
     }
 
     #[test]

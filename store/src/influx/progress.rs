@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use flagmeter_model::{NodeId, NodeProgress, Seq, Spans, TimeRange, Timestamp};
+use flagmeter_model::{Name, NodeId, NodeProgress, Seq, Spans, TimeRange, Timestamp};
 use tokio::time::Instant;
 
 use super::{
@@ -65,12 +65,13 @@ impl Known {
             watermark: time(2)?,
             appended_at: time(3)?,
             farewell: number(4)? != 0,
+            region: Some(row.text(5)).filter(|region| !region.is_empty()).map(Name::new).transpose()?,
         };
-        let partition = row.text(5).parse().map_err(|_| damaged())?;
-        let node = NodeId::new(row.text(6).parse().map_err(|_| damaged())?)?;
-        let known = self.nodes.entry((partition, node)).or_insert(heard);
-        if (known.seq, known.part) <= (heard.seq, heard.part) {
-            *known = heard;
+        let partition = row.text(6).parse().map_err(|_| damaged())?;
+        let node = NodeId::new(row.text(7).parse().map_err(|_| damaged())?)?;
+        let key = (partition, node);
+        if self.nodes.get(&key).is_none_or(|known| (known.seq, known.part) <= (heard.seq, heard.part)) {
+            self.nodes.insert(key, heard);
         }
         Ok(())
     }
@@ -105,8 +106,10 @@ impl Known {
         if let Some(range) = record.covers(heard_at, node_timeout_ms) {
             self.covered.insert(range);
         }
-        let heard = Heard::after(self.nodes.get(&key).copied(), record);
-        heard.is_some_and(|heard| self.nodes.insert(key, heard) != Some(heard))
+        let Some(heard) = Heard::after(self.nodes.get(&key), record) else { return false };
+        let is_new = self.nodes.get(&key) != Some(&heard);
+        self.nodes.insert(key, heard);
+        is_new
     }
 }
 
@@ -154,7 +157,8 @@ pub(super) fn statements(store: &InfluxStore) -> String {
         )
     };
     let nodes = format!(
-        "last(\"seq\") AS \"{progress}\", \"part\", \"watermark\", \"heard_at\", \"farewell\", \"partition\", \"node\""
+        "last(\"seq\") AS \"{progress}\", \"part\", \"watermark\", \"heard_at\", \"farewell\", \"region\", \
+         \"partition\", \"node\""
     );
     let spans = format!("last(\"until\") AS \"{covered}\", \"from\"");
     format!("{};{}", both(PROGRESS, &nodes, "\"partition\", \"node\""), both(COVERED, &spans, "\"from\""))
@@ -252,6 +256,8 @@ fn put_node(lines: &mut Lines, (partition, node): (u32, NodeId), heard: &Heard, 
     line.integer("farewell", heard.farewell.into());
     line.integer("heard_at", heard.appended_at.as_millis());
     line.integer("part", heard.part.into());
+    // Also where there is none: of the newest point every field is read.
+    line.text("region", heard.region.as_deref().unwrap_or_default());
     line.integer("seq", heard.seq.get().cast_signed());
     line.integer("watermark", heard.watermark.as_millis());
     line.end(time);

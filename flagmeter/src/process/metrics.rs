@@ -1,4 +1,4 @@
-//! /metrics and /healthz, on an address of their own and without a token.
+//! /metrics, on an address of its own with /healthz and /readyz, and without a token.
 
 use axum::{
     Router,
@@ -8,6 +8,7 @@ use axum::{
 };
 use prometheus::{Encoder as _, Registry, TextEncoder, core::Collector};
 
+use super::readiness::{self, Readiness};
 use crate::{Error, Result};
 
 /// Registers a metric. Fails only where two have one name, which is a mistake in the program.
@@ -22,10 +23,10 @@ pub(crate) fn register<M: Collector + Clone + 'static>(
 }
 
 /// The routes of the metrics' address.
-pub(super) fn router(registry: Registry) -> Router {
+pub(crate) fn router(registry: Registry, readiness: Readiness) -> Router {
     Router::new()
         .route("/metrics", get(move || async move { exposition(&registry) }))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(readiness::router(readiness))
 }
 
 fn exposition(registry: &Registry) -> Response {

@@ -24,16 +24,22 @@ impl Folder {
     /// Takes the folder, and makes it if it is not there.
     pub(crate) fn take(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).map_err(|error| unwritable(path, error))?;
-        Self::lock(path)
+        Self::lock(path, File::try_lock)
+    }
+
+    /// Takes the folder together with others that share it so, and makes it if it is not there.
+    pub(crate) fn share(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).map_err(|error| unwritable(path, error))?;
+        Self::lock(path, File::try_lock_shared)
     }
 
     /// Takes a folder that must be there already, and one of ours: in any other, nothing is written.
     pub(crate) fn take_existing(path: &Path) -> Result<Self> {
         must_exist(path)?;
-        Self::lock(path)
+        Self::lock(path, File::try_lock)
     }
 
-    fn lock(path: &Path) -> Result<Self> {
+    fn lock(path: &Path, try_lock: fn(&File) -> Result<(), TryLockError>) -> Result<Self> {
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -41,7 +47,7 @@ impl Folder {
             .write(true)
             .open(path.join("lock"))
             .map_err(|error| unwritable(path, error))?;
-        match lock.try_lock() {
+        match try_lock(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::FolderInUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => return Err(unwritable(path, error)),
@@ -155,6 +161,16 @@ mod tests {
         let path = first.path().to_owned();
         drop(first);
         Folder::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_shared_by_those_that_only_share() {
+        let temp = tempfile::tempdir().unwrap();
+        let (one, other) = (Folder::share(temp.path()).unwrap(), Folder::share(temp.path()).unwrap());
+        assert!(matches!(Folder::take(temp.path()), Err(Error::FolderInUse { .. })));
+        drop((one, other));
+        let _alone = Folder::take(temp.path()).unwrap();
+        assert!(matches!(Folder::share(temp.path()), Err(Error::FolderInUse { .. })));
     }
 
     #[test]

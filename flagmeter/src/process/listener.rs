@@ -24,17 +24,17 @@ const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// What a listener may be made to bear.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Connections at a time; further ones wait to be taken.
-    pub(super) connections: usize,
+    pub(crate) connections: usize,
     /// How long a connection may go without the head of a request.
-    pub(super) idle: Duration,
+    pub(crate) idle: Duration,
     /// How long open requests may take to finish once it is told to stop.
-    pub(super) finish: Duration,
+    pub(crate) finish: Duration,
 }
 
 /// Takes an address; `setting` names it where it cannot be had.
-pub(super) async fn bind(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr)> {
+pub(crate) async fn bind(address: SocketAddr, setting: &'static str) -> Result<(TcpListener, SocketAddr)> {
     let refused = |reason| Error::Listen { address, setting, reason };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
@@ -42,7 +42,7 @@ pub(super) async fn bind(address: SocketAddr, setting: &'static str) -> Result<(
 }
 
 /// Answers until `stop`; then takes no new requests and finishes those that are open, within bounds.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     bounds: Bounds,

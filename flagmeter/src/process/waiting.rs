@@ -1,0 +1,101 @@
+//! Waiting for the servers that a start needs: they come up beside it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::readiness::Readiness;
+use crate::{Error, Result};
+
+/// The first wait between two tries, and the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often it is said again that it still waits, and for what.
+const SAID_EVERY: Duration = Duration::from_secs(30);
+
+/// Opens what needs a server, again and again until the server is there, for `patience` at most. What no waiting
+/// mends is an error at once.
+pub(crate) async fn until_there<T>(
+    server: &str,
+    patience: Duration,
+    readiness: &Readiness,
+    mut open: impl AsyncFnMut() -> Result<T>,
+) -> Result<T> {
+    info!("connecting to {server}");
+    readiness.waits_for(format!("connecting to {server}"));
+    let began = Instant::now();
+    let mut pause = PAUSE_MIN;
+    let mut said_at = None;
+    loop {
+        let error = match open().await {
+            Ok(opened) => {
+                if said_at.is_some() {
+                    info!("{server} is there, after {} s", began.elapsed().as_secs());
+                }
+                return Ok(opened);
+            }
+            Err(error) if !error.is_retryable() => return Err(error),
+            Err(error) => error,
+        };
+        if began.elapsed() + pause > patience {
+            let waited_seconds = began.elapsed().as_secs();
+            return Err(Error::NotThere {
+                server: server.to_owned(),
+                waited_seconds,
+                reason: Box::new(error),
+            });
+        }
+        readiness.waits_for(format!("waiting for {server}: {error}"));
+        if said_at.is_none_or(|at: Instant| at.elapsed() >= SAID_EVERY) {
+            warn!("waiting for {server}, up to {} s: {error}", patience.as_secs());
+            said_at = Some(Instant::now());
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(PAUSE_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn away() -> Error {
+        flagmeter_store::Error::Unavailable("nobody answers".into()).into()
+    }
+
+    async fn open_after(tries: u32, patience: Duration, error: fn() -> Error) -> (Result<u32>, u32) {
+        let (mut tried, readiness) = (0, Readiness::default());
+        let opened = until_there("the server", patience, &readiness, async || {
+            tried += 1;
+            if tried < tries { Err(error()) } else { Ok(tried) }
+        });
+        (opened.await, tried)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_until_the_server_is_there() {
+        let (opened, tried) = open_after(7, Duration::from_mins(1), away).await;
+        assert_eq!((opened.unwrap(), tried), (7, 7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_no_longer_than_it_may_and_says_what_was_wrong() {
+        let began = Instant::now();
+        let (opened, _) = open_after(u32::MAX, Duration::from_secs(20), away).await;
+        let sentence = opened.unwrap_err().to_string();
+        assert!(
+            sentence.contains("nobody answers") && sentence.contains("startup.servers_max"),
+            "{sentence}"
+        );
+        assert!(began.elapsed() <= Duration::from_secs(20));
+        assert!(began.elapsed() > Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_waiting_mends_is_told_at_once() {
+        let wrong = || flagmeter_store::Error::Configuration("run `flagmeter store init`".into()).into();
+        let (opened, tried) = open_after(2, Duration::from_mins(1), wrong).await;
+        assert_eq!((opened.unwrap_err().to_string().as_str(), tried), ("run `flagmeter store init`", 1));
+    }
+}

@@ -1,0 +1,70 @@
+//! `flagmeter edge`: doors for SDKs, a journal on this disk, and seals into Kafka.
+
+use std::sync::Arc;
+
+use flagmeter_edge::Edge;
+use flagmeter_log::kafka::Producer;
+
+use super::{Process, Started};
+use crate::{
+    Result,
+    process::{
+        Closing, ServeArgs, Stages,
+        folder::{self, Folder},
+        listener,
+        readiness::{self, Needs},
+        settings,
+    },
+    registry::RegistryFile,
+};
+
+/// Runs an edge node.
+pub(crate) async fn run(args: ServeArgs) -> Result<()> {
+    let (config, _) = args.load()?;
+    super::run(config, open).await
+}
+
+async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>> {
+    let Process { config, clock, metrics, readiness, .. } = process;
+    let folder = Folder::take(&config.data.path)?;
+    let (listener, address) = listener::bind(config.listen.http, "listen.http").await?;
+    let registry_file =
+        RegistryFile::open(folder::registry_file(config), folder.registry_good_copy(), metrics)?;
+    let node = config.edge.node;
+    let producer = process.with_kafka(async |kafka| Ok(Producer::open(kafka, node, metrics).await?)).await?;
+    let mut edge_config = settings::edge_config(config, folder.journal(), None);
+    edge_config.record_bytes_max = edge_config.record_bytes_max.min(config.kafka.record_bytes_max.bytes());
+    let edge = Arc::new(Edge::open(
+        edge_config,
+        Arc::new(producer),
+        registry_file.subscribe(),
+        Arc::clone(clock),
+        metrics,
+    )?);
+    let router = edge.router().merge(readiness::router(readiness.clone()));
+    let bounds = settings::listener_bounds(config);
+    stages.start("the listener", "no new requests; finishing those that are open", |stop| {
+        listener::serve(listener, router, bounds, stop)
+    });
+    stages.start("the edge", "the edge seals what it holds and hands it on", {
+        let edge = Arc::clone(&edge);
+        |stop| async move { Ok(edge.run(stop).await?) }
+    });
+    stages.help("the registry", {
+        let interval = config.registry.poll_interval;
+        move |stop| registry_file.watch(interval, stop)
+    });
+    let region = config.edge.region.as_ref().map_or_else(String::new, |region| format!(" in {region}"));
+    let greeting = format!(
+        "edge {node}{region} listens on http://{address}, hands on to the topic {} at {}, and keeps its journal in {}",
+        config.kafka.topic,
+        config.kafka.brokers,
+        folder.path().display()
+    );
+    let closing = Closing {
+        what: "the data folder",
+        parts: folder,
+        then: "everything that was acknowledged is in Kafka, or in the journal for the next start",
+    };
+    Ok(Started { greeting, needs: Needs { edge: Some(edge), store: None }, closing })
+}

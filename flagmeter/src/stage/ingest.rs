@@ -1,0 +1,42 @@
+//! `flagmeter ingest`: from Kafka into InfluxDB. It keeps nothing itself.
+
+use std::sync::Arc;
+
+use flagmeter_log::kafka::Consumer;
+
+use super::{Process, Started};
+use crate::{
+    Result,
+    process::{Closing, ProcessArgs, Stages, readiness::Needs, settings},
+};
+
+/// Runs an ingester.
+pub(crate) async fn run(args: ProcessArgs) -> Result<()> {
+    let (config, _) = args.load()?;
+    super::run(config, open).await
+}
+
+async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
+    let Process { config, clock, metrics, .. } = process;
+    let store = process.influx().await?;
+    let group = &config.kafka.group;
+    let instance = (!config.kafka.instance.is_empty()).then(|| config.kafka.instance.clone());
+    let consumer = process
+        .with_kafka(async |kafka| Ok(Consumer::open(kafka, group, instance.clone(), metrics).await?))
+        .await?;
+    stages.start("ingest", "ingest stores what it has read", {
+        let (config, store, clock, metrics) =
+            (settings::ingest_config(config), Arc::clone(&store), Arc::clone(clock), metrics.clone());
+        |stop| async move {
+            Ok(flagmeter_ingest::run(config, Box::new(consumer), store, clock, &metrics, stop).await?)
+        }
+    });
+    let name = instance.map_or_else(String::new, |instance| format!(" {instance}"));
+    let greeting = format!(
+        "ingest{name} in the group {group} reads the topic {} at {} and writes to {}",
+        config.kafka.topic, config.kafka.brokers, config.influx.url
+    );
+    let closing =
+        Closing { what: "the connections", parts: (), then: "what is not stored yet waits in Kafka" };
+    Ok(Started { greeting, needs: Needs { store: Some(store), edge: None }, closing })
+}

@@ -1,0 +1,112 @@
+//! One stage in a process of its own, on Kafka and InfluxDB: `flagmeter edge`, `ingest`, `downsampler`, `queries`.
+//!
+//! Metrics and health are there from the first moment. The stage begins once its servers are there, and stops in order
+//! when a signal comes; what cannot be mended by waiting ends the process with one sentence.
+
+mod downsampler;
+#[cfg(feature = "kafka")]
+mod edge;
+#[cfg(feature = "kafka")]
+mod ingest;
+mod queries;
+
+use std::{net::SocketAddr, sync::Arc};
+
+#[cfg(feature = "kafka")]
+use flagmeter_log::kafka;
+use flagmeter_model::{Clock, SystemClock};
+use flagmeter_store::{Store, influx::InfluxStore};
+
+pub(crate) use self::{downsampler::run as downsampler, queries::run as queries};
+#[cfg(feature = "kafka")]
+pub(crate) use self::{edge::run as edge, ingest::run as ingest};
+use crate::{
+    Result,
+    config::Config,
+    output,
+    process::{
+        self, Closing, Stages, listener, metrics,
+        readiness::{Needs, Readiness},
+        settings, until_there,
+    },
+    signals::Signals,
+};
+
+/// What every stage starts from.
+struct Process {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    metrics: prometheus::Registry,
+    /// Where those are.
+    metrics_at: SocketAddr,
+    readiness: Readiness,
+}
+
+/// A stage that has started.
+struct Started<T> {
+    /// Said at the start.
+    greeting: String,
+    needs: Needs,
+    closing: Closing<T>,
+}
+
+/// Runs a stage from `open` until a signal comes, or until it ends by itself.
+async fn run<T: Send + 'static>(
+    config: Config,
+    open: impl AsyncFnOnce(&Process, &mut Stages) -> Result<Started<T>>,
+) -> Result<()> {
+    process::start_logging(&config.logging)?;
+    let mut signals = Signals::listen()?;
+    let mut stages = Stages::default();
+    let process = Process::begin(config, &mut stages).await?;
+    let started = tokio::select! {
+        started = open(&process, &mut stages) => started?,
+        () = signals.next() => {
+            output::note("stopped before it was ready: nothing was begun");
+            return Ok(());
+        }
+    };
+    let Started { greeting, needs, closing } = started;
+    output::say(format!(
+        "flagmeter {}: {greeting} (metrics on http://{}/metrics)",
+        env!("CARGO_PKG_VERSION"),
+        process.metrics_at
+    ));
+    process.readiness.works_with(needs);
+    stages.until_told_to_stop(&mut signals).await;
+    process.readiness.stops();
+    stages.stop(closing, &mut signals).await
+}
+
+impl Process {
+    async fn begin(config: Config, stages: &mut Stages) -> Result<Self> {
+        let (listener, metrics_at) = listener::bind(config.listen.metrics, "listen.metrics").await?;
+        let (metrics, readiness) = (prometheus::Registry::new(), Readiness::default());
+        let router = metrics::router(metrics.clone(), readiness.clone());
+        let bounds = settings::listener_bounds(&config);
+        stages.help("the metrics", |stop| listener::serve(listener, router, bounds, stop));
+        Ok(Self { config, clock: Arc::new(SystemClock), metrics, metrics_at, readiness })
+    }
+
+    /// Waits for Kafka, checks the topic, and opens one end of the log.
+    #[cfg(feature = "kafka")]
+    async fn with_kafka<T>(&self, mut open: impl AsyncFnMut(kafka::Config) -> Result<T>) -> Result<T> {
+        let (config, topic) = (settings::kafka_config(&self.config), settings::topic_settings(&self.config));
+        let server = format!("Kafka at {}", config.brokers);
+        until_there(&server, self.config.startup.servers_max, &self.readiness, async || {
+            kafka::topic::check(&config, &topic).await?;
+            open(config.clone()).await
+        })
+        .await
+    }
+
+    /// Waits for InfluxDB, and opens the store in it.
+    async fn influx(&self) -> Result<Arc<dyn Store>> {
+        let config = settings::influx_config(&self.config)?;
+        let server = format!("InfluxDB at {}", config.url);
+        let store = until_there(&server, self.config.startup.servers_max, &self.readiness, async || {
+            Ok(InfluxStore::open(config.clone(), Arc::clone(&self.clock)).await?)
+        });
+        Ok(Arc::new(store.await?))
+    }
+}

@@ -1,0 +1,46 @@
+//! `flagmeter topic`: makes the topic in Kafka, and checks it.
+
+#[cfg(feature = "kafka")]
+use flagmeter_log::kafka::topic::{self, Created};
+
+use crate::config::SettingArgs;
+#[cfg(feature = "kafka")]
+use crate::{Result, output, process::settings};
+
+/// What `flagmeter topic` is asked for.
+#[derive(Debug, clap::Subcommand)]
+#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "read where the feature is"))]
+pub(crate) enum TopicCommand {
+    /// Make the topic as the settings under [kafka] say; check it where it is there already
+    #[command(after_help = "\
+Examples:
+  flagmeter topic create --set kafka.brokers=kafka-1:9092,kafka-2:9092
+  flagmeter topic create --set kafka.replication=1 --set kafka.min_insync_replicas=1     on a single broker")]
+    Create(SettingArgs),
+    /// Say `ok`, or what is wrong with the topic and how to mend it
+    #[command(after_help = "Examples:\n  flagmeter topic check --set kafka.brokers=kafka-1:9092")]
+    Check(SettingArgs),
+}
+
+/// Does it.
+#[cfg(feature = "kafka")]
+pub(crate) async fn run(command: TopicCommand) -> Result<()> {
+    let (TopicCommand::Create(arguments) | TopicCommand::Check(arguments)) = &command;
+    let (config, _) = arguments.load()?;
+    let (kafka, wanted) = (settings::kafka_config(&config), settings::topic_settings(&config));
+    let name = &kafka.topic;
+    match command {
+        TopicCommand::Create(_) => match topic::create(&kafka, &wanted).await? {
+            Created::Made => output::say(format!(
+                "the topic {name} is made: {} partitions, {} copies of each record",
+                wanted.partitions, wanted.replication
+            )),
+            Created::WasThere => output::say(format!("the topic {name} is there, and as it should be")),
+        },
+        TopicCommand::Check(_) => {
+            let partitions = topic::check(&kafka, &wanted).await?;
+            output::say(format!("ok: the topic {name} has {partitions} partitions"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! The real servers, and how what a test has made there goes again.
+
+use std::{
+    env,
+    io::{self, Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::http;
+
+/// Where they are.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    pub(crate) kafka: String,
+    pub(crate) influx_url: String,
+    pub(crate) influx_org: String,
+    pub(crate) influx_token: String,
+}
+
+impl Servers {
+    pub(crate) fn from_environment() -> Self {
+        let told = |name: &str| {
+            env::var(name).unwrap_or_else(|_| {
+                panic!(
+                    "{name} is not set: this test needs Kafka and InfluxDB, so run it with \
+                     `./services run cargo test --features flagmeter/kafka -- --include-ignored`"
+                )
+            })
+        };
+        Self {
+            kafka: told("FLAGMETER_TEST_KAFKA"),
+            influx_url: told("FLAGMETER_TEST_INFLUX_URL"),
+            influx_org: told("FLAGMETER_TEST_INFLUX_ORG"),
+            influx_token: told("FLAGMETER_TEST_INFLUX_TOKEN"),
+        }
+    }
+
+    /// Deletes the buckets with this prefix, as far as they are there.
+    pub(crate) fn delete_buckets(&self, prefix: &str) {
+        let Some(address) = self.influx_url.strip_prefix("http://") else { return };
+        let token = format!("Token {}", self.influx_token);
+        let headers = [("authorization", token.as_str())];
+        for bucket in ["raw", "1m", "15m", "1h", "state", "meta"] {
+            let path = format!("/api/v2/buckets?org={}&name={prefix}_{bucket}", self.influx_org);
+            let found = http::get(address, &path, &headers).and_then(|answer| {
+                let answer: Value = serde_json::from_str(&answer.body).ok()?;
+                answer["buckets"][0]["id"].as_str().map(ToOwned::to_owned)
+            });
+            if let Some(id) = found {
+                let gone = http::delete(address, &format!("/api/v2/buckets/{id}"), &headers);
+                if gone.is_none_or(|answer| answer.status != 204) {
+                    println!("the bucket {prefix}_{bucket} is left behind");
+                }
+            }
+        }
+    }
+
+    /// Deletes a topic, if it is there.
+    pub(crate) fn delete_topic(&self, topic: &str) {
+        if let Err(error) = self.ask_to_delete(topic) {
+            println!("the topic {topic} is left behind: {error}");
+        }
+    }
+
+    /// Kafka's `DeleteTopics`, version 1, in its own words: only the log's crate knows a client.
+    fn ask_to_delete(&self, topic: &str) -> io::Result<()> {
+        let mut request = Vec::new();
+        request.extend(20_i16.to_be_bytes()); // DeleteTopics
+        request.extend(1_i16.to_be_bytes()); // its version
+        request.extend(1_i32.to_be_bytes()); // correlation
+        request.extend((-1_i16).to_be_bytes()); // no client id
+        request.extend(1_i32.to_be_bytes()); // one topic
+        request.extend(i16::try_from(topic.len()).map_err(io::Error::other)?.to_be_bytes());
+        request.extend(topic.as_bytes());
+        request.extend(10_000_i32.to_be_bytes()); // time-out in ms
+        let length = i32::try_from(request.len()).map_err(io::Error::other)?;
+        let mut stream = TcpStream::connect(&self.kafka)?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.write_all(&[&length.to_be_bytes(), request.as_slice()].concat())?;
+        // Length, correlation, throttle time, one topic, its name, its error.
+        let mut answer = vec![0; 4 * 4 + 2 + topic.len() + 2];
+        stream.read_exact(&mut answer)?;
+        match answer[answer.len() - 2..] {
+            // Done, or no such topic.
+            [0, 0 | 3] => Ok(()),
+            ref code => Err(io::Error::other(format!("Kafka answers with the error {code:?}"))),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The stages as processes: described once, started as often as a test likes.
+
+use std::{
+    fmt::Debug,
+    fs,
+    path::PathBuf,
+    process::{Child, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::servers::Servers;
+use crate::{
+    http,
+    server::{Output, binary, free_address, signal},
+};
+
+/// How long a stage may take for anything: machines that run tests may be busy with others.
+const PATIENCE: Duration = Duration::from_mins(3);
+const POLL_EVERY: Duration = Duration::from_millis(50);
+
+/// Two customers: one for counts that are known to the last, one for loads.
+pub(crate) const REGISTRY: &str = r#"
+[[customer]]
+id = "acme"
+[[customer.project]]
+id = "web"
+[[customer.project.environment]]
+id = "production"
+keys = ["key-of-acme"]
+
+[[customer]]
+id = "globex"
+[[customer.project]]
+id = "app"
+[[customer.project.environment]]
+id = "production"
+keys = ["key-of-globex"]
+"#;
+
+/// A topic and buckets of its own on the real servers. They go when it is dropped.
+pub(crate) struct Cluster {
+    folder: tempfile::TempDir,
+    servers: Servers,
+    name: String,
+}
+
+impl Cluster {
+    /// Nothing is made yet but names.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let servers = Servers::from_environment();
+        let name = format!("e2e-{:016x}", rand::random::<u64>());
+        fs::write(folder.path().join("registry.toml"), REGISTRY).expect("a registry");
+        fs::write(folder.path().join("influx_token"), format!("{}\n", servers.influx_token))
+            .expect("a token");
+        Self { folder, servers, name }
+    }
+
+    /// Makes the topic and the buckets.
+    pub(crate) fn set_up(&self) {
+        for command in [["topic", "create"], ["store", "init"]] {
+            let done = self.run_with(&command, &[]);
+            assert!(done.success && done.stdout.contains("made"), "{command:?}: {done:?}");
+        }
+    }
+
+    /// Of the topic and of the buckets' prefix.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The key of an environment for counts that are known to the last.
+    pub(crate) fn key(&self) -> &'static str {
+        "key-of-acme"
+    }
+
+    /// The key of an environment for anything else.
+    pub(crate) fn other_key(&self) -> &'static str {
+        "key-of-globex"
+    }
+
+    /// Runs a command of the binary with the settings of all processes, and more of them, to its end.
+    pub(crate) fn run_with(&self, command: &[&str], more: &[(&str, &str)]) -> Output {
+        let mut process = binary();
+        process.args(command).envs(self.settings("command")).envs(more.iter().copied());
+        process.env("FLAGMETER_LISTEN_METRICS", "127.0.0.1:0").env("FLAGMETER_LISTEN_HTTP", "127.0.0.1:0");
+        Output::of(process)
+    }
+
+    /// An edge, with a data folder of its own.
+    pub(crate) fn edge(&self, node: u16, region: &str) -> Stage {
+        self.edge_in(&format!("edge-{node}"), node, region)
+    }
+
+    /// An edge with a data folder of this name.
+    pub(crate) fn edge_in(&self, name: &str, node: u16, region: &str) -> Stage {
+        let (node, region) = (node.to_string(), region.to_owned());
+        self.stage("edge", name, [("FLAGMETER_EDGE_NODE", node), ("FLAGMETER_EDGE_REGION", region)])
+    }
+
+    pub(crate) fn ingest(&self, name: &str) -> Stage {
+        let group = ("FLAGMETER_KAFKA_GROUP", self.name.clone());
+        self.stage("ingest", name, [group, ("FLAGMETER_KAFKA_INSTANCE", name.to_owned())])
+    }
+
+    pub(crate) fn downsampler(&self, name: &str) -> Stage {
+        self.stage("downsampler", name, [])
+    }
+
+    pub(crate) fn queries(&self, name: &str) -> Stage {
+        self.stage("queries", name, [])
+    }
+
+    /// A token that reads everything, made beside the running stage.
+    pub(crate) fn operator_token(&self, queries: &Stage) -> String {
+        let data = self.data(&queries.name);
+        let made = self.run_with(&["token", "create", "operator"], &[("FLAGMETER_DATA_PATH", &data)]);
+        assert!(made.success, "{made:?}");
+        made.stdout.trim().to_owned()
+    }
+
+    fn stage<const N: usize>(
+        &self,
+        command: &'static str,
+        name: &str,
+        own: [(&'static str, String); N],
+    ) -> Stage {
+        let (http, metrics) = (free_address(), free_address());
+        let mut settings = self.settings(name);
+        settings.extend(own);
+        settings.extend([
+            ("FLAGMETER_LISTEN_HTTP", http.clone()),
+            ("FLAGMETER_LISTEN_METRICS", metrics.clone()),
+            ("FLAGMETER_LOGGING_FORMAT", "json".to_owned()),
+        ]);
+        let output = self.folder.path().join(format!("{name}.output"));
+        Stage { name: name.to_owned(), command, settings, http, metrics, output, child: None }
+    }
+
+    fn data(&self, name: &str) -> String {
+        self.path(name)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().expect("a readable path").to_owned()
+    }
+
+    /// What docker-compose.yml says to every process.
+    fn settings(&self, name: &str) -> Vec<(&'static str, String)> {
+        let servers = &self.servers;
+        vec![
+            ("FLAGMETER_DATA_PATH", self.data(name)),
+            ("FLAGMETER_REGISTRY_FILE", self.path("registry.toml")),
+            ("FLAGMETER_KAFKA_BROKERS", servers.kafka.clone()),
+            ("FLAGMETER_KAFKA_TOPIC", self.name.clone()),
+            ("FLAGMETER_KAFKA_PARTITIONS", "4".to_owned()),
+            ("FLAGMETER_KAFKA_REPLICATION", "1".to_owned()),
+            ("FLAGMETER_KAFKA_MIN_INSYNC_REPLICAS", "1".to_owned()),
+            ("FLAGMETER_INFLUX_URL", servers.influx_url.clone()),
+            ("FLAGMETER_INFLUX_ORG", servers.influx_org.clone()),
+            ("FLAGMETER_INFLUX_TOKEN_FILE", self.path("influx_token")),
+            ("FLAGMETER_INFLUX_PREFIX", self.name.clone()),
+        ]
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.servers.delete_buckets(&self.name);
+        self.servers.delete_topic(&self.name);
+    }
+}
+
+/// A stage of a cluster, running or not. Killed when it is dropped.
+pub(crate) struct Stage {
+    name: String,
+    command: &'static str,
+    settings: Vec<(&'static str, String)>,
+    http: String,
+    metrics: String,
+    output: PathBuf,
+    child: Option<Child>,
+}
+
+impl Stage {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `host:port` of what it listens on.
+    pub(crate) fn address(&self) -> &str {
+        &self.http
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// All that it has written.
+    pub(crate) fn printed(&self) -> String {
+        fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// Starts it, and does not wait.
+    pub(crate) fn start(&mut self) {
+        let output = || {
+            let file = fs::File::options().create(true).append(true).open(&self.output);
+            Stdio::from(file.expect("a file for output"))
+        };
+        let mut command = binary();
+        command.arg(self.command).envs(self.settings.iter().cloned()).stdout(output()).stderr(output());
+        self.child = Some(command.spawn().expect("the binary starts"));
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        http::get(&self.metrics, "/readyz", &[]).is_some_and(|answer| answer.status == 200)
+    }
+
+    pub(crate) fn wait_until_ready(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        while !self.is_ready() {
+            let ended = self.child_mut().try_wait().expect("a child");
+            assert!(ended.is_none(), "{} ended with {ended:?}:\n{}", self.name, self.printed());
+            assert!(Instant::now() < until, "{} is not ready:\n{}", self.name, self.printed());
+            thread::sleep(POLL_EVERY);
+        }
+    }
+
+    /// SIGTERM, and waits for the end.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        signal(self.child_mut(), "TERM");
+        self.wait_for_end()
+    }
+
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child_mut().try_wait().expect("a child") {
+                return status;
+            }
+            assert!(Instant::now() < until, "{} does not end:\n{}", self.name, self.printed());
+            thread::sleep(POLL_EVERY);
+        }
+    }
+
+    /// A GET that must be answered with 200 and JSON; `None` while it is not.
+    pub(crate) fn get(&self, path: &str, token: &str) -> Option<Value> {
+        let answer = http::get(&self.http, path, &[("authorization", &format!("Bearer {token}"))])?;
+        (answer.status == 200).then(|| serde_json::from_str(&answer.body).expect("JSON"))
+    }
+
+    /// Waits until there is what is looked for.
+    pub(crate) fn eventually<T: Debug>(&self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            assert!(
+                Instant::now() < until,
+                "{}: never was it so that {what}:\n{}",
+                self.name,
+                self.printed()
+            );
+            thread::sleep(POLL_EVERY);
+        }
+    }
+
+    fn child_mut(&mut self) -> &mut Child {
+        self.child.as_mut().expect("it was started")
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended already.
+            let _ended = child.kill();
+            let _reaped = child.wait();
+        }
+    }
+}

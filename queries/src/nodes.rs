@@ -1,0 +1,114 @@
+//! `GET /v1/operator/nodes`: the edges, where they stand, and how far each has got.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State, http::Uri};
+use chrono_tz::Tz;
+use flagmeter_model::{LowWatermark, NodeStanding, NodeState, low_watermark, node_standings};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    App, Error, Result,
+    access::{Principal, Role},
+    answer::shown,
+    civil,
+    parameters::{Parameters, name},
+    problem::Problem,
+};
+
+/// The parameters that it knows.
+pub(crate) const KNOWN: &[&str] = &[name::TZ];
+
+/// The edges that were ever heard.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Nodes {
+    /// Everything before this is in. Null before the first seal.
+    #[schema(required, example = "2026-11-20T12:44:54Z")]
+    complete_until: Option<String>,
+    /// In the order of their numbers.
+    nodes: Vec<Node>,
+}
+
+/// An edge node.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Node {
+    /// Its number.
+    #[schema(example = 3)]
+    node: u16,
+    /// Where it stands, as it says itself. Null if it does not say.
+    #[schema(required, example = "eu-west")]
+    region: Option<String>,
+    /// It has handed on all that it received before this.
+    #[schema(example = "2026-11-20T12:44:54Z")]
+    watermark: String,
+    /// It was heard then or later, by the log's time.
+    #[schema(example = "2026-11-20T12:44:54Z")]
+    heard_at: String,
+    /// Whether it is there.
+    state: Standing,
+}
+
+/// Whether a node is there.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Standing {
+    /// It is heard.
+    Live,
+    /// It has fallen silent without saying good-bye: what it received since its watermark is not known.
+    Missing,
+    /// It stopped in good order: nothing is missing without it.
+    Stopped,
+}
+
+/// The edge nodes, and how far each has got
+///
+/// For operators. Of a node in several partitions of the log, the one counts in which it is least far.
+#[utoipa::path(
+    get,
+    path = "/v1/operator/nodes",
+    tag = "operator",
+    security(("token" = [])),
+    params(("tz" = Option<String>, Query, description = "IANA time zone of the times in the answer. Default UTC.")),
+    responses(
+        (status = 200, description = "The nodes", body = Nodes),
+        (status = 400, description = "An unknown or invalid parameter", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No good token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The token may not read that", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn nodes(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    uri: Uri,
+) -> Result<Json<Nodes>> {
+    if principal.role != Role::Operator {
+        return Err(Error::Forbidden("Only the token of an operator may see the nodes.".into()));
+    }
+    let zone = Parameters::read(&uri, KNOWN)?.zone(app.zone_of(&principal))?;
+    let state = app.reader.begin(&principal).await?.state().await?;
+    let timeout_ms = app.config.node_timeout_ms;
+    let LowWatermark { at, .. } = low_watermark(&state.progress, state.partitions, timeout_ms);
+    let standings = node_standings(&state.progress, timeout_ms);
+    Ok(Json(Nodes {
+        complete_until: shown(zone, at),
+        nodes: standings.into_iter().map(|standing| Node::new(standing, zone)).collect(),
+    }))
+}
+
+impl Node {
+    fn new(standing: NodeStanding, zone: Tz) -> Self {
+        Self {
+            node: standing.node.get(),
+            region: standing.region.map(String::from),
+            watermark: civil::rfc3339(zone, standing.watermark),
+            heard_at: civil::rfc3339(zone, standing.heard_at),
+            state: match standing.state {
+                NodeState::Live => Standing::Live,
+                NodeState::Missing => Standing::Missing,
+                NodeState::Stopped => Standing::Stopped,
+            },
+        }
+    }
+}
