@@ -265,7 +265,7 @@ impl Client {
             }
             // At random, so that those who failed together do not come back together.
             let pause = asked.unwrap_or_else(|| wait.mul_f64(rand::random_range(0.5..=1.0)));
-            tracing::debug!(what, why, wait_ms = pause.as_millis(), "InfluxDB fails; it is asked again");
+            tracing::warn!(what, why, wait_ms = pause.as_millis(), "InfluxDB fails; it is asked again");
             tokio::time::sleep(pause).await;
             wait = wait.saturating_mul(2).min(self.config.retry_max);
         }

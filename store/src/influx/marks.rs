@@ -23,6 +23,7 @@ use super::{
     ql::Where,
     registers::{self, Register},
     schema::{MARK, NS_PER_MS, source},
+    tiers::blocking,
 };
 use crate::{Error, Filter, Mark, NewMark, Result};
 
@@ -97,11 +98,8 @@ pub(super) async fn mark(store: &InfluxStore, marks: &[NewMark]) -> Result<()> {
     let mut now = store.clock.now();
     for _ in 0..TRIES_MAX {
         let token = store.marker.token(now);
-        let mut lines = Lines::with_capacity(marks.len());
-        for mark in marks {
-            put(&mut lines, mark.window, &mark.environment, token, true);
-        }
-        store.client.write(&store.buckets.state, &lines.finish()).await?;
+        let marked = |mark: &NewMark| (mark.window, mark.environment.clone(), token);
+        put(store, marks.iter().map(marked).collect(), true).await?;
         let Some(sweeping) = registers::read(store).await?.get(Register::Sweeping) else { return Ok(()) };
         if sweeping <= token.time(Timestamp::EPOCH) {
             return Ok(());
@@ -116,16 +114,28 @@ pub(super) async fn mark(store: &InfluxStore, marks: &[NewMark]) -> Result<()> {
 
 /// Takes away markings that were read.
 pub(super) async fn clear(store: &InfluxStore, marks: &[Mark]) -> Result<()> {
-    let mut lines = Lines::with_capacity(marks.len());
-    for mark in marks {
-        for &token in &mark.tokens {
-            put(&mut lines, mark.window, &mark.environment, Token::unpacked(token), false);
-        }
-    }
-    store.client.write(&store.buckets.state, &lines.finish()).await
+    let markings = marks.iter().flat_map(|mark| {
+        let tokens = mark.tokens.iter().map(|&token| Token::unpacked(token));
+        tokens.map(|token| (mark.window, mark.environment.clone(), token))
+    });
+    put(store, markings.collect(), false).await
 }
 
-fn put(lines: &mut Lines, window: Window, environment: &Environment, token: Token, is_open: bool) {
+/// Writes the points of markings.
+async fn put(store: &InfluxStore, markings: Vec<(Window, Environment, Token)>, is_open: bool) -> Result<()> {
+    let lines_max = store.config.body_lines_max;
+    let body = move |markings: &[(Window, Environment, Token)]| {
+        let mut lines = Lines::with_capacity(markings.len());
+        for (window, environment, token) in markings {
+            put_line(&mut lines, *window, environment, *token, is_open);
+        }
+        lines.finish()
+    };
+    let bodies = blocking(move || Ok(markings.chunks(lines_max).map(body).collect())).await?;
+    store.client.write_all(&store.buckets.state, bodies).await
+}
+
+fn put_line(lines: &mut Lines, window: Window, environment: &Environment, token: Token, is_open: bool) {
     let mut line = lines.line(MARK);
     line.environment(environment);
     line.tag("tier", window.tier().name());

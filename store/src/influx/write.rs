@@ -13,7 +13,6 @@ use std::{
 
 use flagmeter_model::{Environment, Tier, Timestamp, Window};
 use futures_util::{StreamExt, stream};
-use tokio::task::spawn_blocking;
 
 use super::{
     InfluxStore,
@@ -25,6 +24,7 @@ use super::{
     progress::{Memory, Told, took_too_long},
     registers::{self, Register, Registers},
     schema::{ENVIRONMENT, MINUTE, nanoseconds},
+    tiers::blocking,
 };
 use crate::{DeadLetter, Error, NewMark, Result, Write, Written};
 
@@ -44,9 +44,9 @@ pub(super) struct Announced {
 pub(super) async fn write(store: &InfluxStore, write: Arc<Write>) -> Result<Written> {
     let began = store.clock.now();
     let floor = floor(store, began).await?;
-    let mut plan = off_thread({
+    let mut plan = blocking({
         let write = Arc::clone(&write);
-        move || Plan::new(&write, floor)
+        move || Ok(Plan::new(&write, floor))
     })
     .await?;
     if !plan.slots.is_empty() {
@@ -153,15 +153,15 @@ async fn send(store: &InfluxStore, write: &Arc<Write>, points: Vec<Points>) -> R
 }
 
 async fn encoded(write: Arc<Write>, points: Vec<Points>) -> Result<(LineBody, Vec<Points>)> {
-    off_thread(move || (lines(&write, &points).finish(), points)).await
+    blocking(move || Ok((lines(&write, &points).finish(), points))).await
 }
 
 /// Writes the totals of what was taken.
 async fn totals(store: &InfluxStore, plan: Plan, write: &Arc<Write>, refused: Vec<Points>) -> Result<Plan> {
     let write = Arc::clone(write);
-    let (plan, bodies) = off_thread(move || {
+    let (plan, bodies) = blocking(move || {
         let totals = plan.totals(&write, &refused);
-        (plan, totals.finish())
+        Ok((plan, totals.finish()))
     })
     .await?;
     store.client.write(store.buckets.tier(Tier::Raw), &bodies).await?;
@@ -244,9 +244,4 @@ async fn put_letter(store: &InfluxStore, letter: &DeadLetter, count: Count) -> R
     let mut lines = Lines::default();
     letters::put(&mut lines, letter, count);
     store.client.write(&store.buckets.meta, &lines.finish()).await
-}
-
-/// Does work that takes a processor for long where nobody waits for it.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    spawn_blocking(work).await.map_err(|_| Error::Closed)
 }
