@@ -195,7 +195,7 @@ settings! {
         /// A name for this ingester that no other has: its partitions wait for it while it restarts. Empty: they
         /// go to the others at once.
         instance: String = "",
-        /// Properties of librdkafka, such as "security.protocol=SASL_SSL, sasl.mechanism=PLAIN, sasl.username=edge,
+        /// Properties of librdkafka, such as "sasl.mechanism=PLAIN, sasl.username=edge,
         /// sasl.password=…"; a comma in a value is written twice. TLS and SASL need a build with the feature `tls`.
         properties: Properties = "",
     }

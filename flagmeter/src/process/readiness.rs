@@ -32,8 +32,11 @@ pub(crate) struct Needs {
 pub(crate) struct Readiness {
     phase: Arc<Mutex<Phase>>,
     /// The last look, and when it was taken; held while the next is taken.
-    looked: Arc<tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>>,
+    looked: Arc<tokio::sync::Mutex<Option<Look>>>,
 }
+
+/// When the store was looked at, and what was wrong with it.
+type Look = (Instant, Result<(), String>);
 
 #[derive(Clone)]
 enum Phase {

@@ -19,7 +19,7 @@ struct Stage {
 #[derive(Debug, Default)]
 pub(crate) struct Stages {
     /// Each with what is said when it is told to stop.
-    stages: Vec<(Stage, &'static str)>,
+    in_order: Vec<(Stage, &'static str)>,
     /// Stopped after all stages, and nothing is said.
     helpers: Vec<Stage>,
     /// Cancelled when a task ends that was not told to.
@@ -49,7 +49,7 @@ impl Stages {
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let stage = self.spawn(name, run);
-        self.stages.push((stage, stopping));
+        self.in_order.push((stage, stopping));
     }
 
     /// Starts what helps the stages, and so is stopped after them.
@@ -104,7 +104,7 @@ impl Stages {
 
     async fn stop_in_order<T: Send + 'static>(self, closing: Closing<T>) -> Result<()> {
         let mut first_error = None;
-        let stages = self.stages.into_iter().map(|(stage, stopping)| (stage, Some(stopping)));
+        let stages = self.in_order.into_iter().map(|(stage, stopping)| (stage, Some(stopping)));
         let helpers = self.helpers.into_iter().map(|helper| (helper, None));
         for (Stage { name, stop, task }, stopping) in stages.chain(helpers) {
             if let Some(what) = stopping {
@@ -144,7 +144,7 @@ mod tests {
     {
         let mut stages = Stages::default();
         stages.start("a stage", "it", run);
-        let (stage, _) = stages.stages.remove(0);
+        let (stage, _) = stages.in_order.remove(0);
         if told {
             stage.stop.cancel();
         }

@@ -26,7 +26,7 @@ fn every_count_comes_out_once_of_many_edges_ingesters_downsamplers_and_queries()
     let mut downsamplers = [cluster.downsampler("downsampler-1"), cluster.downsampler("downsampler-2")];
     let mut queries = [cluster.queries("queries-1"), cluster.queries("queries-2")];
     start(edges.iter_mut().chain(&mut ingesters).chain(&mut downsamplers).chain(&mut queries));
-    let sent = traffic::keyed(&edges, cluster.key(), 100);
+    let sent = traffic::keyed(&edges, stages::KEY, 100);
     println!("{} counts acknowledged, {} of them sent again", sent.total(), sent.duplicate);
 
     for queries in &queries {
@@ -110,9 +110,9 @@ fn nodes_are_shown(queries: &Stage, token: &str) {
 /// `flagmeter send` at an edge, compared with what queries has.
 fn compare_a_load(cluster: &Cluster, edge: &Stage, queries: &Stage, token: &str) {
     let (to, from) = (edge.url(), queries.url());
-    let send = ["send", "--url", &to, "--key", cluster.other_key(), "--rate", "200", "--duration", "2s"];
+    let load = ["send", "--url", &to, "--key", stages::OTHER_KEY, "--rate", "200", "--duration", "2s"];
     let compare = ["--compare", "--queries", &from, "--token", token];
-    let sent = run(&[send.as_slice(), &compare].concat(), &[]);
+    let sent = run(&[load.as_slice(), &compare].concat(), &[]);
     assert!(sent.success && sent.stdout.contains("agrees: "), "{sent:?}");
 }
 

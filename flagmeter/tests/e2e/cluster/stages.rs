@@ -21,6 +21,12 @@ use crate::{
 const PATIENCE: Duration = Duration::from_mins(3);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
+/// The key of the environment for counts that are known to the last.
+pub(crate) const KEY: &str = "key-of-acme";
+
+/// The key of the environment for anything else.
+pub(crate) const OTHER_KEY: &str = "key-of-globex";
+
 /// Two customers: one for counts that are known to the last, one for loads.
 pub(crate) const REGISTRY: &str = r#"
 [[customer]]
@@ -70,16 +76,6 @@ impl Cluster {
     /// Of the topic and of the buckets' prefix.
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-
-    /// The key of an environment for counts that are known to the last.
-    pub(crate) fn key(&self) -> &'static str {
-        "key-of-acme"
-    }
-
-    /// The key of an environment for anything else.
-    pub(crate) fn other_key(&self) -> &'static str {
-        "key-of-globex"
     }
 
     /// Runs a command of the binary with the settings of all processes, and more of them, to its end.
