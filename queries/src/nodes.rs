@@ -35,6 +35,7 @@ pub(crate) struct Nodes {
 pub(crate) struct Node {
     /// Its number.
     #[schema(example = 3)]
+    #[expect(clippy::struct_field_names, reason = "the name of the field in the answer")]
     node: u16,
     /// Where it stands, as it says itself. Null if it does not say.
     #[schema(required, example = "eu-west")]

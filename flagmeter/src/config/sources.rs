@@ -121,7 +121,8 @@ impl Sources {
 /// tests and CI take, and what Kubernetes sets in the pods beside a service whose name begins with `flagmeter`.
 fn is_of_others(variable: &str, text: &str) -> bool {
     let of_commands = ["FLAGMETER_CONFIG", "FLAGMETER_KEY", "FLAGMETER_TOKEN", "FLAGMETER_URL"];
-    let of_tests = ["FLAGMETER_CI_", "FLAGMETER_KILL_", "FLAGMETER_TEST_"];
+    let of_tests =
+        ["FLAGMETER_CI_", "FLAGMETER_FAULTS_", "FLAGMETER_KILL_", "FLAGMETER_SERVICES", "FLAGMETER_TEST_"];
     let is_address = text.split_once("://").is_some_and(|(kind, _)| matches!(kind, "tcp" | "udp" | "sctp"));
     let is_of_port = |(_, port): (&str, &str)| port.starts_with(|letter: char| letter.is_ascii_digit());
     of_commands.contains(&variable)

@@ -65,12 +65,12 @@ mod tests {
     }
 
     async fn open_after(tries: u32, patience: Duration, error: fn() -> Error) -> (Result<u32>, u32) {
-        let (mut tried, readiness) = (0, Readiness::default());
+        let (mut attempts, readiness) = (0, Readiness::default());
         let opened = until_there("the server", patience, &readiness, async || {
-            tried += 1;
-            if tried < tries { Err(error()) } else { Ok(tried) }
+            attempts += 1;
+            if attempts < tries { Err(error()) } else { Ok(attempts) }
         });
-        (opened.await, tried)
+        (opened.await, attempts)
     }
 
     #[tokio::test(start_paused = true)]

@@ -41,7 +41,7 @@ fn every_count_comes_out_once_of_many_edges_ingesters_downsamplers_and_queries()
             );
         }
         nodes_are_shown(queries, &token);
-        compare_a_load(&cluster, &edges[0], queries, &token);
+        compare_a_load(&edges[0], queries, &token);
     }
     stop_in_order(&mut edges, "everything that was acknowledged is in Kafka");
     // The downsamplers go on until all that the edges have handed on is rolled up.
@@ -108,7 +108,7 @@ fn nodes_are_shown(queries: &Stage, token: &str) {
 }
 
 /// `flagmeter send` at an edge, compared with what queries has.
-fn compare_a_load(cluster: &Cluster, edge: &Stage, queries: &Stage, token: &str) {
+fn compare_a_load(edge: &Stage, queries: &Stage, token: &str) {
     let (to, from) = (edge.url(), queries.url());
     let load = ["send", "--url", &to, "--key", stages::OTHER_KEY, "--rate", "200", "--duration", "2s"];
     let compare = ["--compare", "--queries", &from, "--token", token];
