@@ -173,6 +173,8 @@ mod tests {
         let others = [
             ("FLAGMETER_URL", "http://127.0.0.1:8080"),
             ("FLAGMETER_KILL_ROUNDS", "3"),
+            ("FLAGMETER_SERVICES", "/tmp/services"),
+            ("FLAGMETER_SERVICES_ENGINE", "native"),
             // What Kubernetes sets in every pod beside services of these names.
             ("FLAGMETER_SERVICE_HOST", "10.0.0.1"),
             ("FLAGMETER_SERVICE_PORT", "8080"),
