@@ -58,27 +58,43 @@ pub struct NodeStanding {
     pub state: NodeState,
 }
 
-/// The newest record of anyone, by partition: the log's own time.
-struct Newest(BTreeMap<u32, Timestamp>);
+/// The newest that was heard of anyone.
+struct Newest {
+    /// By partition: the log's own time.
+    heard: BTreeMap<u32, Timestamp>,
+    /// By node, over all partitions: its watermark, and when it was heard.
+    nodes: BTreeMap<NodeId, (Timestamp, Timestamp)>,
+}
 
 impl Newest {
     fn of(progress: &[NodeProgress]) -> Self {
-        let mut newest: BTreeMap<u32, Timestamp> = BTreeMap::new();
+        let mut newest = Self { heard: BTreeMap::new(), nodes: BTreeMap::new() };
         for at in progress {
-            let seen = newest.entry(at.partition).or_insert(at.heard_at);
+            let seen = newest.heard.entry(at.partition).or_insert(at.heard_at);
             *seen = at.heard_at.max(*seen);
+            let (watermark, heard_at) = newest.nodes.entry(at.node).or_insert((at.watermark, at.heard_at));
+            *watermark = at.watermark.max(*watermark);
+            *heard_at = at.heard_at.max(*heard_at);
         }
-        Self(newest)
+        newest
     }
 
     /// What a node is, judged by one partition.
+    ///
+    /// A farewell is its last word until it is heard again in any partition: then it has started anew, and the record
+    /// that every partition has of that is waited for here.
     fn state(&self, at: &NodeProgress, node_timeout_ms: i64) -> NodeState {
-        let newest = self.0.get(&at.partition);
-        let is_silent = newest.is_some_and(|newest| newest.millis_since(at.heard_at) > node_timeout_ms);
-        match (at.farewell, is_silent) {
-            (true, _) => NodeState::Stopped,
-            (false, true) => NodeState::Missing,
-            (false, false) => NodeState::Live,
+        let (watermark, last_heard) =
+            self.nodes.get(&at.node).copied().unwrap_or((at.watermark, at.heard_at));
+        if at.farewell && at.watermark == watermark {
+            return NodeState::Stopped;
+        }
+        let heard_at = if at.farewell { last_heard } else { at.heard_at };
+        let newest = self.heard.get(&at.partition);
+        if newest.is_some_and(|newest| newest.millis_since(heard_at) > node_timeout_ms) {
+            NodeState::Missing
+        } else {
+            NodeState::Live
         }
     }
 }
@@ -133,7 +149,10 @@ pub fn low_watermark(progress: &[NodeProgress], partitions: u32, node_timeout_ms
     let is_awaited = |(&node, last): (&NodeId, &Timestamp)| {
         (0..partitions).any(|partition| {
             !heard.contains(&(node, partition))
-                && newest.0.get(&partition).is_none_or(|newest| newest.millis_since(*last) <= node_timeout_ms)
+                && newest
+                    .heard
+                    .get(&partition)
+                    .is_none_or(|newest| newest.millis_since(*last) <= node_timeout_ms)
         })
     };
     let all_are_heard = !there.iter().any(is_awaited);

@@ -82,8 +82,22 @@ fn when_all_stopped_in_good_order_everything_is_in() {
     assert_eq!(at(&[farewell(1, 0, 500, 500), farewell(2, 0, 480, 480)]), Some(500));
     let partly_read = [farewell(1, 0, 500, 500), progress(1, 1, 490, 499)];
     assert_eq!(at(&partly_read), Some(490), "the last words in the other partition are not read yet");
-    // Its own farewells differ when the last seal had nothing new to say in one of them: the least is safe.
-    assert_eq!(at(&[farewell(1, 0, 500, 500), farewell(1, 1, 499, 500)]), Some(499));
+    let again = [farewell(1, 0, 500, 500), farewell(1, 1, 400, 400)];
+    assert_eq!(at(&again), Some(400), "the second farewell is not read yet in the other partition");
+}
+
+#[test]
+fn a_node_that_is_back_is_waited_for_where_its_farewell_is_the_last_that_was_read() {
+    let other = [progress(2, 0, 900, 900), progress(2, 1, 900, 900)];
+    let back = [farewell(1, 0, 500, 500), progress(1, 1, 890, 890)];
+    let all = [&other[..], &back].concat();
+    assert_eq!((at(&all), low(&all).missing), (Some(500), vec![]));
+    assert_eq!(node_standings(&all, TIMEOUT_MS)[0].state, NodeState::Live);
+    let read = [&other[..], &[progress(1, 0, 890, 890), progress(1, 1, 890, 890)]].concat();
+    assert_eq!(at(&read), Some(890));
+    // A partition that was read far past its return, and has nothing of it, has lost it.
+    let lost = [&other[..], &[progress(2, 0, 960, 960)], &back].concat();
+    assert_eq!(low(&lost).missing, [missing(1, 500)]);
 }
 
 #[test]
@@ -169,9 +183,17 @@ fn newest(fleet: &[NodeProgress], partition: u32) -> Option<Timestamp> {
     fleet.iter().filter(|at| at.partition == partition).map(|at| at.heard_at).max()
 }
 
+/// Whether its farewell is the last that is known of the node.
+fn is_stopped(fleet: &[NodeProgress], at: &NodeProgress) -> bool {
+    at.farewell && fleet.iter().all(|other| other.node != at.node || other.watermark <= at.watermark)
+}
+
 fn is_live(fleet: &[NodeProgress], at: &NodeProgress) -> bool {
-    let behind = newest(fleet, at.partition).map_or(0, |newest| newest.millis_since(at.heard_at));
-    !at.farewell && behind <= TIMEOUT_MS
+    let of_node = fleet.iter().filter(|other| other.node == at.node);
+    let last_heard = of_node.map(|other| other.heard_at).max().unwrap();
+    let heard_at = if at.farewell { last_heard } else { at.heard_at };
+    let behind = newest(fleet, at.partition).map_or(0, |newest| newest.millis_since(heard_at));
+    !is_stopped(fleet, at) && behind <= TIMEOUT_MS
 }
 
 /// How far each node was read in each partition, in seals of one a second; 0 for not at all. Nothing is so far
@@ -210,7 +232,7 @@ proptest! {
     #[test]
     fn every_silent_node_is_shown_and_nobody_else(fleet in any_fleet()) {
         let mut silent: Vec<NodeId> =
-            fleet.iter().filter(|at| !at.farewell && !is_live(&fleet, at)).map(|at| at.node).collect();
+            fleet.iter().filter(|at| !is_stopped(&fleet, at) && !is_live(&fleet, at)).map(|at| at.node).collect();
         silent.sort_unstable();
         silent.dedup();
         let missing: Vec<NodeId> = low(&fleet).missing.iter().map(|missing| missing.node).collect();
