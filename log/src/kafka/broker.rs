@@ -18,6 +18,8 @@ use super::Config;
 
 /// How long a broker may take to answer a single question.
 pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is said where a property needs OpenSSL.
+const WITHOUT_TLS: &str = "this build of flagmeter has no TLS and no SCRAM: build it with `--features tls`";
 
 /// librdkafka's lines go where ours go.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -67,6 +69,12 @@ impl ProducerContext for Plain {
 /// A client could not be made: a property that librdkafka refuses, or that contradicts another.
 pub(super) fn not_made(error: &KafkaError) -> Error {
     match error {
+        KafkaError::ClientConfig(_, why, name, _) if is_left_out(why) => {
+            Error::Config { setting: format!("properties.{name}"), reason: WITHOUT_TLS.into() }
+        }
+        KafkaError::ClientCreation(why) if is_left_out(why) => {
+            Error::Config { setting: "properties.sasl.mechanisms".into(), reason: WITHOUT_TLS.into() }
+        }
         KafkaError::ClientConfig(_, why, name, value) => {
             // The value may be a secret, and librdkafka repeats it.
             let reason = why.replace(value.as_str(), "…");
@@ -74,6 +82,11 @@ pub(super) fn not_made(error: &KafkaError) -> Error {
         }
         other => Error::Config { setting: "properties".into(), reason: other.to_string() },
     }
+}
+
+/// Whether librdkafka knows what is asked for, and was built without it.
+fn is_left_out(why: &str) -> bool {
+    ["OpenSSL not available at build time", "recompile librdkafka"].iter().any(|says| why.contains(says))
 }
 
 /// A call failed. Whatever it was, it may be mended from outside while we go on asking.

@@ -240,6 +240,26 @@ mod tests {
     }
 
     #[test]
+    fn what_the_promises_rest_on_is_set() {
+        let config = Config::new("localhost:9092", "flagmeter");
+        let (consumer, producer) = (config.consumer("g", None), config.producer("t"));
+        let of_consumer = [
+            ("auto.offset.reset", "earliest"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("group.id", "g"),
+            ("isolation.level", "read_committed"),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+        ];
+        for (name, value) in of_consumer {
+            assert_eq!(consumer.get(name), Some(value), "{name}");
+        }
+        for (name, value) in [("acks", "all"), ("enable.idempotence", "true"), ("transactional.id", "t")] {
+            assert_eq!(producer.get(name), Some(value), "{name}");
+        }
+    }
+
+    #[test]
     fn other_properties_win() {
         let mut config = Config::new("localhost:9092", "flagmeter");
         for (name, value) in [("session.timeout.ms", "6000"), ("client.id", "mine"), ("linger.ms", "7")] {
@@ -251,7 +271,6 @@ mod tests {
         assert_eq!(consumer.get("group.instance.id"), Some("i"));
         assert_eq!(producer.get("client.id"), Some("mine"));
         assert_eq!(producer.get("linger.ms"), Some("7"));
-        assert_eq!(producer.get("acks"), Some("all"));
     }
 
     #[test]

@@ -242,3 +242,26 @@ async fn brokers_that_do_not_answer_and_properties_that_cannot_be_are_said_at_th
     assert_eq!(error.to_string(), "kafka.group: it is empty: set a name");
     assert!(metrics.gather().is_empty(), "a second try can register them");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_without_tls_says_so_and_one_with_it_takes_its_properties() {
+    for (protocol, mechanism) in
+        [("ssl", None), ("sasl_ssl", Some("PLAIN")), ("sasl_plaintext", Some("SCRAM-SHA-512"))]
+    {
+        let mut config =
+            Config { append_timeout: Duration::from_millis(10), ..Config::new("127.0.0.1:1", "flagmeter") };
+        let sasl = mechanism.map(|mechanism| ("sasl.mechanisms", mechanism));
+        let properties =
+            [("security.protocol", protocol), ("sasl.username", "edge"), ("sasl.password", "hush")];
+        for (name, value) in properties.into_iter().chain(sasl) {
+            config.properties.insert(name.into(), value.into());
+        }
+        let error = Producer::open(config, node(), &prometheus::Registry::new()).await.unwrap_err();
+        if cfg!(feature = "tls") {
+            assert!(error.is_retryable(), "nobody is there, and nothing else is wrong: {error}");
+        } else {
+            assert!(matches!(error, Error::Config { .. }), "{error}");
+            assert!(error.to_string().ends_with("build it with `--features tls`"), "{error}");
+        }
+    }
+}

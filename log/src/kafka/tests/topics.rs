@@ -98,6 +98,7 @@ async fn a_record_that_the_topic_refuses_is_offered_until_the_topic_is_mended() 
     let mut consumer = topic.consumer(None).await.unwrap();
     let records = crate::conformance::read_all(&mut consumer).await.unwrap();
     let sizes: Vec<_> = records.iter().map(|record| record.payload.len()).collect();
-    assert_eq!(sizes[sizes.len() - 3..], [1, 10_000, 1], "nothing of what was refused");
-    assert_eq!(sizes.len() % 2, 1, "{sizes:?}");
+    let (last, pairs) = sizes.split_last().unwrap();
+    assert!(*last == 1 && !pairs.is_empty(), "{sizes:?}");
+    assert!(pairs.chunks(2).all(|pair| pair == [1, 10_000]), "nothing of what was refused: {sizes:?}");
 }
