@@ -1,6 +1,9 @@
 //! Killed at each step: what was acknowledged is there, and nothing is there twice.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use flagmeter_log::embedded;
 use flagmeter_model::{Meter, Seq};
@@ -138,6 +141,24 @@ async fn a_log_that_fails_gets_everything_in_order_once_it_is_back() {
     assert!(batches.is_sorted_by_key(|batch| (batch.seq, batch.part)), "oldest first");
 }
 
+/// Each append is a transaction, and waits for the log: one for each seal would never catch up.
+#[tokio::test]
+async fn seals_that_have_waited_for_the_log_go_to_it_together() {
+    let rig = Rig::new();
+    for _ in 0..5 {
+        rig.counts(None, FIVE).await;
+        rig.seal().await;
+        rig.clock.advance(1);
+    }
+    let stop = CancellationToken::new();
+    stop.cancel();
+    rig.edge.run(stop).await.unwrap();
+    let together = rig.log.appends.lock()[0];
+    let seals: BTreeSet<_> = rig.log.batches()[..together].iter().map(|batch| batch.seq).collect();
+    assert!(seals.len() >= 5, "{seals:?}");
+    assert_eq!(sums(&rig.log.batches())[&Meter::Evaluations], 25);
+}
+
 #[tokio::test]
 async fn a_journal_that_cannot_be_read_for_a_moment_does_not_end_the_run() {
     let rig = Rig::with(|config| config.drain_timeout = std::time::Duration::from_mins(1));
@@ -259,7 +280,7 @@ fn step() -> impl Strategy<Value = Step> {
 async fn live(steps: Vec<Step>) {
     let mut rig = Rig::new();
     let (mut evaluations, mut received) = (0, 0);
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for step in steps {
         match step {
             Step::Count(count) | Step::Repeat(_, count) => {

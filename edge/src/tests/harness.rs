@@ -42,6 +42,8 @@ keys = ["key-2"]
 #[derive(Debug, Default)]
 pub(super) struct TestLog {
     pub(super) records: Mutex<Vec<NewRecord>>,
+    /// How many records each append brought that was taken.
+    pub(super) appends: Mutex<Vec<usize>>,
     pub(super) fails: AtomicBool,
     /// Another node took this one's place.
     pub(super) closed: AtomicBool,
@@ -60,6 +62,7 @@ impl Producer for TestLog {
         if self.fails.load(Ordering::SeqCst) {
             return Err(LogError::Unavailable("told to".into()));
         }
+        self.appends.lock().push(records.len());
         self.records.lock().extend(records);
         Ok(())
     }
