@@ -4,15 +4,17 @@
 //! statements of every question stands one more, whose answer is known. InfluxDB stops at the first statement that
 //! fails and, in CSV, says nothing about it; so what does not end in that answer is not an answer.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use influxdb2::models::RetentionRule;
+use parking_lot::Mutex;
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
+use tokio::time::Instant;
 
 use super::{
     config::Config,
@@ -42,6 +44,25 @@ pub(super) struct Client {
     config: Config,
     end: String,
     meta: String,
+    /// Until when the server asked not to be written to, and not to be asked: it means all that is sent, and not only
+    /// the request that it said so to.
+    rest: Arc<[Mutex<Option<Instant>>; 2]>,
+}
+
+/// What a request is for.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Write,
+    Query,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Query => "query",
+        }
+    }
 }
 
 impl std::fmt::Debug for Client {
@@ -94,6 +115,7 @@ impl Client {
             config: config.clone(),
             end,
             meta: buckets.meta.clone(),
+            rest: Arc::default(),
         })
     }
 
@@ -144,7 +166,7 @@ impl Client {
     }
 
     async fn send(&self, bucket: &str, request: impl Fn() -> RequestBuilder) -> Result<(), WriteFailure> {
-        self.patiently("write", || async {
+        self.patiently(Kind::Write, || async {
             let response = request().send().await.map_err(|error| passing(&error))?;
             if response.status().is_success() { Ok(()) } else { Err(self.refusal(response, bucket).await) }
         })
@@ -190,7 +212,7 @@ impl Client {
         question.push_str(if statements.is_empty() { self.end.trim_start_matches(';') } else { &self.end });
         let form = [("db", self.meta.as_str()), ("epoch", "ns"), ("q", &question)];
         let asked = self
-            .patiently("query", || async {
+            .patiently(Kind::Query, || async {
                 let request = self
                     .request(Method::POST, self.query_url.clone())
                     .timeout(self.config.query_timeout)
@@ -246,17 +268,24 @@ impl Client {
     }
 
     /// Tries until it goes well, fails for good, or has failed as often as is allowed.
-    async fn patiently<T, F>(&self, what: &str, attempt: impl Fn() -> F) -> Result<T, WriteFailure>
+    async fn patiently<T, F>(&self, kind: Kind, attempt: impl Fn() -> F) -> Result<T, WriteFailure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        let what = kind.name();
         let mut wait = self.config.retry_first;
         for tried in 1.. {
+            self.leave_alone(kind).await;
             let (why, asked) = match attempt().await {
                 Ok(done) => return Ok(done),
                 Err(Failure::Final(failure)) => return Err(failure),
                 Err(Failure::Passing(why, asked)) => (why, asked),
             };
+            if let Some(asked) = asked {
+                // Also for the next call, when this one has tried often enough.
+                let mut rest = self.resting(kind).lock();
+                *rest = (*rest).max(Some(Instant::now() + asked));
+            }
             if tried >= self.config.tries_max {
                 return Err(WriteFailure::Failed(Error::Unavailable(format!(
                     "InfluxDB at {} fails ({what}, {tried} tries): {why}",
@@ -264,12 +293,32 @@ impl Client {
                 ))));
             }
             // At random, so that those who failed together do not come back together.
-            let pause = asked.unwrap_or_else(|| wait.mul_f64(rand::random_range(0.5..=1.0)));
-            tracing::warn!(what, why, wait_ms = pause.as_millis(), "InfluxDB fails; it is asked again");
+            let pause = wait.mul_f64(rand::random_range(0.5..=1.0));
+            let wait_ms = pause.max(asked.unwrap_or_default()).as_millis();
+            tracing::warn!(what, why, wait_ms, "InfluxDB fails; it is asked again");
             tokio::time::sleep(pause).await;
             wait = wait.saturating_mul(2).min(self.config.retry_max);
         }
         Err(WriteFailure::Failed(Error::Closed))
+    }
+
+    /// Waits as long as the server has asked for.
+    async fn leave_alone(&self, kind: Kind) {
+        loop {
+            let until = *self.resting(kind).lock();
+            match until {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
+    fn resting(&self, kind: Kind) -> &Mutex<Option<Instant>> {
+        let [writes, queries] = &*self.rest;
+        match kind {
+            Kind::Write => writes,
+            Kind::Query => queries,
+        }
     }
 
     /// What an answer that is no success means.
@@ -310,6 +359,11 @@ pub(super) fn url(base: &str, path: &str) -> Result<Url> {
     let mut url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
         return Err(wrong("it must begin with http:// or https://".to_owned()));
+    }
+    if url.scheme() == "https" && !cfg!(feature = "tls") {
+        return Err(Error::Configuration(format!(
+            "{base:?} cannot be spoken to: this build of flagmeter has no TLS: build it with `--features tls`"
+        )));
     }
     let path = format!("{}{path}", url.path().trim_end_matches('/'));
     url.set_path(&path);
@@ -379,6 +433,10 @@ mod tests {
         for base in ["", "db:8086", "ftp://db", "http//db"] {
             let error = url(base, "/query").unwrap_err();
             assert!(error.to_string().contains("such as http://influxdb:8086"), "{base}: {error}");
+        }
+        match url("https://db", "/query") {
+            Ok(url) => assert!(cfg!(feature = "tls") && url.scheme() == "https"),
+            Err(error) => assert!(!cfg!(feature = "tls") && error.to_string().contains("--features tls")),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What the store does when the server fails.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use flagmeter_model::{EnvironmentCounts, ManualClock, Tier, Timestamp, decode};
 
@@ -8,7 +11,7 @@ use super::stub::{END, Reply, Request, Stub};
 use crate::{
     Error, Result, Store, Write, Written,
     conformance::fixture::{HOUR, Seal, at, environment, flag, write_of},
-    influx::InfluxStore,
+    influx::{Config, InfluxStore},
 };
 
 const RAW: &str = "flagmeter_raw";
@@ -78,6 +81,24 @@ async fn a_server_that_stays_down_fails_the_write_which_can_be_repeated() {
     }
     assert_eq!(store.write(seal()).await.unwrap().points, 16);
     assert_eq!(lines(&stub, META, "progress", |_| true).len(), 1);
+}
+
+/// Whoever repeats the call, and whatever else there is to write.
+#[tokio::test]
+async fn a_server_that_asks_for_time_gets_it_also_after_the_call_has_failed() {
+    let mut busy = true;
+    let stub = Stub::new(move |request| {
+        let refuses = is_counts(request) && std::mem::take(&mut busy);
+        refuses.then(|| Reply::Status(503, "retry-after: 1\r\n", String::new()))
+    });
+    let config = Config { tries_max: 1, ..stub.config() };
+    let store = InfluxStore::open(config, Arc::new(ManualClock::at(at(0)))).await.unwrap();
+    assert!(store.write(seal()).await.unwrap_err().is_retryable());
+    let asked_at = Instant::now();
+    store.state().await.unwrap();
+    assert!(asked_at.elapsed() < Duration::from_millis(900), "questions are not meant");
+    assert_eq!(store.write(seal()).await.unwrap().points, 16);
+    assert!(asked_at.elapsed() > Duration::from_millis(900), "{:?}", asked_at.elapsed());
 }
 
 #[tokio::test]
