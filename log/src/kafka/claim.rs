@@ -7,7 +7,7 @@
 //! there.
 //!
 //! The sign is kept as the note that Kafka lets a group of consumers keep beside a position. Nobody ever reads by
-//! that group, named `flagmeter-edge-<node>-claim`.
+//! that group, named `<topic>-edge-<node>-claim`.
 
 use flagmeter_model::NodeId;
 use rdkafka::{
@@ -30,9 +30,9 @@ pub(super) struct Claim {
 
 impl Claim {
     /// A claim that differs from every other one.
-    pub(super) fn new(node: NodeId) -> Self {
+    pub(super) fn new(config: &Config, node: NodeId) -> Self {
         Self {
-            group: format!("flagmeter-edge-{node}-claim"),
+            group: format!("{}-claim", config.transactional_id(node)),
             sign: format!("{:016x}", rand::random::<u64>()),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use flagmeter_model::NodeId;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
 use crate::{Error, Result};
@@ -132,6 +133,12 @@ impl Config {
         client.set("reconnect.backoff.max.ms", "2000");
         client.set_log_level(RDKafkaLogLevel::Info);
         client
+    }
+
+    /// By what the broker knows the edge with this number. The topic is part of it: numbers are given within one
+    /// installation, and several may share the brokers.
+    pub(super) fn transactional_id(&self, node: NodeId) -> String {
+        format!("{}-edge-{node}", self.topic)
     }
 
     /// A producer of transactions. Payloads are compressed already, so its batches are not.

@@ -80,7 +80,7 @@ impl Transactions {
         metrics: ProducerMetrics,
         closing: Arc<AtomicBool>,
     ) -> Self {
-        let claim = Claim::new(node);
+        let claim = Claim::new(&config, node);
         Self { config, node, claim, metrics, closing, client: None, partitions: None, state: State::Unheard }
     }
 
@@ -254,7 +254,7 @@ impl Transactions {
 
     fn client(&mut self) -> Result<&BaseProducer<Plain>, Trouble> {
         if self.client.is_none() {
-            let id = format!("flagmeter-edge-{}", self.node);
+            let id = self.config.transactional_id(self.node);
             let client = self.config.producer(&id).create_with_context(Plain);
             self.client = Some(client.map_err(|error| Trouble::Ours(broker::not_made(&error)))?);
         }

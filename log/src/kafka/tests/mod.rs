@@ -49,17 +49,10 @@ impl Topic {
     }
 
     async fn producer(&self) -> Result<Producer> {
-        // Each test has a topic of its own, but all share the nodes' numbers.
-        Producer::open(self.config.clone(), self.node(), &prometheus::Registry::new()).await
+        Producer::open(self.config.clone(), node(), &prometheus::Registry::new()).await
     }
 
-    /// A number that hardly any other test has at the same time: the topic's name is random.
-    fn node(&self) -> NodeId {
-        let digits = &self.config.topic[self.config.topic.len() - 4..];
-        NodeId::new(u16::from_str_radix(digits, 16).unwrap() % NodeId::MAX).unwrap()
-    }
-
-    /// The group is the topic's own as well.
+    /// The group is the topic's own.
     async fn consumer(&self, instance: Option<&str>) -> Result<Consumer> {
         self.consumer_with(self.config.clone(), instance).await
     }
