@@ -7,30 +7,62 @@ use std::{
     time::Duration,
 };
 
+/// How long an answer may take unless told.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
 /// What was answered.
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
+    /// Status line and headers.
+    head: String,
+}
+
+impl Answer {
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.head.lines().filter_map(|line| line.split_once(':'));
+        headers.filter(|(named, _)| named.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    }
 }
 
 /// A POST of JSON; `None` when no whole answer came.
 pub(crate) fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
-    exchange(address, "POST", path, headers, body)
+    exchange(address, "POST", path, headers, body, ANSWER_WITHIN)
+}
+
+/// A POST of JSON by somebody who does not wait for long.
+pub(crate) fn post_within(
+    within: Duration,
+    address: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
+    exchange(address, "POST", path, headers, body, within)
 }
 
 /// A GET; `None` when no whole answer came.
 pub(crate) fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
-    exchange(address, "GET", path, headers, "")
+    exchange(address, "GET", path, headers, "", ANSWER_WITHIN)
 }
 
 /// A DELETE; `None` when no whole answer came.
 pub(crate) fn delete(address: &str, path: &str, headers: &[(&str, &str)]) -> Option<Answer> {
-    exchange(address, "DELETE", path, headers, "")
+    exchange(address, "DELETE", path, headers, "", ANSWER_WITHIN)
 }
 
-fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+fn exchange(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+    within: Duration,
+) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream.set_read_timeout(Some(within)).ok()?;
     let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
         write!(request, "{name}: {value}\r\n").ok()?;
@@ -48,7 +80,7 @@ fn exchange(address: &str, method: &str, path: &str, headers: &[(&str, &str)], b
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { dechunk(body)? } else { body.to_owned() };
-    Some(Answer { status, body })
+    Some(Answer { status, body, head: head.to_owned() })
 }
 
 fn dechunk(mut body: &str) -> Option<String> {

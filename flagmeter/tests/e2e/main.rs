@@ -5,6 +5,7 @@
 
 mod cluster;
 mod demo;
+mod faults;
 mod http;
 mod kill;
 mod late;

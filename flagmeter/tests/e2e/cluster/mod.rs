@@ -1,8 +1,8 @@
 //! Each stage as a process of its own, on real Kafka and InfluxDB, with the settings of docker-compose.yml.
 
 mod readme;
-mod servers;
-mod stages;
+pub(crate) mod servers;
+pub(crate) mod stages;
 mod traffic;
 
 use std::collections::BTreeMap;

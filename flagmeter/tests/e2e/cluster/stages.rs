@@ -51,18 +51,25 @@ pub(crate) struct Cluster {
     folder: tempfile::TempDir,
     servers: Servers,
     name: String,
+    /// Settings of all processes, besides those of docker-compose.yml.
+    more: Vec<(&'static str, String)>,
 }
 
 impl Cluster {
     /// Nothing is made yet but names.
     pub(crate) fn new() -> Self {
+        Self::on(Servers::from_environment(), &[])
+    }
+
+    /// On servers that are told, with settings for all processes such as `("FLAGMETER_EDGE_ACK", "disk")`.
+    pub(crate) fn on(servers: Servers, more: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let servers = Servers::from_environment();
         let name = format!("e2e-{:016x}", rand::random::<u64>());
         fs::write(folder.path().join("registry.toml"), REGISTRY).expect("a registry");
         fs::write(folder.path().join("influx_token"), format!("{}\n", servers.influx_token))
             .expect("a token");
-        Self { folder, servers, name }
+        let more = more.iter().map(|&(name, value)| (name, value.to_owned())).collect();
+        Self { folder, servers, name, more }
     }
 
     /// Makes the topic and the buckets.
@@ -147,7 +154,7 @@ impl Cluster {
     /// What docker-compose.yml says to every process.
     fn settings(&self, name: &str) -> Vec<(&'static str, String)> {
         let servers = &self.servers;
-        vec![
+        let mut settings = vec![
             ("FLAGMETER_DATA_PATH", self.data(name)),
             ("FLAGMETER_REGISTRY_FILE", self.path("registry.toml")),
             ("FLAGMETER_KAFKA_BROKERS", servers.kafka.clone()),
@@ -159,7 +166,9 @@ impl Cluster {
             ("FLAGMETER_INFLUX_ORG", servers.influx_org.clone()),
             ("FLAGMETER_INFLUX_TOKEN_FILE", self.path("influx_token")),
             ("FLAGMETER_INFLUX_PREFIX", self.name.clone()),
-        ]
+        ];
+        settings.extend(self.more.iter().cloned());
+        settings
     }
 }
 
@@ -223,6 +232,32 @@ impl Stage {
             assert!(Instant::now() < until, "{} is not ready:\n{}", self.name, self.printed());
             thread::sleep(POLL_EVERY);
         }
+    }
+
+    /// Whether it has ended though nobody told it to.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child").is_some())
+    }
+
+    /// SIGKILL: no step of any shutdown happens.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("it was started");
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+    }
+
+    /// SIGSTOP: it stands still, and neither it nor whoever speaks to it knows.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT: it goes on as if no time had passed.
+    pub(crate) fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        signal(self.child.as_ref().expect("it was started"), name);
     }
 
     /// SIGTERM, and waits for the end.

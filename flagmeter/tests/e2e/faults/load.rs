@@ -1,0 +1,268 @@
+//! Counts that never stop coming, and what is known of each: the truth that answers are held against.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use flagmeter_model::{Clock, Slot, SystemClock, TimeRange, Timestamp};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::stages::{KEY, OTHER_KEY},
+    http,
+};
+
+/// So many post to each edge: a key is known only to the edge that it was sent to first.
+const CLIENTS_PER_EDGE: u64 = 2;
+/// How far back counts lie: now, in the same quarter, and a quarter and an hour before.
+const LATE_BY_SECONDS: [i64; 6] = [0, 0, 5, 150, 25 * 60, 80 * 60];
+/// As an SDK that does not wait for long: a post without an answer may have counted, and is sent again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// Longer than any fault.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(4);
+const RETRY_AFTER: Duration = Duration::from_millis(50);
+
+/// Counts of one flag for one slot, acknowledged together.
+#[derive(Debug)]
+struct Acknowledged {
+    at: Timestamp,
+    node: u16,
+    flag: String,
+    slot: Timestamp,
+    count: u64,
+}
+
+/// What the clients know.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    acknowledged: Mutex<Vec<Acknowledged>>,
+    /// Flag and slot → counts that were sent at least once.
+    attempted: Mutex<BTreeMap<(String, Timestamp), u64>>,
+    tally: Mutex<Tally>,
+}
+
+/// Numbers of a run.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Tally {
+    /// Counts.
+    pub(super) acknowledged: u64,
+    /// Counts that were sent once more after they were acknowledged, and whose repeat was acknowledged as well.
+    pub(super) repeated: u64,
+    /// Posts without an answer.
+    pub(super) unanswered: u64,
+    /// Posts that were refused for now, with `Retry-After`, by the reason.
+    pub(super) refused: BTreeMap<String, u64>,
+}
+
+impl Ledger {
+    /// What must be in a window by now: what each node has acknowledged before its time.
+    pub(super) fn at_least(
+        &self,
+        window: TimeRange,
+        before: impl Fn(u16) -> Timestamp,
+    ) -> BTreeMap<String, u64> {
+        let mut by_flag = BTreeMap::new();
+        for count in held(&self.acknowledged).iter() {
+            if window.contains(count.slot) && count.at < before(count.node) {
+                *by_flag.entry(count.flag.clone()).or_default() += count.count;
+            }
+        }
+        by_flag
+    }
+
+    /// What can be in a window by now.
+    pub(super) fn at_most(&self, window: TimeRange) -> BTreeMap<String, u64> {
+        let mut by_flag = BTreeMap::new();
+        for ((flag, slot), count) in held(&self.attempted).iter() {
+            if window.contains(*slot) {
+                *by_flag.entry(flag.clone()).or_default() += count;
+            }
+        }
+        by_flag
+    }
+
+    /// Acknowledged counts by flag, each once.
+    pub(super) fn by_flag(&self) -> BTreeMap<String, u64> {
+        self.at_least(TimeRange::new(Timestamp::EPOCH, Timestamp::MAX), |_| Timestamp::MAX)
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        held(&self.tally).clone()
+    }
+}
+
+/// A lock whose holder may have failed: what it guards is told all the same.
+pub(super) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Clients that post until they are told to stop.
+pub(super) struct Load {
+    pub(super) ledger: Arc<Ledger>,
+    seed: u64,
+    stop: Arc<AtomicBool>,
+    abandon: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Nobody posts yet.
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            ledger: Arc::default(),
+            seed,
+            stop: Arc::default(),
+            abandon: Arc::default(),
+            clients: Vec::new(),
+        }
+    }
+
+    /// Some more clients, that post to this edge.
+    pub(super) fn on(&mut self, address: &str, node: u16) {
+        for _ in 0..CLIENTS_PER_EDGE {
+            let number = self.clients.len();
+            let client = Client {
+                rng: StdRng::seed_from_u64(self.seed ^ (number as u64 + 1)),
+                name: format!("{:08x}-{number}", rand::random::<u32>()),
+                // Both customers, so that several partitions carry counts.
+                environment: number % 2,
+                address: address.to_owned(),
+                node,
+                ledger: Arc::clone(&self.ledger),
+                stop: Arc::clone(&self.stop),
+                abandon: Arc::clone(&self.abandon),
+            };
+            self.clients.push(thread::spawn(move || client.run()));
+        }
+    }
+
+    /// Waits until every post is acknowledged, and no more come.
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        for client in self.clients.drain(..) {
+            client.join().expect("every post is acknowledged in the end");
+        }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.abandon.store(true, Ordering::SeqCst);
+        for client in self.clients.drain(..) {
+            // It is told already why the scenario has failed.
+            let _ended = client.join();
+        }
+    }
+}
+
+struct Client {
+    rng: StdRng,
+    name: String,
+    environment: usize,
+    address: String,
+    node: u16,
+    ledger: Arc<Ledger>,
+    stop: Arc<AtomicBool>,
+    abandon: Arc<AtomicBool>,
+}
+
+impl Client {
+    fn run(mut self) {
+        for post in 0_u64.. {
+            if self.stop.load(Ordering::SeqCst) || self.abandon.load(Ordering::SeqCst) {
+                return;
+            }
+            self.post(post);
+            thread::sleep(Duration::from_millis(self.rng.random_range(0..120)));
+        }
+    }
+
+    /// One post under a key, repeated until it is acknowledged; now and then once more after that.
+    fn post(&mut self, post: u64) {
+        let entries: Vec<Entry> = (0..self.rng.random_range(1..6)).map(|_| self.entry()).collect();
+        for entry in &entries {
+            let mut attempted = held(&self.ledger.attempted);
+            *attempted.entry((entry.flag.clone(), entry.slot())).or_default() += entry.count;
+        }
+        let counts: Vec<Value> = entries.iter().map(Entry::json).collect();
+        let body = json!({ "counts": counts, "sdk": "faults" }).to_string();
+        let once = format!("{}-{post}", self.name);
+        let since = Instant::now();
+        while !self.is_acknowledged(&once, &body) {
+            if self.abandon.load(Ordering::SeqCst) {
+                return;
+            }
+            assert!(since.elapsed() < ACKNOWLEDGED_WITHIN, "{} is never acknowledged", self.name);
+            thread::sleep(RETRY_AFTER);
+        }
+        let at = SystemClock.now();
+        let sum: u64 = entries.iter().map(|entry| entry.count).sum();
+        held(&self.ledger.acknowledged).extend(entries.into_iter().map(|entry| Acknowledged {
+            at,
+            node: self.node,
+            slot: entry.slot(),
+            flag: entry.flag,
+            count: entry.count,
+        }));
+        let again = self.rng.random_bool(0.1) && self.is_acknowledged(&once, &body);
+        let mut tally = held(&self.ledger.tally);
+        tally.acknowledged += sum;
+        tally.repeated += if again { sum } else { 0 };
+    }
+
+    fn is_acknowledged(&self, once: &str, body: &str) -> bool {
+        let key = format!("Bearer {}", [KEY, OTHER_KEY][self.environment]);
+        let headers = [("authorization", key.as_str()), ("idempotency-key", once)];
+        let answer = http::post_within(ANSWER_WITHIN, &self.address, "/v1/counts", &headers, body);
+        let mut tally = held(&self.ledger.tally);
+        match answer {
+            Some(answer) if answer.status == 202 => return true,
+            Some(answer) => {
+                let Ok(problem) = serde_json::from_str::<Value>(&answer.body) else {
+                    panic!("{answer:?} is no problem");
+                };
+                let is_for_now = matches!(answer.status, 429 | 503) && answer.header("retry-after").is_some();
+                assert!(is_for_now, "refused for good: {answer:?}");
+                *tally
+                    .refused
+                    .entry(problem["reason"].as_str().unwrap_or_default().to_owned())
+                    .or_default() += 1;
+            }
+            None => tally.unanswered += 1,
+        }
+        false
+    }
+
+    /// Each flag belongs to one environment, so that flags tell those apart too.
+    fn entry(&mut self) -> Entry {
+        let late = *LATE_BY_SECONDS.choose(&mut self.rng).expect("not empty");
+        Entry {
+            flag: format!("flag-{}-{}", self.environment, self.rng.random_range(0..3)),
+            count: self.rng.random_range(1..10),
+            at: SystemClock.now().plus_seconds(-late),
+        }
+    }
+}
+
+struct Entry {
+    flag: String,
+    count: u64,
+    at: Timestamp,
+}
+
+impl Entry {
+    fn slot(&self) -> Timestamp {
+        Slot::containing(self.at).start()
+    }
+
+    fn json(&self) -> Value {
+        json!({ "flag": self.flag, "count": self.count, "at": self.at.to_string() })
+    }
+}
