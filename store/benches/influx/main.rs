@@ -1,0 +1,112 @@
+//! How long roll-ups and questions take on InfluxDB: `cargo bench -p flagmeter-store --bench influx`.
+//!
+//! Without `FLAGMETER_TEST_INFLUX_URL` (and `_ORG`, `_TOKEN`) it says so and measures nothing: `./services run` sets
+//! them. It fills buckets of its own through the contract, and removes them in the end.
+//!
+//! The aims: a minute of 100,000 series in less than 5 s, and what came late in proportion to it; a customer's chart of
+//! 90 days in less than 50 ms; the top customers of 1,000 in less than 200 ms. And which of its two languages InfluxDB
+//! answers faster in: the same questions in InfluxQL and in Flux, with the sums of both compared.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+mod languages;
+mod minute;
+mod questions;
+
+use std::{env, error::Error, sync::Arc, time::Duration};
+
+use flagmeter_model::{Environment, ManualClock, Name};
+use flagmeter_store::{
+    conformance::fixture::{HOUR, Seal, at, flag},
+    influx::{Config, InfluxStore, init},
+};
+use influxdb2::api::buckets::ListBucketsRequest;
+
+const FLAGS: usize = 100;
+const DAYS: i64 = 90;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn environment(customer: usize) -> Result<Environment> {
+    Ok(Environment {
+        customer: Name::new(&format!("customer-{customer:04}"))?,
+        project: Name::new("web")?,
+        environment: Name::new("production")?,
+    })
+}
+
+/// A store in buckets of its own.
+struct Own {
+    config: Config,
+    store: InfluxStore,
+}
+
+impl Own {
+    async fn new(url: String) -> Result<Self> {
+        let told = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
+        let org = told("FLAGMETER_TEST_INFLUX_ORG", "flagmeter");
+        let token = told("FLAGMETER_TEST_INFLUX_TOKEN", "devtoken");
+        let config = Config {
+            prefix: format!("bench-{:08x}", rand::random::<u32>()),
+            retain_raw: None,
+            retain_minute: None,
+            retain_quarter: None,
+            ..Config::new(url, org, token)
+        };
+        init(&config).await?;
+        let clock = Arc::new(ManualClock::at(at(DAYS * 24 * HOUR)));
+        let store = InfluxStore::open(config.clone(), clock).await?;
+        Ok(Self { config, store })
+    }
+
+    async fn remove(self) -> Result<()> {
+        let admin = influxdb2::Client::new(&self.config.url, &self.config.org, &self.config.token);
+        let all = ListBucketsRequest { limit: Some(100), ..ListBucketsRequest::default() };
+        for bucket in admin.list_buckets(Some(all)).await?.buckets {
+            if let (true, Some(id)) = (bucket.name.starts_with(&self.config.prefix), bucket.id) {
+                admin.delete_bucket(&id).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts of every flag of some customers at one instant; the node was there for so many seconds from then on.
+fn seal(
+    number: u64,
+    (second, there): (i64, i64),
+    customers: usize,
+    flags: usize,
+    count: u64,
+) -> Result<Seal> {
+    let mut seal = Seal::new(1, number)?.covering(second, second + there).heard(second + there);
+    for customer in 0..customers {
+        let environment = environment(customer)?;
+        for number in 0..flags {
+            let count = count + (number * number * 37 % 20_000) as u64;
+            seal = seal.count(&environment, &flag(&format!("flag-{number:03}"))?, second, count);
+        }
+    }
+    Ok(seal)
+}
+
+/// In milliseconds: the one in the middle, and the longest.
+fn median_and_worst(mut took: Vec<Duration>) -> (f64, f64) {
+    took.sort_unstable();
+    let ms = |took: Option<&Duration>| took.map_or(0.0, |took| took.as_secs_f64() * 1e3);
+    (ms(took.get(took.len() / 2)), ms(took.last()))
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let Ok(url) = env::var("FLAGMETER_TEST_INFLUX_URL") else {
+        println!(
+            "FLAGMETER_TEST_INFLUX_URL is not set: run ./services run cargo bench -p flagmeter-store --bench influx"
+        );
+        return Ok(());
+    };
+    for customers in [10, 100, 1_000] {
+        minute::measure(&url, customers).await?;
+    }
+    questions::measure(&url).await
+}
