@@ -2,6 +2,15 @@
 
 use std::{num::NonZeroUsize, thread::available_parallelism, time::Duration};
 
+/// What becomes at `stop` of the records that are in the log and were not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtStop {
+    /// They are stored first: nobody writes to the log any more.
+    Drain,
+    /// They wait for the next run, or for another ingester: the log goes on growing.
+    Leave,
+}
+
 /// How ingest works.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -17,7 +26,9 @@ pub struct Config {
     pub retry_first: Duration,
     /// The longest wait between two tries.
     pub retry_max: Duration,
-    /// How long it goes on after `stop` until the log is empty.
+    /// What becomes at `stop` of what is left in the log.
+    pub at_stop: AtStop,
+    /// How long it goes on after `stop`.
     pub drain_max: Duration,
     /// Without any progress for this long, while records wait, ingest says that it is stalled.
     pub stall_after: Duration,
@@ -32,6 +43,7 @@ impl Default for Config {
             decoders: available_parallelism().unwrap_or(NonZeroUsize::MIN),
             retry_first: Duration::from_millis(100),
             retry_max: Duration::from_secs(10),
+            at_stop: AtStop::Drain,
             drain_max: Duration::from_secs(30),
             stall_after: Duration::from_secs(30),
         }

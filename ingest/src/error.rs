@@ -10,7 +10,7 @@ pub enum Error {
     /// The store failed for good.
     #[error(transparent)]
     Store(#[from] flagmeter_store::Error),
-    /// The time to drain was over before the log was empty.
+    /// The time to drain was over before everything was stored that had to be.
     #[error(
         "ingest stopped after draining for {seconds} s with records left in the log: start again to go on with them"
     )]

@@ -21,7 +21,8 @@
 //!   crash at any instruction repeats records, and never skips one; what is repeated overwrites itself.
 //! - A record that cannot be read never blocks those behind it, and never vanishes.
 //! - Bounded: what is read and not yet written is at most two steps.
-//! - After `stop` it goes on until the log has nothing more, at most [`Config::drain_max`].
+//! - After `stop` what was read is stored, and with [`AtStop::Drain`] all that the log has, in [`Config::drain_max`] at
+//!   most.
 
 mod aggregate;
 mod commit;
@@ -44,12 +45,13 @@ use flagmeter_model::Clock;
 use flagmeter_store::Store;
 use tokio_util::sync::CancellationToken;
 
-pub use config::Config;
+pub use config::{AtStop, Config};
 pub use error::{Error, Result};
 
 use self::{metrics::Metrics, pipeline::Pipeline, stall::Progress};
 
-/// Moves records from the log into the store until `stop`, and then until a read returns nothing.
+/// Moves records from the log into the store until `stop`; then it stores what it has read, and with
+/// [`AtStop::Drain`] goes on until a read returns nothing.
 ///
 /// Goes on through whatever may pass: a store or a log that does not answer is asked again, ever less often.
 /// Returns an error where going on would lose or break something: a store that is damaged or closed, a log that is

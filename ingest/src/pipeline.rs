@@ -8,7 +8,7 @@ use flagmeter_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Config, Result,
+    AtStop, Config, Result,
     aggregate::{Step, aggregate},
     commit::Commit,
     decode::decode,
@@ -29,7 +29,7 @@ pub(crate) struct Pipeline<'a> {
 }
 
 impl<'a> Pipeline<'a> {
-    /// Runs until `stop` and then until nothing is left.
+    /// Runs until `stop`, and then until nothing is left of what is to be stored before the end.
     pub(crate) async fn run(self, mut consumer: Box<dyn Consumer>, stop: &CancellationToken) -> Result<()> {
         let consumer = consumer.as_mut();
         read::resume(&self, consumer).await?;
@@ -38,7 +38,7 @@ impl<'a> Pipeline<'a> {
         let mut pending: Option<Step> = None;
         loop {
             let stopping = stop.is_cancelled();
-            if records.is_empty() {
+            if records.is_empty() && !(stopping && self.config.at_stop == AtStop::Leave) {
                 let wait = !stopping && pending.is_none();
                 records = read::read(&self, consumer, wait).await?;
             }

@@ -272,7 +272,7 @@ settings! {
     shutdown: Shutdown {
         /// How long open requests may take to finish.
         requests_max: Duration = "10s",
-        /// How long ingest may take to store what is in the log; what is left then waits there.
+        /// How long ingest may take to store what it has to; what is left then waits in the log.
         drain_max: Duration = "30s",
     }
 }

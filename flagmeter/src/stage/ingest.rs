@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flagmeter_ingest::AtStop;
 use flagmeter_log::kafka::Consumer;
 
 use super::{Process, Started};
@@ -24,9 +25,16 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
     let consumer = process
         .with_kafka(async |kafka| Ok(Consumer::open(kafka, group, instance.clone(), metrics).await?))
         .await?;
+    // Edges go on writing to the log, and another ingester reads on: a stop waits for no empty log.
+    let ingest_config =
+        flagmeter_ingest::Config { at_stop: AtStop::Leave, ..settings::ingest_config(config) };
     stages.start("ingest", "ingest stores what it has read", {
-        let (config, store, clock, metrics) =
-            (settings::ingest_config(config), Arc::clone(&store), Arc::clone(clock), metrics.clone());
+        let (config, store, clock, metrics) = (
+            of_many(settings::ingest_config(config)),
+            Arc::clone(&store),
+            Arc::clone(clock),
+            metrics.clone(),
+        );
         |stop| async move {
             Ok(flagmeter_ingest::run(config, Box::new(consumer), store, clock, &metrics, stop).await?)
         }

@@ -14,7 +14,7 @@ use self::{
     faults::Fault,
     world::{World, config, payload, seal, seal_of},
 };
-use crate::Error;
+use crate::{AtStop, Error};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_in_the_log_is_in_the_store_when_a_stopped_run_returns() {
@@ -50,6 +50,26 @@ async fn a_running_ingest_stores_what_comes_and_drains_when_it_is_stopped() {
     done.unwrap();
     assert_eq!(world.stored().await, world.sent());
     assert_eq!(world.lag().await, 0);
+}
+
+/// Edges go on writing, and others read on: a stop that waited for an empty log would never end.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_of_many_stores_what_it_has_read_and_leaves_the_rest_to_the_others() {
+    let world = World::new(1);
+    world.append(0, &seal(1), ContentEncoding::Zstd).await;
+    let read = world.sent();
+    world.faults.put(Fault::WriteUnavailable, 4);
+    let stop = CancellationToken::new();
+    let run = world.run(crate::Config { at_stop: AtStop::Leave, ..config() }, stop.clone());
+    let rest = async {
+        world.faults.until_failed(1).await;
+        world.append(0, &seal(2), ContentEncoding::Zstd).await;
+        stop.cancel();
+    };
+    let (done, ()) = tokio::join!(run, rest);
+    done.unwrap();
+    assert_eq!(world.stored().await, read);
+    assert_eq!(world.lag().await, 1);
 }
 
 /// The position that the store remembers is of another log: committed to this one, it could let records go that were
