@@ -6,6 +6,7 @@ mod killed;
 mod mock;
 mod sharing;
 mod topics;
+mod trimmed;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
