@@ -107,15 +107,21 @@ async fn an_append_whose_end_is_not_known_is_found_out_about_by_the_next_one() {
     config.append_timeout = Duration::from_millis(300);
     let producer = producer(&config, &prometheus::Registry::new()).await;
     assert_eq!(insist(&producer, "0").await, 0);
-    cluster.request_errors(Api::EndTxn, &[Answer::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 200]);
-    let error = producer.append(vec![record(0, "1")]).await.unwrap_err();
-    assert!(error.is_retryable(), "{error}");
-    cluster.clear_request_errors(Api::EndTxn);
+    let left_open = async |payload: &'static str| {
+        cluster.request_errors(Api::EndTxn, &[Answer::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 200]);
+        let error = producer.append(vec![record(0, payload)]).await.unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+        cluster.clear_request_errors(Api::EndTxn);
+    };
+    left_open("1").await;
     insist(&producer, "1").await;
     insist(&producer, "2").await;
+    // The end of one append says nothing about another.
+    left_open("3").await;
+    insist(&producer, "4").await;
     let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
     let records = read_all(&mut consumer).await.unwrap();
-    assert_eq!((records.len(), numbers(&records)), (3, (0..3).collect()), "once each");
+    assert_eq!((records.len(), numbers(&records)), (5, (0..5).collect()), "once each");
 }
 
 #[tokio::test(flavor = "multi_thread")]
