@@ -29,14 +29,9 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
     let ingest_config =
         flagmeter_ingest::Config { at_stop: AtStop::Leave, ..settings::ingest_config(config) };
     stages.start("ingest", "ingest stores what it has read", {
-        let (config, store, clock, metrics) = (
-            of_many(settings::ingest_config(config)),
-            Arc::clone(&store),
-            Arc::clone(clock),
-            metrics.clone(),
-        );
+        let (store, clock, metrics) = (Arc::clone(&store), Arc::clone(clock), metrics.clone());
         |stop| async move {
-            Ok(flagmeter_ingest::run(config, Box::new(consumer), store, clock, &metrics, stop).await?)
+            Ok(flagmeter_ingest::run(ingest_config, Box::new(consumer), store, clock, &metrics, stop).await?)
         }
     });
     let name = instance.map_or_else(String::new, |instance| format!(" {instance}"));

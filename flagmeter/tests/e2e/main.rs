@@ -9,6 +9,7 @@ mod faults;
 mod http;
 mod kill;
 mod late;
+mod proxy;
 mod registry;
 mod send;
 mod server;

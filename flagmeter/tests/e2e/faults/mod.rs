@@ -5,6 +5,7 @@
 //! showed an outage as zero. `FLAGMETER_FAULTS_SEED` repeats a run's choices, `FLAGMETER_FAULTS_ROUNDS` sets how
 //! often processes are killed at random (4 when unset).
 
+mod database;
 mod kills;
 mod load;
 mod scenario;

@@ -29,6 +29,7 @@ use crate::{
         servers::Servers,
         stages::{Cluster, Stage},
     },
+    http::{self, Answer},
     server::{self, Output},
 };
 
@@ -100,6 +101,11 @@ impl Scenario {
                 token: cluster.operator_token(queries),
             })
             .collect();
+        for (queries, door) in queries.iter().zip(&doors) {
+            queries.eventually("the token is in force", |stage| {
+                stage.get("/v1/usage?from=-1m", &door.token).map(drop)
+            });
+        }
         let mut load = Load::new(seed);
         for (edge, node) in edges.iter().zip(1..) {
             load.on(edge.address(), node);
@@ -146,6 +152,12 @@ impl Scenario {
     pub(super) fn pass_between(&mut self, from: u64, to: u64) {
         let time = Duration::from_millis(self.rng.random_range(from..to));
         self.pass(time);
+    }
+
+    /// What the first queries process answers, whatever it is.
+    pub(super) fn ask(&self, path: &str) -> Option<Answer> {
+        let Door { address, token } = &self.doors[0];
+        http::get(address, path, &[("authorization", &format!("Bearer {token}"))])
     }
 
     /// Waits until all that has been sent so far is in, with every node there.
