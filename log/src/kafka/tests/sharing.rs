@@ -216,3 +216,40 @@ async fn a_consumer_that_is_full_hands_over_partitions_and_goes_on_with_the_othe
         seen.iter().map(|it| String::from_utf8_lossy(&it.payload).trim().parse().unwrap()).collect();
     assert_eq!(numbers, (0..80).collect());
 }
+
+/// They come to a consumer that nobody reads from, and that holds as much as it may.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+async fn partitions_that_come_to_a_full_consumer_wait_like_the_others() {
+    let topic = Topic::new(4).await.unwrap();
+    let producer = topic.producer().await.unwrap();
+    let records = (0..80_u32).map(|number| record(number % 4, vec![b' '; 10_000]));
+    producer.append(records.collect()).await.unwrap();
+    let mut config = topic.config.clone();
+    (config.record_bytes_max, config.prefetch_bytes_max) = (64 << 10, 64 << 10);
+    let metrics = prometheus::Registry::new();
+    let mut one = Consumer::open(config.clone(), &topic.config.topic, None, &metrics).await.unwrap();
+    let mut two = topic.consumer_with(config, None).await.unwrap();
+    until_owns(&mut two, 2).await;
+    until_owns(&mut one, 2).await;
+    let held = || {
+        let families = metrics.gather();
+        let held = families.iter().find(|it| it.name() == "flagmeter_log_prefetched_bytes").unwrap();
+        held.get_metric()[0].get_gauge().get_value()
+    };
+    let full = f64::from(64_u32 << 10);
+    let fills = async {
+        while held() < full {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, fills).await.unwrap();
+    drop(two);
+    until_owns(&mut one, 4).await;
+    // What is not to come has no end: long enough for all of it to have come.
+    for _ in 0..100 {
+        assert!(held() < full + 20_000.0, "{}", held());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(read_all(&mut one).await.unwrap().len(), 80);
+}
