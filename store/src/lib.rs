@@ -24,6 +24,8 @@ mod contract;
 pub mod cover;
 pub mod embedded;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod heard;
 pub mod influx;
 mod read;

@@ -17,6 +17,8 @@
 mod block;
 mod connections;
 mod dead_letters;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod interning;
 mod marks;
 mod progress;

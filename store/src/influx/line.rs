@@ -44,9 +44,9 @@ impl Lines {
     }
 
     /// The text, for tests.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.text).unwrap()
+        str::from_utf8(&self.text).unwrap_or_default()
     }
 
     /// A count of a series. `time` in nanoseconds.

@@ -21,6 +21,8 @@ mod catalogue;
 mod client;
 mod config;
 mod csv;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod init;
 mod letters;
 mod line;

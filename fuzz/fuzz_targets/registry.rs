@@ -1,0 +1,15 @@
+//! The operator's registry: read, or one sentence that says where it is wrong.
+
+#![no_main]
+
+use flagmeter_model::Registry;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| match Registry::parse(text) {
+    Ok(registry) => {
+        for environment in registry.environments() {
+            let _ = registry.knows_flag(environment, "flag");
+        }
+    }
+    Err(error) => assert!(!error.to_string().is_empty()),
+});
