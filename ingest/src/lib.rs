@@ -8,7 +8,7 @@
 //! 2. **decode**: each record becomes a batch, or a reason why it does not. This is most of the work: it is done on
 //!    several threads, while the store writes the step before.
 //! 3. **aggregate**: batches and dead letters become one step with the positions after it.
-//! 4. **write**: the store takes the step, whole. What it cannot take now is offered again until it does; a
+//! 4. **write**: the store takes the step, whole; some of it ahead of its turn, while the step before is written. What it cannot take now is offered again until it does; a
 //!    record that it never takes goes to the dead letters with its reason and its bytes.
 //! 5. **commit**: the log hears that everything before these positions is stored.
 //!
@@ -20,7 +20,7 @@
 //! - One step is written at a time, and a position is committed only after the store took all before it. So a
 //!   crash at any instruction repeats records, and never skips one; what is repeated overwrites itself.
 //! - A record that cannot be read never blocks those behind it, and never vanishes.
-//! - Bounded: what is read and not yet written is at most two steps.
+//! - Bounded: what is read and not yet written is at most three steps.
 //! - After `stop` what was read is stored, and with [`AtStop::Drain`] all that the log has, in [`Config::drain_max`] at
 //!   most.
 
@@ -29,6 +29,7 @@ mod commit;
 mod config;
 mod decode;
 mod error;
+mod in_hand;
 mod metrics;
 mod patience;
 mod pipeline;

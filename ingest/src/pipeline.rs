@@ -2,21 +2,14 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use flagmeter_log::{Consumer, Record};
+use flagmeter_log::Consumer;
 use flagmeter_model::Clock;
 use flagmeter_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AtStop, Config, Result,
-    aggregate::{Step, aggregate},
-    commit::Commit,
-    decode::decode,
-    metrics::Metrics,
-    patience::Patience,
-    read,
-    stall::Progress,
-    write::write,
+    AtStop, Config, Result, aggregate::aggregate, commit::Commit, decode::decode, in_hand::InHand,
+    metrics::Metrics, patience::Patience, read, stall::Progress, write::write,
 };
 
 /// What the verbs work with, beside the consumer.
@@ -35,31 +28,33 @@ impl<'a> Pipeline<'a> {
         read::resume(&self, consumer).await?;
         let mut commit = Commit::default();
         let mut records = VecDeque::new();
-        let mut pending: Option<Step> = None;
+        let mut in_hand = InHand::default();
         loop {
             let stopping = stop.is_cancelled();
             if records.is_empty() && !(stopping && self.config.at_stop == AtStop::Leave) {
-                let wait = !stopping && pending.is_none();
-                records = read::read(&self, consumer, wait).await?;
+                let wait = !stopping && in_hand.is_empty();
+                records = in_hand.beside(read::read(&self, consumer, wait)).await?;
             }
-            if records.is_empty() && pending.is_none() {
+            if records.is_empty() && in_hand.is_empty() {
                 commit.tell_lag(&self, consumer).await;
                 if stopping {
                     return Ok(());
                 }
                 continue;
             }
+            let oldest = in_hand.oldest(records.is_empty()).await;
             // The store takes one step while the next one is decoded.
-            let positions = pending.as_ref().map(|step| step.write.positions.clone());
-            let (written, decoded) = tokio::join!(write(&self, pending), decode(&self, records));
+            let positions = oldest.as_ref().map(|step| step.write.positions.clone());
+            let both = async { tokio::join!(write(&self, oldest), decode(&self, records)) };
+            let (written, decoded) = in_hand.beside(both).await;
             written?;
             let (decoded, rest) = decoded?;
-            pending = aggregate(decoded, consumer.partitions(), self.clock.now());
+            in_hand.extend(&self, aggregate(decoded, consumer.partitions(), self.clock.now()));
             records = rest;
             if let Some(positions) = positions {
-                commit.commit(&self, consumer, &positions).await?;
-                self.progress.moved(waiting_since(pending.as_ref(), &records));
-                commit.tell_lag(&self, consumer).await;
+                in_hand.beside(commit.commit(&self, consumer, &positions)).await?;
+                self.progress.moved(in_hand.waiting_since(&records));
+                in_hand.beside(commit.tell_lag(&self, consumer)).await;
             }
         }
     }
@@ -67,9 +62,4 @@ impl<'a> Pipeline<'a> {
     pub(crate) fn patience(&self, call: &'static str) -> Patience<'a> {
         Patience::new(call, &self.config, self.metrics)
     }
-}
-
-/// When the oldest record was appended that is not stored yet.
-fn waiting_since(step: Option<&Step>, records: &VecDeque<Record>) -> Option<flagmeter_model::Timestamp> {
-    step.map(|step| step.oldest).or_else(|| records.iter().map(|record| record.appended_at).min())
 }

@@ -28,6 +28,11 @@ pub trait Store: Send + Sync + 'static {
     /// Shared, not taken: whoever repeats a write repeats the very same one.
     async fn write(&self, write: Arc<Write>) -> Result<Written>;
 
+    /// Stores of a write what may be stored before its turn: nothing that says how far anyone has got. The
+    /// [`write`](Self::write) of the very same one follows, and does the rest; if this fails or is cut off, all of it.
+    /// So a store that is far away need not wait while the write before ends. Others have nothing to do here.
+    async fn ahead(&self, _write: &Arc<Write>) {}
+
     /// The farthest positions of all [`write`](Self::write)s, if this store keeps them with the data; `None` if
     /// the log has to.
     async fn positions(&self) -> Result<Option<BTreeMap<u32, u64>>>;

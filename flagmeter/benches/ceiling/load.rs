@@ -134,9 +134,12 @@ pub(crate) fn fill(brokers: &str, topic: &str, seals: &[Seal]) -> Result<usize> 
 /// A body that is ready to be sent.
 pub(crate) type Body = Vec<u8>;
 
-/// The points of the seals as bodies, in the order of the seals.
+/// The points of the seals as bodies: partition by partition, as ingest reads them. That many points of a series
+/// stand in one body makes them a third cheaper for InfluxDB.
 pub(crate) fn bodies(seals: &[Seal]) -> Result<Vec<Body>> {
-    seals.iter().flatten().try_fold(Bodies::default(), |bodies, batch| bodies.add(batch, 0))?.finish()
+    let of_partition = |partition| seals.iter().filter_map(move |seal| seal.get(partition));
+    let batches = (0..PARTITIONS as usize).flat_map(of_partition);
+    batches.into_iter().try_fold(Bodies::default(), |bodies, batch| bodies.add(batch, 0))?.finish()
 }
 
 /// One point of each series, of a time before all others.

@@ -32,6 +32,8 @@ pub(super) enum Fault {
     DieBeforeCommit,
     /// A write waits until it is let go.
     WriteHangs,
+    /// What is done ahead of a write with this seal waits until it is let go.
+    AheadOfSeqHangs(u64),
     /// The store refuses a value of this seal.
     RefuseSeq(u64),
     /// A read fails, this time.
@@ -152,6 +154,16 @@ impl Store for FaultyStore {
             *(if answer.is_ok() { written } else { failed }) += 1;
         });
         answer
+    }
+
+    async fn ahead(&self, write: &Arc<Write>) {
+        // Not done at once, so that something happens beside it.
+        tokio::task::yield_now().await;
+        let mut seqs = write.batches.iter().map(|record| record.batch.seq.get());
+        if seqs.any(|seq| self.faults.strikes(Fault::AheadOfSeqHangs(seq))) {
+            self.faults.go.notified().await;
+        }
+        self.inner.ahead(write).await;
     }
 
     async fn positions(&self) -> Result<Option<BTreeMap<u32, u64>>> {

@@ -290,6 +290,30 @@ async fn a_stall_is_told_while_it_lasts() {
     assert_eq!(world.stored().await, world.sent());
 }
 
+/// Broken by hand, with the next step waited for before one is written, it never ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_is_written_while_the_store_is_busy_ahead_with_the_next_one() {
+    let world = World::new(1);
+    for seq in 1..=4 {
+        world.append(0, &seal(seq), ContentEncoding::Zstd).await;
+    }
+    world.faults.put(Fault::AheadOfSeqHangs(2), 1);
+    let config = crate::Config { step_points_max: 1, decoders: 1.try_into().unwrap(), ..config() };
+    let stop = CancellationToken::new();
+    let run = world.run(config, stop.clone());
+    let rest = async {
+        world.faults.until_written(1).await;
+        world.until_metric("flagmeter_ingest_lag_records", 3).await;
+        assert_eq!(world.faults.written().len(), 1, "the second waits for what is done ahead of it");
+        world.faults.let_go();
+        stop.cancel();
+    };
+    let (done, ()) = tokio::join!(run, rest);
+    done.unwrap();
+    assert_eq!(world.stored().await, world.sent());
+    assert_eq!(world.faults.written().len(), 4);
+}
+
 /// The future of a run can be put on a task.
 #[test]
 fn a_run_can_be_spawned() {

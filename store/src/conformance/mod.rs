@@ -73,6 +73,7 @@ macro_rules! store_conformance {
                 a_batch_without_counts_is_only_heard,
                 dead_letters_are_kept_whole_and_replace_themselves,
                 counts_too_large_to_add_up_are_set_aside_and_stop_nothing,
+                what_is_stored_ahead_of_its_turn_is_stored_once,
             }
             marking {
                 points_behind_the_frontier_mark_their_minutes,

@@ -8,7 +8,7 @@ use super::{
     Harness,
     fixture::{
         HOUR, Held, MINUTE, Seal, assert_agree, at, environment, everything, flag, held, roll_up, series,
-        totals_of, write, write_of,
+        settle, totals_of, write, write_of,
     },
 };
 use crate::{DeadLetter, Result, Write};
@@ -247,4 +247,48 @@ pub async fn counts_too_large_to_add_up_are_set_aside_and_stop_nothing<H: Harnes
     roll_up(&*store, 0, HOUR).await?;
     assert_agree(&*store, &one).await?;
     assert_agree(&*store, &two).await
+}
+
+/// Writes that were stored ahead in any order, whole or cut off, or not at all, come to what they come to by
+/// themselves; and where minutes were rolled up in between they are marked.
+pub async fn what_is_stored_ahead_of_its_turn_is_stored_once<H: Harness>() -> Result<()> {
+    let (harness, plain) = (H::new().await?, H::new().await?);
+    let (store, plain) = (harness.store(), plain.store());
+    let one = environment("one")?;
+    let seals = (1..=5_u64).map(|seq| {
+        let second = i64::try_from(seq).unwrap_or_default() * MINUTE;
+        let seal = Seal::new(1, seq)?.covering(second, second + MINUTE).heard(second + MINUTE);
+        write_of(&[seal.count(&one, &flag("a")?, second, seq).count(&one, &flag("b")?, second, 10 * seq)])
+    });
+    let writes: Vec<Arc<Write>> = seals.collect::<Result<_>>()?;
+    store.ahead(&writes[1]).await;
+    store.ahead(&writes[0]).await;
+    // It was cut off after its counts; what follows is a repeat of the log, not the very same write.
+    store.ahead(&Arc::new(Write::clone(&writes[2]))).await;
+    let mut dirty = 0;
+    for (number, write) in writes.iter().enumerate() {
+        let ahead = async {
+            if let Some(next) = writes.get(number + 1) {
+                store.ahead(next).await;
+            }
+        };
+        if number == 3 {
+            ahead.await;
+            roll_up(&*store, 0, HOUR).await?;
+            dirty += store.write(Arc::clone(write)).await?.dirty;
+        } else {
+            let (written, ()) = futures_util::join!(store.write(Arc::clone(write)), ahead);
+            dirty += written?.dirty;
+        }
+        plain.write(Arc::clone(write)).await?;
+    }
+    assert_eq!(dirty, 2, "what was written after its minute was rolled up");
+    for store in [&store, &plain] {
+        roll_up(&**store, 0, HOUR).await?;
+        settle(&**store).await?;
+        assert_agree(&**store, &one).await?;
+    }
+    let environments = [one];
+    assert_eq!(everything(&*store, &environments).await?, everything(&*plain, &environments).await?);
+    Ok(())
 }

@@ -5,7 +5,7 @@
 //! `write` lays the counts of batches out as lines (`line`) and sends them in compressed bodies (`client`). Then it
 //! reads the announced frontier (`registers`), marks what lies behind it (`marks`), and stores how far the nodes have
 //! got (`progress`). `roll` reads the finer tier and writes windows back; `read`, `scan` and `catalogue` answer.
-//! `schema` tells what is called what.
+//! `schema` tells what is called what. Counts may be sent while the write before them ends (`ahead`).
 //!
 //! # Invariants
 //!
@@ -17,6 +17,7 @@
 //! - Of a window that was rolled up several times the greatest value is the right one: its counts only grow.
 //! - An answer is whole or an error; no answer at all is never an answer with nothing.
 
+mod ahead;
 mod catalogue;
 mod client;
 mod config;
@@ -49,7 +50,8 @@ use flagmeter_model::{Clock, Environment, Meter, Tier, Timestamp};
 use parking_lot::Mutex;
 
 use self::{
-    client::Client, marks::Marker, progress::Memory, registers::Registers, schema::Buckets, write::Announced,
+    ahead::Ahead, client::Client, marks::Marker, progress::Memory, registers::Registers, schema::Buckets,
+    write::Announced,
 };
 pub use self::{config::Config, init::init};
 use crate::{
@@ -67,6 +69,7 @@ pub struct InfluxStore {
     /// The registers as they were read last: they may have grown since.
     registers: Mutex<Registers>,
     announced: Mutex<Announced>,
+    ahead: Ahead,
     upkept_at: Mutex<Option<Timestamp>>,
     memory: tokio::sync::Mutex<Option<Memory>>,
 }
@@ -80,6 +83,7 @@ impl InfluxStore {
         let buckets = Buckets::new(&config.prefix);
         let client = Client::new(&config, &buckets)?;
         init::check(&config, &client, &buckets).await?;
+        let ahead = Ahead::new(config.bodies_in_flight);
         Ok(Self {
             client,
             buckets,
@@ -88,6 +92,7 @@ impl InfluxStore {
             marker: Marker::new(),
             registers: Mutex::default(),
             announced: Mutex::default(),
+            ahead,
             upkept_at: Mutex::default(),
             memory: tokio::sync::Mutex::default(),
         })
@@ -116,6 +121,10 @@ impl fmt::Debug for InfluxStore {
 impl Store for InfluxStore {
     async fn write(&self, write: Arc<Write>) -> Result<Written> {
         write::write(self, write).await
+    }
+
+    async fn ahead(&self, write: &Arc<Write>) {
+        write::ahead(self, write).await;
     }
 
     /// The log keeps them: they cannot be kept in one step with the points here.

@@ -12,10 +12,11 @@ use std::{
 };
 
 use flagmeter_model::{Environment, Tier, Timestamp, Window};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use super::{
     InfluxStore,
+    ahead::{Room, Stored},
     client::WriteFailure,
     letters::{self, Count},
     line::{LineBody, Lines},
@@ -40,31 +41,41 @@ pub(super) struct Announced {
     minutes: HashSet<Window>,
 }
 
-/// Writes points, marks, dead letters and progress, in this order.
+/// Writes points, marks, dead letters and progress, in this order. The counts may be there already.
 pub(super) async fn write(store: &InfluxStore, write: Arc<Write>) -> Result<Written> {
-    let began = store.clock.now();
-    let floor = floor(store, began).await?;
-    let mut plan = blocking({
-        let write = Arc::clone(&write);
-        move || Ok(Plan::new(&write, floor))
-    })
-    .await?;
+    let stored = match store.ahead.take(&write) {
+        Some(stored) => stored,
+        None => counts(store, &write, Room::of_its_own(store.config.bodies_in_flight)).await?,
+    };
+    let Stored { mut plan, refused, floor, began, .. } = stored;
     if !plan.slots.is_empty() {
-        announce(store, &plan, &write).await?;
-        let refused = counts(store, &plan, &write).await?;
         for (point, why) in &refused {
             plan.refuse(&write, *point, why);
         }
         let refused: Vec<Points> = refused.into_iter().map(|(point, _)| point).collect();
         plan = totals(store, plan, &write, refused).await?;
     }
-    let Plan { points, past_retention, overflow, .. } = plan;
-    let mut written = Written { points, past_retention, overflow, ..Written::default() };
+    let mut written = Written {
+        points: plan.points,
+        past_retention: plan.past_retention,
+        overflow: plan.overflow,
+        ..Written::default()
+    };
     if !plan.slots.is_empty() {
         written.dirty = mark(store, &mut plan, &write, floor).await?;
     }
     settle(store, plan, &write, began, &mut written).await?;
     Ok(written)
+}
+
+/// Writes the counts before it is their turn: wherever they stand among other writes, they are the same points, and
+/// nothing tells that they are there.
+pub(super) async fn ahead(store: &InfluxStore, write: &Arc<Write>) {
+    let room = store.ahead.turn().await;
+    match counts(store, write, room).await {
+        Ok(stored) => store.ahead.keep(stored),
+        Err(error) => tracing::debug!(%error, "counts could not be stored ahead of their turn"),
+    }
 }
 
 /// Where raw points begin: what lies before is not stored any more.
@@ -121,17 +132,64 @@ async fn announce(store: &InfluxStore, plan: &Plan, write: &Write) -> Result<()>
     Ok(())
 }
 
-/// Writes the counts, several bodies at a time, and gives the points that the server refuses. When it returns, none
-/// is on its way any more.
-async fn counts(store: &InfluxStore, plan: &Plan, write: &Arc<Write>) -> Result<Vec<(Points, String)>> {
-    let pieces = plan.pieces(store.config.body_lines_max);
-    let sent = pieces.into_iter().map(|piece| send(store, write, piece));
-    let done: Vec<_> = stream::iter(sent).buffer_unordered(store.config.bodies_in_flight).collect().await;
+/// Tells what is told first, and writes the counts, several bodies at a time. When it returns, none is on its way any
+/// more.
+async fn counts(store: &InfluxStore, write: &Arc<Write>, room: Room<'_>) -> Result<Stored> {
+    let began = store.clock.now();
+    let floor = floor(store, began).await?;
+    let plan = blocking({
+        let write = Arc::clone(write);
+        move || Ok(Plan::new(&write, floor))
+    })
+    .await?;
     let mut refused = Vec::new();
-    for piece in done {
-        refused.extend(piece?);
+    if !plan.slots.is_empty() {
+        announce(store, &plan, write).await?;
+        refused = send_all(store, write, plan.pieces(store.config.body_lines_max), room).await?;
     }
-    Ok(refused)
+    Ok(Stored { write: Arc::clone(write), plan, refused, floor, began })
+}
+
+/// Sends pieces as there is room for them, and gives the points that the server refuses. After a failure no further
+/// one is sent.
+async fn send_all(
+    store: &InfluxStore,
+    write: &Arc<Write>,
+    pieces: Vec<Vec<Points>>,
+    mut room: Room<'_>,
+) -> Result<Vec<(Points, String)>> {
+    let mut running = FuturesUnordered::new();
+    let mut refused = Ok(Vec::new());
+    let mut take = |done: Result<Vec<(Points, String)>>| match (&mut refused, done) {
+        (Ok(all), Ok(more)) => all.extend(more),
+        (Ok(_), Err(error)) => refused = Err(error),
+        (Err(_), _) => {}
+    };
+    let mut is_well = true;
+    for piece in pieces {
+        let place = loop {
+            tokio::select! {
+                biased;
+                Some(done) = running.next(), if !running.is_empty() => {
+                    is_well &= Result::is_ok(&done);
+                    take(done);
+                }
+                place = room.place() => break place,
+            }
+        };
+        if !is_well {
+            break;
+        }
+        running.push(async move {
+            let _place = place;
+            send(store, write, piece).await
+        });
+    }
+    room.pass_on();
+    while let Some(done) = running.next().await {
+        take(done);
+    }
+    refused
 }
 
 /// Writes some counts. Where the server refuses a line, halves are tried until it is found.

@@ -1,6 +1,7 @@
 //! The store in InfluxDB against the contract, on a real server, and what only it can show; and on a
 //! server that fails as it is told to.
 
+mod ahead;
 mod commuting;
 mod failing;
 mod kept;
