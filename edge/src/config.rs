@@ -20,6 +20,9 @@ pub enum Ack {
     Memory,
 }
 
+/// The numbers of a node's seals come again after 24 days: a slot must not meet one twice.
+const LATENESS_MAX: Duration = Duration::from_hours(20 * 24);
+
 /// How an edge node runs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -125,6 +128,15 @@ impl Config {
             return refuse(
                 "journal_bytes_max",
                 format!("{} is too small to run with; set 1048576 or more", self.journal_bytes_max),
+            );
+        }
+        if self.accepted_lateness > LATENESS_MAX {
+            return refuse(
+                "accepted_lateness",
+                format!(
+                    "{:?} is longer than seals keep numbers of their own; set 20d or less",
+                    self.accepted_lateness
+                ),
             );
         }
         let positive = [

@@ -71,7 +71,7 @@ impl Edge {
         });
         let committer = Committer::open(
             shared.clone(),
-            producer.partitions(),
+            producer.clone(),
             config.clone(),
             clock.clone(),
             metrics.clone(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use flagmeter_model::Timestamp;
+use flagmeter_model::{Lane, Timestamp};
 
 use crate::Result;
 
@@ -52,6 +52,12 @@ pub struct Lag {
 pub trait Producer: Send + Sync + 'static {
     /// How many partitions there are: a number that does not change while the producer lives, at least 1.
     fn partitions(&self) -> u32;
+
+    /// Which numbers this producer's caller may give to its seals. It may change: then for the seals that are made
+    /// from then on.
+    fn lane(&self) -> Lane {
+        Lane::default()
+    }
 
     /// Appends all records, in order, together: readers see all or none. Returns when they are durable.
     ///

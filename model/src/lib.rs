@@ -38,7 +38,7 @@ pub use codec::{ContentEncoding, decode, decompress, encode};
 pub use error::{Error, Result};
 pub use limits::Limits;
 pub use name::Name;
-pub use node::{NodeId, Seq};
+pub use node::{Lane, NodeId, Seq};
 pub use registry::{Customer, EnvironmentKey, Project, RegisteredEnvironment, Registry, RegistryError};
 pub use seal::{Batch, EnvironmentCounts, SlotCounts};
 pub use series::{Environment, Meter, Series, SeriesKey};

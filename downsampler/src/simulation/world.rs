@@ -6,7 +6,7 @@ use std::{
 };
 
 use flagmeter_model::{
-    Batch, Environment, EnvironmentCounts, Meter, Name, NodeId, Seq, SeriesKey, Slot, SlotCounts, Tier,
+    Batch, Environment, EnvironmentCounts, Lane, Meter, Name, NodeId, Seq, SeriesKey, Slot, SlotCounts, Tier,
     TimeRange, Timestamp, Window,
 };
 use flagmeter_store::{Mark, Positioned, Scan, State, Store, Write};
@@ -171,7 +171,7 @@ impl World {
         if !node.running {
             return;
         }
-        let seq = Seq::next(node.seq, now);
+        let seq = Seq::next(node.seq, now, Lane::default());
         node.seq = Some(seq);
         let covers_from = node.watermark;
         node.watermark = node.watermark.max(now);

@@ -19,7 +19,7 @@ use std::{
     time::Instant,
 };
 
-use flagmeter_log::NewRecord;
+use flagmeter_log::{NewRecord, Producer};
 use flagmeter_model::{Clock, ContentEncoding, Environment, Meter, Seq, Timestamp, encode};
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -59,7 +59,6 @@ pub(crate) struct Shared {
 }
 
 /// The committer.
-#[derive(Debug)]
 pub(crate) struct Committer {
     shared: Arc<Shared>,
     journal: Journal,
@@ -72,7 +71,7 @@ pub(crate) struct Committer {
     last: Option<(Seq, Timestamp)>,
     /// Since when this process is there to receive without a break, for the next seal.
     covers_from: Timestamp,
-    partitions: u32,
+    producer: Arc<dyn Producer>,
     config: Arc<Config>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
@@ -82,7 +81,7 @@ impl Committer {
     /// Opens the journal and takes up what no seal covers.
     pub(crate) fn open(
         shared: Arc<Shared>,
-        partitions: u32,
+        producer: Arc<dyn Producer>,
         config: Arc<Config>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
@@ -125,7 +124,7 @@ impl Committer {
             loads,
             last,
             covers_from: asserted.unwrap_or(started_at),
-            partitions,
+            producer,
             config,
             clock,
             metrics,
@@ -273,7 +272,7 @@ impl Committer {
 
     fn try_seal(&mut self, farewell: bool) -> Result<()> {
         let now = self.clock.now();
-        let seq = Seq::next(self.last.map(|(seq, _)| seq), now);
+        let seq = Seq::next(self.last.map(|(seq, _)| seq), now, self.producer.lane());
         let watermark = self.last.map_or(now, |(_, watermark)| watermark.max(now));
         let header = Header {
             node: self.config.node,
@@ -285,8 +284,13 @@ impl Committer {
             region: self.config.region.clone(),
         };
         let points = self.tally.by_name(&self.live);
-        let batches =
-            seal::batches(&points, &self.live, &header, self.partitions, self.config.record_bytes_max)?;
+        let batches = seal::batches(
+            &points,
+            &self.live,
+            &header,
+            self.producer.partitions(),
+            self.config.record_bytes_max,
+        )?;
         let mut records = Vec::with_capacity(batches.len());
         for (partition, batch) in &batches {
             let payload = encode(batch, ContentEncoding::Zstd)?.into();

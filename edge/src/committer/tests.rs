@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64},
 };
 
+use flagmeter_log::{NewRecord, Producer};
 use flagmeter_model::{Environment, ManualClock, Meter, Name, NodeId, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -16,6 +17,20 @@ use crate::{
     metrics::Metrics,
     wire::{Bounds, Door, flagsmith_v1},
 };
+
+/// A log that is never written to.
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl Producer for Nowhere {
+    fn partitions(&self) -> u32 {
+        3
+    }
+
+    async fn append(&self, _: Vec<NewRecord>) -> flagmeter_log::Result<()> {
+        Ok(())
+    }
+}
 
 struct Rig {
     _folder: tempfile::TempDir,
@@ -38,7 +53,7 @@ impl Rig {
         });
         let metrics = Arc::new(Metrics::register(&prometheus::Registry::new()).unwrap());
         let clock = Arc::new(ManualClock::at(Timestamp::parse_rfc3339("2026-11-20T12:45:00Z").unwrap()));
-        let committer = Committer::open(shared, 3, Arc::new(config), clock, metrics).unwrap();
+        let committer = Committer::open(shared, Arc::new(Nowhere), Arc::new(config), clock, metrics).unwrap();
         Self { _folder: folder, committer, waiting: Vec::new() }
     }
 

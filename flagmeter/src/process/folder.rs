@@ -65,6 +65,12 @@ impl Folder {
         self.path.join("journal.sqlite")
     }
 
+    /// Which numbers the journal's seals have.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn lane(&self) -> PathBuf {
+        self.path.join("lane")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.path.join("log.sqlite")
     }

@@ -31,7 +31,12 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let registry_file =
         RegistryFile::open(folder::registry_file(config), folder.registry_good_copy(), metrics)?;
     let node = config.edge.node;
-    let producer = process.with_kafka(async |kafka| Ok(Producer::open(kafka, node, metrics).await?)).await?;
+    let producer = process
+        .with_kafka(async |mut kafka| {
+            kafka.lane_path = Some(folder.lane());
+            Ok(Producer::open(kafka, node, metrics).await?)
+        })
+        .await?;
     let mut edge_config = settings::edge_config(config, folder.journal(), None);
     edge_config.record_bytes_max = edge_config.record_bytes_max.min(config.kafka.record_bytes_max.bytes());
     let edge = Arc::new(Edge::open(

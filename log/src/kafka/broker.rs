@@ -1,6 +1,9 @@
 //! What brokers say, in our words.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     ClientContext,
@@ -18,6 +21,8 @@ use super::Config;
 
 /// How long a broker may take to answer a single question.
 pub(super) const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is told that no broker is there.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// What is said where a property needs OpenSSL.
 const WITHOUT_TLS: &str = "this build of flagmeter has no TLS and no SCRAM: build it with `--features tls`";
 
@@ -38,9 +43,25 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// An error that concerns a whole client. The calls that it makes fail will say what it means for them.
+/// An error that concerns a whole client. The calls that it makes fail will say what it means for them. librdkafka
+/// tells that no broker is there ten times a second, as long as it lasts.
 pub(super) fn told(error: &KafkaError, reason: &str) {
+    static DOWN_TOLD: Mutex<Option<Instant>> = Mutex::new(None);
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown)
+        && !is_due(&mut DOWN_TOLD.lock().unwrap_or_else(PoisonError::into_inner), Instant::now())
+    {
+        return;
+    }
     tracing::warn!(target: "librdkafka", %error, "{reason}");
+}
+
+/// Whether something that is told at most once in [`TOLD_EVERY`] is to be told now.
+fn is_due(told: &mut Option<Instant>, now: Instant) -> bool {
+    let is_due = told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY);
+    if is_due {
+        *told = Some(now);
+    }
+    is_due
 }
 
 /// The context of a client that has nothing to tell but its lines.
@@ -164,6 +185,13 @@ pub(super) fn described<C: ClientContext, T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outage_is_told_now_and_then() {
+        let (mut told, began) = (None, Instant::now());
+        let due = |tenths: u32| is_due(&mut told, began + Duration::from_millis(100) * tenths);
+        assert_eq!((0..300).map(due).filter(|is_due| *is_due).count(), 3, "in half a minute");
+    }
 
     #[test]
     fn a_failure_says_what_to_mend() {

@@ -6,6 +6,8 @@
 //! the number over, leaves a sign of its own at the broker; one that is told that it is fenced looks whose sign is
 //! there.
 //!
+//! Beside the sign stands who had the number, so that journals that meet under one number keep to lanes of their own.
+//!
 //! The sign is kept as the note that Kafka lets a group of consumers keep beside a position. Nobody ever reads by
 //! that group, named `<topic>-edge-<node>-claim`.
 
@@ -13,11 +15,13 @@ use flagmeter_model::NodeId;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
+    error::KafkaResult,
 };
 
 use super::{
     Config,
     broker::{self, ASK_TIMEOUT, Plain},
+    lane::{History, Place},
 };
 use crate::Result;
 
@@ -37,28 +41,29 @@ impl Claim {
         }
     }
 
-    /// Leaves the sign. Before the number is taken over: whoever is fenced by that must find it.
-    pub(super) fn leave(&self, config: &Config) -> Result<()> {
+    /// Leaves the sign, and before that finds the journal a lane. Before the number is taken over: whoever is fenced
+    /// by that must find it.
+    pub(super) fn leave(&self, config: &Config, place: &Place) -> Result<()> {
         let failed = |error| broker::failed("claiming the node's number", config, &error);
-        let mut place = TopicPartitionList::new();
-        place.add_partition_offset(&config.topic, 0, Offset::Offset(0)).map_err(failed)?;
-        for mut element in place.elements() {
-            element.set_metadata(self.sign.as_str());
+        let client = self.client(config)?;
+        let note = note(&client, config).map_err(failed)?;
+        let mut history = History::read(&note);
+        place.settle(&mut history)?;
+        let mut left = TopicPartitionList::new();
+        left.add_partition_offset(&config.topic, 0, Offset::Offset(0)).map_err(failed)?;
+        for mut element in left.elements() {
+            element.set_metadata(format!("{} {history}", self.sign));
         }
-        self.client(config)?.commit(&place, CommitMode::Sync).map_err(failed)
+        client.commit(&left, CommitMode::Sync).map_err(failed)
     }
 
     /// Whether nobody else has left a sign since.
     pub(super) fn holds(&self, config: &Config) -> Result<bool> {
         let failed = |error| broker::failed("asking whose the node's number is", config, &error);
-        let mut place = TopicPartitionList::new();
-        place.add_partition(&config.topic, 0);
-        let found = self.client(config)?.committed_offsets(place, ASK_TIMEOUT).map_err(failed)?;
+        let note = note(&self.client(config)?, config).map_err(failed)?;
         // Kafka forgets a sign after a week or so. A younger one of another producer would be there.
-        Ok(found
-            .elements()
-            .iter()
-            .all(|element| matches!(element.metadata(), "" | "\0") || element.metadata() == self.sign))
+        let sign = note.split(' ').next().unwrap_or_default();
+        Ok(matches!(sign, "" | "\0") || sign == self.sign)
     }
 
     fn client(&self, config: &Config) -> Result<BaseConsumer<Plain>> {
@@ -67,4 +72,12 @@ impl Claim {
         client.set("enable.auto.commit", "false");
         client.create_with_context(Plain).map_err(|error| broker::not_made(&error))
     }
+}
+
+/// What was left by the last one: its sign, and who had the number with which lane.
+fn note(client: &BaseConsumer<Plain>, config: &Config) -> KafkaResult<String> {
+    let mut place = TopicPartitionList::new();
+    place.add_partition(&config.topic, 0);
+    let found = client.committed_offsets(place, ASK_TIMEOUT)?;
+    Ok(found.elements().iter().map(|element| element.metadata().to_owned()).collect())
 }

@@ -1,6 +1,6 @@
 //! What an operator may set, and what it becomes as properties of librdkafka.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use flagmeter_model::NodeId;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -18,6 +18,9 @@ pub struct Config {
     /// restarts then takes counts all the same. It is compared with the topic as soon as a broker answers. Without it
     /// such a producer is not opened.
     pub partitions: Option<u32>,
+    /// A file beside the edge's journal, in which its producer remembers the journal's lane. `None`: the lane lasts as
+    /// long as the producer.
+    pub lane_path: Option<PathBuf>,
     /// Any property of librdkafka, such as `security.protocol`, `sasl.username` or `session.timeout.ms`. They win
     /// over what is set here, except for those that the promises rest on: these are refused.
     pub properties: BTreeMap<String, String>,
@@ -79,6 +82,7 @@ impl Config {
             brokers: brokers.into(),
             topic: topic.into(),
             partitions: None,
+            lane_path: None,
             properties: BTreeMap::new(),
             record_bytes_max: 4 << 20,
             prefetch_bytes_max: 16 << 20,
@@ -207,6 +211,7 @@ impl fmt::Debug for Config {
             .field("brokers", &self.brokers)
             .field("topic", &self.topic)
             .field("partitions", &self.partitions)
+            .field("lane_path", &self.lane_path)
             .field("properties", &self.properties.iter().map(shown).collect::<BTreeMap<_, _>>())
             .field("record_bytes_max", &self.record_bytes_max)
             .field("prefetch_bytes_max", &self.prefetch_bytes_max)

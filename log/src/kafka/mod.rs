@@ -38,6 +38,7 @@ mod broker;
 mod claim;
 mod config;
 mod consumer;
+mod lane;
 mod membership;
 mod metrics;
 mod poller;

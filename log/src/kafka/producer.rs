@@ -4,20 +4,21 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
 use async_trait::async_trait;
-use flagmeter_model::NodeId;
+use flagmeter_model::{Lane, NodeId};
 
-use super::{Config, metrics::ProducerMetrics, transactions::Transactions};
+use super::{Config, lane::Place, metrics::ProducerMetrics, transactions::Transactions};
 use crate::{Error, NewRecord, Result};
 
 /// The producer of one edge node: each append is a transaction.
 pub struct Producer {
     node: NodeId,
     partitions: u32,
+    lane: Arc<AtomicU8>,
     /// Calls of librdkafka block, so they are made on blocking threads, one after the other.
     transactions: Arc<Mutex<Transactions>>,
     _closing: Closing,
@@ -35,15 +36,17 @@ impl Producer {
         let measured = ProducerMetrics::new()?;
         let closing = Closing::default();
         let (of_producer, closed) = (measured.clone(), Arc::clone(&closing.0));
-        let (partitions, transactions) = tokio::task::spawn_blocking(move || {
+        let (partitions, transactions, lane) = tokio::task::spawn_blocking(move || {
             let assumed = config.partitions;
-            let mut transactions = Transactions::new(config, node, of_producer, closed);
+            let place = Place::open(config.lane_path.clone())?;
+            let lane = place.lane();
+            let mut transactions = Transactions::new(config, node, of_producer, closed, place);
             let taken_over = transactions.take_over();
             match (taken_over, transactions.partitions().or(assumed)) {
-                (Ok(()), Some(partitions)) => Ok((partitions, transactions)),
+                (Ok(()), Some(partitions)) => Ok((partitions, transactions, lane)),
                 (Err(error), Some(partitions)) if error.is_retryable() => {
                     tracing::warn!(%error, partitions, "the log is away: what is counted waits for it");
-                    Ok((partitions, transactions))
+                    Ok((partitions, transactions, lane))
                 }
                 (Err(error), _) => Err(error),
                 (Ok(()), None) => Err(Error::Closed),
@@ -53,7 +56,13 @@ impl Producer {
         // The runtime is shutting down.
         .map_err(|_| Error::Closed)??;
         measured.register(metrics)?;
-        Ok(Self { node, partitions, transactions: Arc::new(Mutex::new(transactions)), _closing: closing })
+        Ok(Self {
+            node,
+            partitions,
+            lane,
+            transactions: Arc::new(Mutex::new(transactions)),
+            _closing: closing,
+        })
     }
 
     /// Sends records and stops there, as one does whose process ends or whose machine sleeps before the commit; goes
@@ -73,6 +82,10 @@ impl Producer {
 impl crate::Producer for Producer {
     fn partitions(&self) -> u32 {
         self.partitions
+    }
+
+    fn lane(&self) -> Lane {
+        Lane::new(self.lane.load(Ordering::Relaxed)).unwrap_or_default()
     }
 
     async fn append(&self, records: Vec<NewRecord>) -> Result<()> {

@@ -18,12 +18,15 @@ use super::{
     Config,
     broker::{self, ASK_TIMEOUT, Plain},
     claim::Claim,
+    lane::Place,
     metrics::ProducerMetrics,
 };
 use crate::{Error, NewRecord, Result};
 
 /// How long one call waits for the broker. A call that was cut off goes on where it was when it is made again.
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often the claim is left again. Kafka forgets it after a week.
+const REMINDED_AFTER: Duration = Duration::from_hours(24);
 /// Between two calls of which the first failed at once.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -32,6 +35,9 @@ pub(super) struct Transactions {
     config: Config,
     node: NodeId,
     claim: Claim,
+    place: Place,
+    /// When the sign was left last.
+    claimed: Instant,
     metrics: ProducerMetrics,
     /// Nobody waits any more.
     closing: Arc<AtomicBool>,
@@ -79,9 +85,22 @@ impl Transactions {
         node: NodeId,
         metrics: ProducerMetrics,
         closing: Arc<AtomicBool>,
+        place: Place,
     ) -> Self {
         let claim = Claim::new(&config, node);
-        Self { config, node, claim, metrics, closing, client: None, partitions: None, state: State::Unheard }
+        let (client, partitions, state) = (None, None, State::Unheard);
+        Self {
+            config,
+            node,
+            claim,
+            place,
+            claimed: Instant::now(),
+            metrics,
+            closing,
+            client,
+            partitions,
+            state,
+        }
     }
 
     /// Takes the number over. What another producer left unfinished under it is given up, and its next call fails.
@@ -110,7 +129,19 @@ impl Transactions {
         let began = Instant::now();
         self.until("an append", |this| this.advance(records))?;
         self.metrics.append_seconds.observe(began.elapsed().as_secs_f64());
+        self.remind();
         Ok(())
+    }
+
+    /// Leaves the sign again before Kafka forgets it: whoever takes the number over has to find who had it.
+    fn remind(&mut self) {
+        if self.claimed.elapsed() < REMINDED_AFTER {
+            return;
+        }
+        self.claimed = Instant::now();
+        if let Err(error) = self.claim.leave(&self.config, &self.place) {
+            tracing::warn!(node = %self.node, %error, "the claim on the node's number could not be left again");
+        }
     }
 
     /// Goes from state to state until `step` says that it is done.
@@ -219,7 +250,7 @@ impl Transactions {
                 format!("it has {found} partitions and {set} are set: set kafka.partitions to {found}");
             return Err(Error::Topic { topic: self.config.topic.clone(), reason });
         }
-        self.claim.leave(&self.config)?;
+        self.claim.leave(&self.config, &self.place)?;
         self.partitions = Some(found);
         Ok(())
     }

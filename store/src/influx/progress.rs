@@ -245,8 +245,7 @@ fn put_span(lines: &mut Lines, span: TimeRange) {
 }
 
 fn progress_time(heard: &Heard) -> i64 {
-    let seconds = i64::try_from(heard.seq.get()).unwrap_or(i64::MAX);
-    seconds.saturating_mul(1_000 * NS_PER_MS).saturating_add(heard.part.into()).min(TIME_MAX)
+    heard.seq.as_millis().saturating_mul(NS_PER_MS).saturating_add(heard.part.into()).min(TIME_MAX)
 }
 
 fn put_node(lines: &mut Lines, (partition, node): (u32, NodeId), heard: &Heard, time: i64) {

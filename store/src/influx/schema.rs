@@ -147,7 +147,7 @@ pub(super) fn instant(nanoseconds: i64) -> Result<Timestamp> {
 }
 
 /// The time of a raw point: inside its slot, another one for each (node, seq). A node's numbers come again after
-/// 2^23 seals, 97 days at one a second: longer than raw points are kept.
+/// 2^23 quarters of a second, 24 days: longer than a count may be late, so that no slot meets a number twice.
 pub(super) fn raw_time(slot: Slot, node: NodeId, seq: Seq) -> i64 {
     let seq = seq.get() & ((1 << SEQ_BITS) - 1);
     let inside = (u64::from(node.get()) << SEQ_BITS) | seq;

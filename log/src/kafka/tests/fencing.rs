@@ -1,7 +1,7 @@
 //! Two edges with one number, and one that only took too long.
 
 use super::*;
-use crate::{Error, conformance::read_all};
+use crate::{Error, Producer as _, conformance::read_all};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
@@ -53,6 +53,27 @@ async fn edges_with_one_number_and_topics_of_their_own_do_not_disturb_each_other
             producer.append(vec![record(0, number.to_string())]).await.unwrap();
         }
     }
+}
+
+/// Both hold seals that the log has not taken: their numbers must differ.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+async fn whoever_takes_a_number_over_keeps_to_a_lane_of_its_own() {
+    let topic = Topic::new(1).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let open = async |journal: &str| {
+        let config = Config { lane_path: Some(folder.path().join(journal)), ..topic.config.clone() };
+        let producer = Producer::open(config, node(), &prometheus::Registry::new()).await.unwrap();
+        append(&producer, 0..1).await;
+        producer.lane()
+    };
+    // With one lane drawn at random, two that knew nothing of each other would share it soon.
+    let lanes = [open("a").await, open("b").await, open("c").await, open("d").await];
+    assert_eq!(BTreeSet::from(lanes).len(), 4, "{lanes:?}");
+    let again = [open("a").await, open("b").await, open("c").await, open("d").await];
+    assert_eq!(again, lanes, "each keeps its own");
+    assert_eq!(open("e").await, lanes[0], "the lane of the one that was longest ago");
+    assert!(!lanes[1..].contains(&open("e").await));
 }
 
 /// As after a machine that slept: the broker gives up what takes too long, and says then that the producer is fenced.
