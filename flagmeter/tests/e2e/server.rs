@@ -184,13 +184,7 @@ impl<'a> Server<'a> {
 
     /// The sum over all labels of a metric; `None` if there is none of that name.
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
-        let text = http::get(&self.folder.metrics_address, "/metrics", &[])?.body;
-        let samples = text.lines().filter_map(|line| {
-            let (series, value) = line.rsplit_once(' ')?;
-            let named = series == name || series.strip_prefix(name)?.starts_with('{');
-            named.then(|| value.parse::<f64>().ok()).flatten()
-        });
-        samples.reduce(|sum, value| sum + value)
+        metric(&self.folder.metrics_address, name)
     }
 
     /// Counts stored for one flag over a range, at a resolution.
@@ -210,6 +204,17 @@ impl Drop for Server<'_> {
     }
 }
 
+/// The sum over all labels of a metric that is shown at an address; `None` if there is none of that name.
+pub(crate) fn metric(address: &str, name: &str) -> Option<f64> {
+    let text = http::get(address, "/metrics", &[])?.body;
+    let samples = text.lines().filter_map(|line| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let named = series == name || series.strip_prefix(name)?.starts_with('{');
+        named.then(|| value.parse::<f64>().ok()).flatten()
+    });
+    samples.reduce(|sum, value| sum + value)
+}
+
 /// Sends a signal by its name. The shell's own `kill` does: no program of that name need be there.
 pub(crate) fn signal(child: &Child, name: &str) {
     let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
@@ -222,7 +227,7 @@ pub(crate) fn eventually<T: std::fmt::Debug>(
     mut look: impl FnMut() -> T,
     holds: impl Fn(&T) -> bool,
 ) -> T {
-    let until = Instant::now() + Duration::from_mins(1);
+    let until = Instant::now() + Duration::from_mins(2);
     loop {
         let seen = look();
         if holds(&seen) {

@@ -3,8 +3,9 @@
 use std::{
     fmt::Debug,
     fs,
+    io::{ErrorKind, Write as _},
     path::PathBuf,
-    process::{Child, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::servers::Servers;
 use crate::{
     http,
-    server::{Output, binary, free_address, signal},
+    server::{Output, binary, free_address, metric, signal},
 };
 
 /// How long a stage may take for anything: machines that run tests may be busy with others.
@@ -140,7 +141,17 @@ impl Cluster {
             ("FLAGMETER_LOGGING_FORMAT", "json".to_owned()),
         ]);
         let output = self.folder.path().join(format!("{name}.output"));
-        Stage { name: name.to_owned(), command, settings, http, metrics, output, child: None }
+        Stage {
+            name: name.to_owned(),
+            command,
+            data: self.data(name),
+            disk_bytes: None,
+            settings,
+            http,
+            metrics,
+            output,
+            child: None,
+        }
     }
 
     fn data(&self, name: &str) -> String {
@@ -183,6 +194,8 @@ impl Drop for Cluster {
 pub(crate) struct Stage {
     name: String,
     command: &'static str,
+    data: String,
+    disk_bytes: Option<u64>,
     settings: Vec<(&'static str, String)>,
     http: String,
     metrics: String,
@@ -209,13 +222,58 @@ impl Stage {
         fs::read_to_string(&self.output).unwrap_or_default()
     }
 
+    /// The same process with another setting from its next start on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.push((name, value.to_owned()));
+    }
+
+    /// From its next start on its data folder is a disk of this size, that nobody else sees and that goes with it.
+    pub(crate) fn put_on_a_disk_of(&mut self, bytes: u64) {
+        self.disk_bytes = Some(bytes);
+    }
+
+    /// Leaves no room on its disk.
+    pub(crate) fn fill_disk(&self) {
+        let mut ballast = fs::File::create(self.ballast()).expect("a file on its disk");
+        let full = std::iter::repeat_with(|| ballast.write_all(&[0; 4096])).find_map(Result::err);
+        assert_eq!(full.map(|error| error.kind()), Some(ErrorKind::StorageFull));
+    }
+
+    /// Gives the room back.
+    pub(crate) fn free_disk(&self) {
+        fs::remove_file(self.ballast()).expect("the file that fills its disk");
+    }
+
+    /// A file on its disk, on the way that leads there from outside.
+    fn ballast(&self) -> PathBuf {
+        let child = self.child.as_ref().expect("it was started");
+        PathBuf::from(format!("/proc/{}/root{}/ballast", child.id(), self.data))
+    }
+
+    fn process(&self) -> Command {
+        let Some(bytes) = self.disk_bytes else { return binary() };
+        let binary = binary();
+        let mount = format!("mount -t tmpfs -o size={bytes} none \"$0\" && exec \"$@\"");
+        fs::create_dir_all(&self.data).expect("a folder to mount at");
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", &mount, &self.data]).arg(binary.get_program());
+        for (name, value) in binary.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(std::env::temp_dir()).stdin(Stdio::null());
+        command
+    }
+
     /// Starts it, and does not wait.
     pub(crate) fn start(&mut self) {
         let output = || {
             let file = fs::File::options().create(true).append(true).open(&self.output);
             Stdio::from(file.expect("a file for output"))
         };
-        let mut command = binary();
+        let mut command = self.process();
         command.arg(self.command).envs(self.settings.iter().cloned()).stdout(output()).stderr(output());
         self.child = Some(command.spawn().expect("the binary starts"));
     }
@@ -258,6 +316,11 @@ impl Stage {
 
     fn signal(&self, name: &str) {
         signal(self.child.as_ref().expect("it was started"), name);
+    }
+
+    /// The sum over all labels of a metric; `None` if there is none of that name.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        metric(&self.metrics, name)
     }
 
     /// SIGTERM, and waits for the end.

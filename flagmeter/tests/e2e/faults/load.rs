@@ -1,7 +1,7 @@
 //! Counts that never stop coming, and what is known of each: the truth that answers are held against.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flagmeter_model::{Clock, Slot, SystemClock, TimeRange, Timestamp};
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use flagmeter_model::{Clock, Limits, Slot, SystemClock, TimeRange, Timestamp};
+use rand::{Rng, SeedableRng, distr::Alphanumeric, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 
 use crate::{
@@ -27,6 +27,8 @@ const LATE_BY_SECONDS: [i64; 6] = [0, 0, 5, 150, 25 * 60, 80 * 60];
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// Longer than any fault.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(4);
+/// In each post of a client that sends more than an edge can hold.
+const BULK_ENTRIES: usize = 200;
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 
 /// Counts of one flag for one slot, acknowledged together.
@@ -46,6 +48,8 @@ pub(super) struct Ledger {
     /// Flag and slot → counts that were sent at least once.
     attempted: Mutex<BTreeMap<(String, Timestamp), u64>>,
     tally: Mutex<Tally>,
+    /// Nodes of whose counts nobody knows when they come.
+    excused: Mutex<BTreeSet<u16>>,
 }
 
 /// Numbers of a run.
@@ -62,6 +66,11 @@ pub(super) struct Tally {
 }
 
 impl Ledger {
+    /// From now on answers need not hold what this node has acknowledged, until the end.
+    pub(super) fn excuse(&self, node: u16) {
+        held(&self.excused).insert(node);
+    }
+
     /// What must be in a window by now: what each node has acknowledged before its time.
     pub(super) fn at_least(
         &self,
@@ -69,8 +78,10 @@ impl Ledger {
         before: impl Fn(u16) -> Timestamp,
     ) -> BTreeMap<String, u64> {
         let mut by_flag = BTreeMap::new();
-        for count in held(&self.acknowledged).iter() {
-            if window.contains(count.slot) && count.at < before(count.node) {
+        let excused = held(&self.excused);
+        let is_due = |count: &&Acknowledged| !excused.contains(&count.node) && count.at < before(count.node);
+        for count in held(&self.acknowledged).iter().filter(is_due) {
+            if window.contains(count.slot) {
                 *by_flag.entry(count.flag.clone()).or_default() += count.count;
             }
         }
@@ -90,7 +101,11 @@ impl Ledger {
 
     /// Acknowledged counts by flag, each once.
     pub(super) fn by_flag(&self) -> BTreeMap<String, u64> {
-        self.at_least(TimeRange::new(Timestamp::EPOCH, Timestamp::MAX), |_| Timestamp::MAX)
+        let mut by_flag = BTreeMap::new();
+        for count in held(&self.acknowledged).iter() {
+            *by_flag.entry(count.flag.clone()).or_default() += count.count;
+        }
+        by_flag
     }
 
     pub(super) fn tally(&self) -> Tally {
@@ -127,19 +142,46 @@ impl Load {
     /// Some more clients, that post to this edge.
     pub(super) fn on(&mut self, address: &str, node: u16) {
         for _ in 0..CLIENTS_PER_EDGE {
-            let number = self.clients.len();
-            let client = Client {
-                rng: StdRng::seed_from_u64(self.seed ^ (number as u64 + 1)),
-                name: format!("{:08x}-{number}", rand::random::<u32>()),
-                // Both customers, so that several partitions carry counts.
-                environment: number % 2,
-                address: address.to_owned(),
-                node,
-                ledger: Arc::clone(&self.ledger),
-                stop: Arc::clone(&self.stop),
-                abandon: Arc::clone(&self.abandon),
-            };
+            let client = self.client(address, node);
             self.clients.push(thread::spawn(move || client.run()));
+        }
+    }
+
+    fn client(&self, address: &str, node: u16) -> Client {
+        let number = self.clients.len();
+        Client {
+            rng: StdRng::seed_from_u64(self.seed ^ (number as u64 + 1)),
+            name: format!("{:08x}-{number}", rand::random::<u32>()),
+            // Both customers, so that several partitions carry counts.
+            environment: number % 2,
+            address: address.to_owned(),
+            node,
+            ledger: Arc::clone(&self.ledger),
+            stop: Arc::clone(&self.stop),
+            abandon: Arc::clone(&self.abandon),
+        }
+    }
+
+    /// Sends an edge more than it can hold, until it asks to wait for this reason. That last post is sent until it
+    /// is taken, beside the other clients.
+    pub(super) fn fill(&mut self, address: &str, node: u16, reason: &'static str) {
+        let mut client = self.client(address, node);
+        let ledger = Arc::clone(&self.ledger);
+        let refused = move || held(&ledger.tally).refused.get(reason).copied().unwrap_or(0);
+        let before = refused();
+        let was_refused = refused.clone();
+        self.clients.push(thread::spawn(move || {
+            for post in 0.. {
+                if client.stops() || was_refused() > before {
+                    return;
+                }
+                client.post_bulk(post);
+            }
+        }));
+        let until = Instant::now() + ACKNOWLEDGED_WITHIN;
+        while refused() == before {
+            assert!(Instant::now() < until, "{address} never asked to wait for {reason}");
+            thread::sleep(RETRY_AFTER);
         }
     }
 
@@ -176,26 +218,40 @@ struct Client {
 impl Client {
     fn run(mut self) {
         for post in 0_u64.. {
-            if self.stop.load(Ordering::SeqCst) || self.abandon.load(Ordering::SeqCst) {
+            if self.stops() {
                 return;
             }
-            self.post(post);
+            let entries = (0..self.rng.random_range(1..6)).map(|_| self.entry()).collect();
+            self.post(&format!("{}-{post}", self.name), entries);
             thread::sleep(Duration::from_millis(self.rng.random_range(0..120)));
         }
     }
 
+    fn stops(&self) -> bool {
+        self.stop.load(Ordering::SeqCst) || self.abandon.load(Ordering::SeqCst)
+    }
+
+    /// A post that takes room: variants that nobody else has, and that do not compress.
+    fn post_bulk(&mut self, post: u64) {
+        let entries = (0..BULK_ENTRIES).map(|_| {
+            let noise = (&mut self.rng).sample_iter(Alphanumeric).take(Limits::NAME_BYTES_MAX);
+            let variant = Some(noise.map(char::from).collect());
+            Entry { variant, ..self.entry() }
+        });
+        let entries = entries.collect();
+        self.post(&format!("{}-bulk-{post}", self.name), entries);
+    }
+
     /// One post under a key, repeated until it is acknowledged; now and then once more after that.
-    fn post(&mut self, post: u64) {
-        let entries: Vec<Entry> = (0..self.rng.random_range(1..6)).map(|_| self.entry()).collect();
+    fn post(&mut self, once: &str, entries: Vec<Entry>) {
         for entry in &entries {
             let mut attempted = held(&self.ledger.attempted);
             *attempted.entry((entry.flag.clone(), entry.slot())).or_default() += entry.count;
         }
         let counts: Vec<Value> = entries.iter().map(Entry::json).collect();
         let body = json!({ "counts": counts, "sdk": "faults" }).to_string();
-        let once = format!("{}-{post}", self.name);
         let since = Instant::now();
-        while !self.is_acknowledged(&once, &body) {
+        while !self.is_acknowledged(once, &body) {
             if self.abandon.load(Ordering::SeqCst) {
                 return;
             }
@@ -211,7 +267,7 @@ impl Client {
             flag: entry.flag,
             count: entry.count,
         }));
-        let again = self.rng.random_bool(0.1) && self.is_acknowledged(&once, &body);
+        let again = self.rng.random_bool(0.1) && self.is_acknowledged(once, &body);
         let mut tally = held(&self.ledger.tally);
         tally.acknowledged += sum;
         tally.repeated += if again { sum } else { 0 };
@@ -247,6 +303,7 @@ impl Client {
             flag: format!("flag-{}-{}", self.environment, self.rng.random_range(0..3)),
             count: self.rng.random_range(1..10),
             at: SystemClock.now().plus_seconds(-late),
+            variant: None,
         }
     }
 }
@@ -255,6 +312,7 @@ struct Entry {
     flag: String,
     count: u64,
     at: Timestamp,
+    variant: Option<String>,
 }
 
 impl Entry {
@@ -263,6 +321,6 @@ impl Entry {
     }
 
     fn json(&self) -> Value {
-        json!({ "flag": self.flag, "count": self.count, "at": self.at.to_string() })
+        json!({ "flag": self.flag, "count": self.count, "at": self.at.to_string(), "variant": self.variant })
     }
 }

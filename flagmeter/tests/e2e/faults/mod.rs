@@ -6,8 +6,13 @@
 //! often processes are killed at random (4 when unset).
 
 mod database;
+mod disk;
 mod kills;
 mod load;
+mod log;
+mod outages;
+mod own;
 mod scenario;
 mod stops;
+mod twin;
 mod watch;
