@@ -277,7 +277,7 @@ pub async fn what_is_stored_ahead_of_its_turn_is_stored_once<H: Harness>() -> Re
             roll_up(&*store, 0, HOUR).await?;
             dirty += store.write(Arc::clone(write)).await?.dirty;
         } else {
-            let (written, ()) = futures_util::join!(store.write(Arc::clone(write)), ahead);
+            let (written, ()) = tokio::join!(store.write(Arc::clone(write)), ahead);
             dirty += written?.dirty;
         }
         plain.write(Arc::clone(write)).await?;
