@@ -9,7 +9,6 @@ use crate::{Result, output, process::settings};
 
 /// What `flagmeter topic` is asked for.
 #[derive(Debug, clap::Subcommand)]
-#[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "read where the feature is"))]
 pub(crate) enum TopicCommand {
     /// Make the topic as the settings under [kafka] say; check it where it is there already
     #[command(after_help = "\

@@ -38,7 +38,11 @@ macro_rules! settings {
         /// The effective configuration, by section.
         #[derive(Debug, Clone)]
         pub(crate) struct Config {
-            $( $(#[doc = $section_about])+ pub(crate) $section: $Section, )+
+            $(
+                $(#[doc = $section_about])+
+                $(#[cfg_attr(not(feature = $feature), expect(dead_code, reason = "read where the feature is"))])?
+                pub(crate) $section: $Section,
+            )+
         }
 
         $(
