@@ -134,8 +134,8 @@ pub(crate) fn fill(brokers: &str, topic: &str, seals: &[Seal]) -> Result<usize> 
 /// A body that is ready to be sent.
 pub(crate) type Body = Vec<u8>;
 
-/// The points of the seals as bodies: partition by partition, as ingest reads them. That many points of a series
-/// stand in one body makes them a third cheaper for InfluxDB.
+/// The points of the seals as bodies: partition by partition, as ingest reads them. Many points of a series in one
+/// body are cheaper for InfluxDB than one of each, so this is the order in which the ceiling is highest.
 pub(crate) fn bodies(seals: &[Seal]) -> Result<Vec<Body>> {
     let of_partition = |partition| seals.iter().filter_map(move |seal| seal.get(partition));
     let batches = (0..PARTITIONS as usize).flat_map(of_partition);

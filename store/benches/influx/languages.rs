@@ -61,11 +61,12 @@ async fn send(config: &Config, request: reqwest::RequestBuilder) -> Result<Strin
 /// Adds a column up over all tables of an answer, each of which begins with its header.
 fn sum(answer: &str, column: &str) -> Result<u64> {
     let (mut place, mut sum) = (None, 0);
-    for line in answer.lines().filter(|line| !line.is_empty()) {
-        let mut cells = line.split(',');
-        if let Some(found) = line.split(',').position(|cell| cell == column) {
+    let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(answer.as_bytes());
+    let mut row = csv::StringRecord::new();
+    while rows.read_record(&mut row)? {
+        if let Some(found) = row.iter().position(|cell| cell == column) {
             place = Some(found);
-        } else if let Some(cell) = place.and_then(|place| cells.nth(place)) {
+        } else if let Some(cell) = place.and_then(|place| row.get(place)) {
             sum += cell.parse::<u64>()?;
         }
     }
