@@ -20,6 +20,8 @@ fn kill_at_random(name: &'static str, shape: Shape<'_>, which: fn(&mut Scenario)
             which(&mut scenario)[at].wait_until_ready();
         }
     }
+    let refused = scenario.load.ledger.tally().refused;
+    assert!(refused.is_empty(), "killing refuses nobody, nor does a start: {refused:?}");
     scenario.notes.push(format!("{rounds} kills"));
     scenario.end();
 }
