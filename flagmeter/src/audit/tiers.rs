@@ -124,7 +124,7 @@ async fn compare_chunk(
         }
         known = Some(stays);
     }
-    let marks = store.marks(pair.coarse, chunk.to, MARKS_MAX).await?;
+    let marks = marks_up_to(store, pair.coarse, chunk.to).await?;
     let floor = store.state().await?.floors.of(pair.fine);
     let mut waiting = BTreeSet::new();
     for difference in known.into_iter().flatten() {
@@ -147,11 +147,24 @@ async fn compare_chunk(
     Ok(())
 }
 
-/// Whether a window waits to be rolled up again. Where there are more marks than were read, it may.
-fn is_marked(marks: &[Mark], environment: &Environment, window: Window) -> bool {
-    let beyond =
-        marks.len() >= MARKS_MAX && marks.last().is_some_and(|last| last.window.start() <= window.start());
-    beyond || marks.iter().any(|mark| mark.window == window && mark.environment == *environment)
+/// The marks of a tier and of all finer ones. Where a finer window waits, those above it wait as well: they are marked
+/// once it is rolled up.
+async fn marks_up_to(store: &dyn Store, coarse: Tier, until: Timestamp) -> Result<Vec<Vec<Mark>>> {
+    let mut marks = Vec::new();
+    for tier in Tier::ROLLED.into_iter().filter(|tier| tier.seconds() <= coarse.seconds()) {
+        marks.push(store.marks(tier, until, MARKS_MAX).await?);
+    }
+    Ok(marks)
+}
+
+/// Whether a window, or one within it, waits to be rolled up again. Where there are more marks than were read, it may.
+fn is_marked(marks: &[Vec<Mark>], environment: &Environment, window: Window) -> bool {
+    marks.iter().any(|of_tier| {
+        let beyond = of_tier.len() >= MARKS_MAX
+            && of_tier.last().is_some_and(|last| last.window.start() <= window.start());
+        let mut here = of_tier.iter().filter(|mark| mark.environment == *environment);
+        beyond || here.any(|mark| window.range().contains(mark.window.start()))
+    })
 }
 
 fn differences(pair: Pair, fine: &[ScanRow], coarse: &[ScanRow]) -> BTreeSet<Difference> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flagmeter_edge::Edge;
-use flagmeter_log::kafka::Producer;
+use flagmeter_log::kafka::{self, Producer};
 
 use super::{Process, Started};
 use crate::{
@@ -24,6 +24,28 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     super::run(config, open).await
 }
 
+/// Waits for Kafka where the edge starts for the first time. One that has run here before takes posts into its journal
+/// at once: the topic was as it should be then, and is looked at again with the first append.
+async fn open_producer(process: &Process, folder: &Folder) -> Result<Producer> {
+    let Process { config, metrics, .. } = process;
+    let has_run_before = folder.lane().exists();
+    let of_this_edge = |kafka: kafka::Config| kafka::Config {
+        lane_path: Some(folder.lane()),
+        partitions: has_run_before.then_some(config.kafka.partitions),
+        ..kafka
+    };
+    if has_run_before {
+        let kafka = of_this_edge(settings::kafka_config(config));
+        match kafka::topic::check(&kafka, &settings::topic_settings(config)).await {
+            Err(error) if !error.is_retryable() => return Err(error.into()),
+            Ok(_) | Err(_) => return Ok(Producer::open(kafka, config.edge.node, metrics).await?),
+        }
+    }
+    process
+        .with_kafka(async |kafka| Ok(Producer::open(of_this_edge(kafka), config.edge.node, metrics).await?))
+        .await
+}
+
 async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>> {
     let Process { config, clock, metrics, readiness, .. } = process;
     let folder = Folder::take(&config.data.path)?;
@@ -31,12 +53,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let registry_file =
         RegistryFile::open(folder::registry_file(config), folder.registry_good_copy(), metrics)?;
     let node = config.edge.node;
-    let producer = process
-        .with_kafka(async |mut kafka| {
-            kafka.lane_path = Some(folder.lane());
-            Ok(Producer::open(kafka, node, metrics).await?)
-        })
-        .await?;
+    let producer = open_producer(process, &folder).await?;
     let mut edge_config = settings::edge_config(config, folder.journal(), None);
     edge_config.record_bytes_max = edge_config.record_bytes_max.min(config.kafka.record_bytes_max.bytes());
     let edge = Arc::new(Edge::open(

@@ -99,6 +99,7 @@ impl Consumer {
             current: Arc::clone(&current),
             commands: queue,
             reached_at: std::time::Instant::now(),
+            fenced_at: None,
         };
         let work = move || {
             poller.run();

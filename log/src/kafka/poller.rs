@@ -57,6 +57,9 @@ impl Current {
     }
 }
 
+/// A name that is lost twice within this time is another's.
+const FENCED_AGAIN: Duration = Duration::from_mins(2);
+
 /// Makes the members of one reading end, one after the other.
 pub(super) struct Membering {
     pub(super) config: Config,
@@ -97,6 +100,8 @@ pub(super) struct Poller {
     pub(super) commands: Receiver<Command>,
     pub(super) stall: Stall,
     pub(super) reached_at: Instant,
+    /// When it was last told that another has its name.
+    pub(super) fenced_at: Option<Instant>,
 }
 
 impl Poller {
@@ -160,8 +165,13 @@ impl Poller {
         let shared = &self.membering.shared;
         let mut state = shared.state();
         match error {
+            // A member that stood still and joins again may still be heard under its old identity, and is told the same
+            // as one whose name another has. So it takes its name back, once: two that have one name are told apart
+            // by the one that loses it again.
             KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId) => {
-                state.standing = Standing::Taken;
+                let again = self.fenced_at.replace(Instant::now());
+                let is_taken = again.is_some_and(|before| before.elapsed() < FENCED_AGAIN);
+                state.standing = if is_taken { Standing::Taken } else { Standing::Broken };
             }
             KafkaError::MessageConsumptionFatal(_) => {
                 tracing::error!(%error, "the log's consumer cannot go on: it is made anew");

@@ -222,9 +222,11 @@ impl Stage {
         fs::read_to_string(&self.output).unwrap_or_default()
     }
 
-    /// The same process with another setting from its next start on.
-    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+    /// The same process with another setting from its next start on. What it was before.
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) -> Option<String> {
+        let before = self.settings.iter().rfind(|(known, _)| *known == name).map(|(_, value)| value.clone());
         self.settings.push((name, value.to_owned()));
+        before
     }
 
     /// From its next start on its data folder is a disk of this size, that nobody else sees and that goes with it.

@@ -65,6 +65,32 @@ fn influxdb_is_killed_stands_still_and_is_gone() {
     scenario.end();
 }
 
+/// Whoever restarts an edge while Kafka is away has an edge all the same.
+#[test]
+#[ignore = "needs Kafka and InfluxDB: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
+fn an_edge_that_is_started_again_while_kafka_is_away_takes_posts() {
+    let mut scenario =
+        Scenario::begin("an edge starts without Kafka", Shape { edges: 1, ..Shape::default() });
+    scenario.pass(BETWEEN);
+    let edge = &mut scenario.edges[0];
+    edge.kill();
+    let brokers = edge.set("FLAGMETER_KAFKA_BROKERS", "127.0.0.1:1").expect("brokers");
+    edge.start();
+    edge.wait_until_ready();
+    let before = scenario.load.ledger.tally().acknowledged;
+    scenario.pass_until(
+        "it takes posts",
+        |scenario| scenario.load.ledger.tally().acknowledged - before,
+        |&acknowledged| acknowledged > 1_000,
+    );
+    let edge = &mut scenario.edges[0];
+    edge.kill();
+    edge.set("FLAGMETER_KAFKA_BROKERS", &brokers);
+    edge.start();
+    scenario.notes.push("it took posts into its journal".to_owned());
+    scenario.end();
+}
+
 /// With journals so small that one is full before Kafka is back.
 #[test]
 #[ignore = "needs Kafka and InfluxDB: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]

@@ -121,7 +121,8 @@ async fn nothing_is_skipped_while_partitions_change_hands() {
     assert_eq!(one.lag().await.unwrap().records, 0);
 }
 
-/// A name keeps the partitions for a consumer that restarts, and is taken over by a second one.
+/// A name keeps the partitions for a consumer that restarts, and is taken over by a second one. The first takes it back
+/// once, as one does that only stood still; the second as well; and then the first knows.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
 async fn a_second_consumer_with_the_same_instance_name_takes_over_and_the_first_is_told() {
@@ -135,7 +136,7 @@ async fn a_second_consumer_with_the_same_instance_name_takes_over_and_the_first_
     let told = async {
         loop {
             match one.read(usize::MAX, Duration::from_millis(100)).await {
-                Ok(records) => assert!(records.is_empty()),
+                Ok(_) => {}
                 Err(error) => return error,
             }
         }
@@ -145,7 +146,7 @@ async fn a_second_consumer_with_the_same_instance_name_takes_over_and_the_first_
     assert!(!error.is_retryable());
     drop(one);
     append(&producer, 4..6).await;
-    assert_eq!(numbers(&read_all(&mut two).await.unwrap()), [4, 5].into());
+    assert!(numbers(&read_all(&mut two).await.unwrap()).is_superset(&[4, 5].into()));
 }
 
 /// More waits in the log than a consumer may hold.
