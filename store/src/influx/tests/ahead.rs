@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flagmeter_model::ManualClock;
+use flagmeter_model::{Lane, ManualClock, Seq};
 
 use super::stub::{Reply, Request, Stub};
 use crate::{
@@ -19,7 +19,9 @@ fn seal(seq: u64) -> Arc<Write> {
     let counted = |seal: Seal, number: u64| {
         seal.count(&environment("one").unwrap(), &flag(&format!("flag-{number:02}")).unwrap(), second, number)
     };
-    write_of(&[(1..=16).fold(Seal::new(1, seq).unwrap().covering(second, second + 10), counted)]).unwrap()
+    // Numbered by its second, so that it is young.
+    let number = Seq::next(None, at(second), Lane::default()).get();
+    write_of(&[(1..=16).fold(Seal::new(1, number).unwrap().covering(second, second + 10), counted)]).unwrap()
 }
 
 fn is_counts(request: &Request) -> bool {

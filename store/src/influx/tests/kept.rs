@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flagmeter_model::{ManualClock, Tier, Timestamp};
+use flagmeter_model::{Lane, ManualClock, Seq, Tier, Timestamp};
 use serde_json::json;
 
 use super::{Influx, server::Buckets};
@@ -21,7 +21,7 @@ use crate::{
 
 /// A seal as a node makes it: numbered by its second.
 fn seal(node: u16, second: i64) -> Seal {
-    let seq = at(second).as_seconds().unsigned_abs();
+    let seq = Seq::next(None, at(second), Lane::default()).get();
     Seal::new(node, seq).unwrap().covering(second - 10, second).heard(second + 1)
 }
 
