@@ -10,7 +10,7 @@ use crate::{Result, output, process::settings};
 /// What `flagmeter topic` is asked for.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum TopicCommand {
-    /// Make the topic as the settings under [kafka] say; check it where it is there already
+    /// Make the topic as the settings of Kafka say; check it where it is there already
     #[command(after_help = "\
 Examples:
   flagmeter topic create --set kafka.brokers=kafka-1:9092,kafka-2:9092
