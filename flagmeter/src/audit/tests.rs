@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use flagmeter_downsampler::Downsampler;
 use flagmeter_model::{
     Batch, Clock, Environment, EnvironmentCounts, ManualClock, Meter, Name, NodeId, Seq, SeriesKey, Slot,
-    SlotCounts, Tier, TimeRange, Timestamp,
+    SlotCounts, Tier, TimeRange, Timestamp, Window,
 };
-use flagmeter_store::{DeadLetter, Positioned, Store, Write, embedded};
+use flagmeter_store::{DeadLetter, NewMark, Positioned, Rolling, Store, Write, embedded};
 
 use super::{Arrived, Audit, Due, Report};
 
@@ -62,6 +62,13 @@ impl Bench {
 
     async fn roll(&mut self) {
         while self.downsampler.cycle().await.unwrap().more {}
+    }
+
+    /// Rolls the first window of a tier up again, and does nothing about marks.
+    async fn roll_again(&self, tier: Tier) {
+        let window = Window::containing(tier, Timestamp::from_seconds_clamped(START));
+        let rolling = Rolling::Windows(vec![NewMark { window, environment: environment() }]);
+        self.store.roll(&rolling).await.unwrap();
     }
 
     async fn audit(&self) -> Report {
@@ -154,6 +161,44 @@ async fn a_late_count_waits_while_its_window_is_marked_and_is_found_when_the_mar
         "{first}"
     );
     assert!(first.contains("the total of evaluations is 20 in 10s and 10 in 1m"), "{first}");
+}
+
+/// As a downsampler leaves it that stops in the middle: each step is tried with the marks of its tier standing.
+#[tokio::test]
+async fn a_window_waits_while_a_finer_one_is_written_anew_and_only_then() {
+    let mut bench = Bench::new();
+    bench.write(&ten(0)).await;
+    bench.roll().await;
+    bench.write(&ten(5)).await;
+    let marks = bench.store.marks(Tier::Minute, Timestamp::MAX, 10).await.unwrap();
+    bench.roll_again(Tier::Minute).await;
+    let report = bench.audit().await;
+    assert!(report.agrees() && report.waiting == 1, "its quarter waits, unmarked: {report:?}");
+
+    bench.roll_again(Tier::Quarter).await;
+    let report = bench.audit().await;
+    let first = report.first_differences.join("\n");
+    assert!(first.contains("is 20 in 15m and 10 in 1h") && !first.contains("in 1m"), "{first}");
+
+    bench.store.clear(&marks).await.unwrap();
+    bench.roll_again(Tier::Hour).await;
+    assert!(bench.audit().await.agrees());
+    bench.write(&ten(3_000)).await;
+    bench.write(&ten(10)).await;
+    let (lost, stands): (Vec<_>, Vec<_>) = bench
+        .store
+        .marks(Tier::Minute, Timestamp::MAX, 10)
+        .await
+        .unwrap()
+        .into_iter()
+        .partition(|mark| mark.window.start().as_seconds() == START);
+    assert_eq!((lost.len(), stands.len()), (1, 1));
+    bench.store.clear(&lost).await.unwrap();
+    let report = bench.audit().await;
+    assert!(
+        !report.agrees() && report.waiting == 1,
+        "the mark of another window excuses nothing: {report:?}"
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flagmeter_model::{Environment, Meter, SeriesKey, Tier, TimeRange, Timestamp, Window};
+use flagmeter_model::{Environment, Meter, SeriesKey, Tier, TimeRange, Timestamp};
 use flagmeter_store::{Filter, Mark, Result, Scan, ScanRow, State, Store};
 
 use super::Report;
@@ -103,39 +103,31 @@ async fn compare_chunk(
     chunk: TimeRange,
     report: &mut Report,
 ) -> Result<()> {
-    let mut known: Option<BTreeSet<Difference>> = None;
-    for look in 0..LOOKS {
-        let scan = |tier| Scan { environment: environment.clone(), tier, range: chunk };
-        let fine = store.scan(&scan(pair.fine)).await?;
-        let coarse = store.scan(&scan(pair.coarse)).await?;
-        if look == 0 {
-            report.windows = report.windows.saturating_add(count(coarse.len()));
-            let points = coarse.iter().map(|row| count(row.series.len())).sum();
-            report.points = report.points.saturating_add(points);
+    let scan = |tier| Scan { environment: environment.clone(), tier, range: chunk };
+    let (fine, coarse) = (store.scan(&scan(pair.fine)).await?, store.scan(&scan(pair.coarse)).await?);
+    report.windows = report.windows.saturating_add(count(coarse.len()));
+    let points = coarse.iter().map(|row| count(row.series.len())).sum();
+    report.points = report.points.saturating_add(points);
+    // A difference counts when every look shows it, and its window waits neither between nor after them.
+    let mut found = differences(pair, &fine, &coarse);
+    let mut excused = BTreeSet::new();
+    let waiting = || Waiting::read(store, environment, pair, chunk.to);
+    for _ in 1..LOOKS {
+        if found.is_empty() {
+            break;
         }
-        let found = differences(pair, &fine, &coarse);
-        // A difference counts when every look shows it.
-        let stays: BTreeSet<Difference> = match &known {
-            None => found,
-            Some(known) => found.intersection(known).cloned().collect(),
-        };
-        if stays.is_empty() {
-            return Ok(());
-        }
-        known = Some(stays);
+        waiting().await?.excuse(pair.coarse, &mut found, &mut excused);
+        let (fine, coarse) = (store.scan(&scan(pair.fine)).await?, store.scan(&scan(pair.coarse)).await?);
+        let again = differences(pair, &fine, &coarse);
+        found.retain(|difference| again.contains(difference));
     }
-    let marks = marks_up_to(store, pair.coarse, chunk.to).await?;
-    let floor = store.state().await?.floors.of(pair.fine);
-    let mut waiting = BTreeSet::new();
-    for difference in known.into_iter().flatten() {
+    if !found.is_empty() {
+        waiting().await?.excuse(pair.coarse, &mut found, &mut excused);
         // Retention has gone on while we looked.
-        if floor.is_some_and(|floor| difference.start < floor) {
-            continue;
-        }
-        if is_marked(&marks, environment, Window::containing(pair.coarse, difference.start)) {
-            waiting.insert(difference.start);
-            continue;
-        }
+        let floor = store.state().await?.floors.of(pair.fine);
+        found.retain(|difference| floor.is_none_or(|floor| difference.start >= floor));
+    }
+    for difference in found {
         report.differs(|| {
             format!(
                 "{environment} {}: {} is {} in {} and {} in {}",
@@ -143,28 +135,52 @@ async fn compare_chunk(
             )
         });
     }
-    report.waiting = report.waiting.saturating_add(count(waiting.len()));
+    report.waiting = report.waiting.saturating_add(count(excused.len()));
     Ok(())
 }
 
-/// The marks of a tier and of all finer ones. Where a finer window waits, those above it wait as well: they are marked
-/// once it is rolled up.
-async fn marks_up_to(store: &dyn Store, coarse: Tier, until: Timestamp) -> Result<Vec<Vec<Mark>>> {
-    let mut marks = Vec::new();
-    for tier in Tier::ROLLED.into_iter().filter(|tier| tier.seconds() <= coarse.seconds()) {
-        marks.push(store.marks(tier, until, MARKS_MAX).await?);
-    }
-    Ok(marks)
+/// The coarser windows of a pair that wait to be rolled up again.
+#[derive(Debug)]
+struct Waiting {
+    starts: BTreeSet<Timestamp>,
+    /// From here on there are more marks than were read: each window may wait.
+    unknown_from: Option<Timestamp>,
 }
 
-/// Whether a window, or one within it, waits to be rolled up again. Where there are more marks than were read, it may.
-fn is_marked(marks: &[Vec<Mark>], environment: &Environment, window: Window) -> bool {
-    marks.iter().any(|of_tier| {
-        let beyond = of_tier.len() >= MARKS_MAX
-            && of_tier.last().is_some_and(|last| last.window.start() <= window.start());
-        let mut here = of_tier.iter().filter(|mark| mark.environment == *environment);
-        beyond || here.any(|mark| window.range().contains(mark.window.start()))
-    })
+impl Waiting {
+    /// Reads the marks of both tiers: a finer window that has one may be written anew already, while the one above it
+    /// is not marked yet.
+    async fn read(
+        store: &dyn Store,
+        environment: &Environment,
+        pair: Pair,
+        until: Timestamp,
+    ) -> Result<Self> {
+        let mut waiting = Self { starts: BTreeSet::new(), unknown_from: None };
+        for tier in [pair.fine, pair.coarse].into_iter().filter(|&tier| tier != Tier::Raw) {
+            let marks = store.marks(tier, until, MARKS_MAX).await?;
+            let coarse = |mark: &Mark| mark.window.start().floor_to(pair.coarse.seconds());
+            if marks.len() >= MARKS_MAX {
+                waiting.unknown_from = waiting.unknown_from.into_iter().chain(marks.last().map(coarse)).min();
+            }
+            let here = marks.iter().filter(|mark| mark.environment == *environment);
+            waiting.starts.extend(here.map(coarse));
+        }
+        Ok(waiting)
+    }
+
+    /// Takes the differences away that are explained by it, and remembers where they were.
+    fn excuse(&self, tier: Tier, found: &mut BTreeSet<Difference>, excused: &mut BTreeSet<Timestamp>) {
+        found.retain(|difference| {
+            let start = difference.start.floor_to(tier.seconds());
+            let waits =
+                self.starts.contains(&start) || self.unknown_from.is_some_and(|unknown| start >= unknown);
+            if waits {
+                excused.insert(start);
+            }
+            !waits
+        });
+    }
 }
 
 fn differences(pair: Pair, fine: &[ScanRow], coarse: &[ScanRow]) -> BTreeSet<Difference> {

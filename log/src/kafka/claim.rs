@@ -11,11 +11,13 @@
 //! The sign is kept as the note that Kafka lets a group of consumers keep beside a position. Nobody ever reads by
 //! that group, named `<topic>-edge-<node>-claim`.
 
+use std::time::{Duration, Instant};
+
 use flagmeter_model::NodeId;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
-    error::KafkaResult,
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code},
 };
 
 use super::{
@@ -24,6 +26,9 @@ use super::{
     lane::{History, Place},
 };
 use crate::Result;
+
+/// How long until a coordinator that was not ready is asked again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A producer's claim on its number.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ impl Claim {
         for mut element in left.elements() {
             element.set_metadata(format!("{} {history}", self.sign));
         }
-        client.commit(&left, CommitMode::Sync).map_err(failed)
+        once_coordinated(|| client.commit(&left, CommitMode::Sync)).map_err(failed)
     }
 
     /// Whether nobody else has left a sign since.
@@ -78,6 +83,24 @@ impl Claim {
 fn note(client: &BaseConsumer<Plain>, config: &Config) -> KafkaResult<String> {
     let mut place = TopicPartitionList::new();
     place.add_partition(&config.topic, 0);
-    let found = client.committed_offsets(place, ASK_TIMEOUT)?;
+    let found = once_coordinated(|| client.committed_offsets(place.clone(), ASK_TIMEOUT))?;
     Ok(found.elements().iter().map(|element| element.metadata().to_owned()).collect())
+}
+
+/// Asks until the group has a coordinator that is ready: brokers that have just started, or that leave, say so instead
+/// of answering, and librdkafka hands that on.
+fn once_coordinated<T>(ask: impl Fn() -> KafkaResult<T>) -> KafkaResult<T> {
+    let began = Instant::now();
+    loop {
+        match ask() {
+            Err(error) if is_not_ready(&error) && began.elapsed() < ASK_TIMEOUT => std::thread::sleep(PAUSE),
+            answer => return answer,
+        }
+    }
+}
+
+fn is_not_ready(error: &KafkaError) -> bool {
+    let moving =
+        [Code::NotCoordinator, Code::CoordinatorLoadInProgress, Code::CoordinatorNotAvailable].map(Some);
+    moving.contains(&broker::code(error))
 }

@@ -73,6 +73,9 @@ async fn a_coordinator_that_loads_or_moves_is_waited_for() {
     let (cluster, config) = cluster(1);
     let loading = [Answer::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 2];
     cluster.request_errors(Api::InitProducerId, &loading);
+    let moving = [Answer::RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 5];
+    cluster.request_errors(Api::OffsetFetch, &moving);
+    cluster.request_errors(Api::OffsetCommit, &moving);
     let producer = producer(&config, &prometheus::Registry::new()).await;
     cluster.request_errors(Api::AddPartitionsToTxn, &[Answer::RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS; 3]);
     cluster.request_errors(
@@ -227,6 +230,39 @@ async fn a_commit_is_refused_by_a_group_that_has_moved_on_and_that_is_no_failure
     let error = consumer.commit(&after(&records)).await.unwrap_err();
     assert!(error.is_retryable(), "it may still have its partitions: {error}");
     consumer.commit(&after(&records)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_is_told_that_its_name_is_taken_takes_it_back_once() {
+    let (cluster, mut config) = cluster(1);
+    config.properties.insert("session.timeout.ms".into(), "6000".into());
+    config.properties.insert("heartbeat.interval.ms".into(), "100".into());
+    let producer = producer(&config, &prometheus::Registry::new()).await;
+    let metrics = prometheus::Registry::new();
+    let mut consumer =
+        Consumer::open(config.clone(), "group", Some("ingest-1".to_owned()), &metrics).await.unwrap();
+    append(&producer, 0..3).await;
+    assert_eq!(numbers(&read_all(&mut consumer).await.unwrap()), (0..3).collect());
+    cluster.request_errors(Api::Heartbeat, &[Answer::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID]);
+    append(&producer, 3..5).await;
+    let mut seen = BTreeSet::new();
+    let again = async {
+        // From the committed position, as nothing was committed.
+        while seen.len() < 5 {
+            seen.extend(numbers(&consumer.read(usize::MAX, Duration::from_millis(50)).await.unwrap()));
+        }
+    };
+    tokio::time::timeout(SOON, again).await.unwrap();
+    cluster.request_errors(Api::Heartbeat, &[Answer::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID]);
+    let told = async {
+        loop {
+            if let Err(error) = consumer.read(usize::MAX, Duration::from_millis(50)).await {
+                return error;
+            }
+        }
+    };
+    let error = tokio::time::timeout(SOON, told).await.unwrap();
+    assert!(matches!(&error, Error::InstanceTaken { instance } if instance == "ingest-1"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
