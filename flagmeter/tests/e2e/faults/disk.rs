@@ -29,8 +29,9 @@ fn an_edge_whose_disk_is_full_makes_senders_wait() {
     scenario.load.on(edge.address(), 3);
     scenario.pass(Duration::from_secs(5));
     edge.fill_disk();
-    scenario.load.fill(edge.address(), 3, "disk_failed");
+    let filling = scenario.load.fill(edge.address(), 3, "disk_failed");
     scenario.pass(Duration::from_secs(10));
+    drop(filling);
     edge.free_disk();
     scenario.edges.push(edge);
     scenario.notes.push("the disk of an edge was full".to_owned());

@@ -63,6 +63,8 @@ pub(super) struct Tally {
     pub(super) unanswered: u64,
     /// Posts that were refused for now, with `Retry-After`, by the reason.
     pub(super) refused: BTreeMap<String, u64>,
+    /// Who was refused for it.
+    clients_refused: BTreeSet<(String, String)>,
 }
 
 impl Ledger {
@@ -162,27 +164,28 @@ impl Load {
         }
     }
 
-    /// Sends an edge more than it can hold, until it asks to wait for this reason. That last post is sent until it
-    /// is taken, beside the other clients.
-    pub(super) fn fill(&mut self, address: &str, node: u16, reason: &'static str) {
+    /// Sends an edge more than it can hold, as long as what is returned is held. By then it has asked somebody else to
+    /// wait, too, for this reason.
+    pub(super) fn fill(&mut self, address: &str, node: u16, reason: &'static str) -> Filling {
         let mut client = self.client(address, node);
-        let ledger = Arc::clone(&self.ledger);
-        let refused = move || held(&ledger.tally).refused.get(reason).copied().unwrap_or(0);
-        let before = refused();
-        let was_refused = refused.clone();
+        let name = client.name.clone();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let filling = Filling { is_over: Arc::clone(&is_over) };
         self.clients.push(thread::spawn(move || {
             for post in 0.. {
-                if client.stops() || was_refused() > before {
+                if client.stops() || is_over.load(Ordering::SeqCst) {
                     return;
                 }
                 client.post_bulk(post);
             }
         }));
         let until = Instant::now() + ACKNOWLEDGED_WITHIN;
-        while refused() == before {
-            assert!(Instant::now() < until, "{address} never asked to wait for {reason}");
+        let is_another = |(other, why): &(String, String)| *other != name && why == reason;
+        while !self.ledger.tally().clients_refused.iter().any(is_another) {
+            assert!(Instant::now() < until, "{address} never asked others to wait for {reason}");
             thread::sleep(RETRY_AFTER);
         }
+        filling
     }
 
     /// Waits until every post is acknowledged, and no more come.
@@ -191,6 +194,18 @@ impl Load {
         for client in self.clients.drain(..) {
             client.join().expect("every post is acknowledged in the end");
         }
+    }
+}
+
+/// Somebody sends more than can be held.
+#[must_use]
+pub(super) struct Filling {
+    is_over: Arc<AtomicBool>,
+}
+
+impl Drop for Filling {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst);
     }
 }
 
@@ -286,10 +301,9 @@ impl Client {
                 };
                 let is_for_now = matches!(answer.status, 429 | 503) && answer.header("retry-after").is_some();
                 assert!(is_for_now, "refused for good: {answer:?}");
-                *tally
-                    .refused
-                    .entry(problem["reason"].as_str().unwrap_or_default().to_owned())
-                    .or_default() += 1;
+                let reason = problem["reason"].as_str().unwrap_or_default().to_owned();
+                tally.clients_refused.insert((self.name.clone(), reason.clone()));
+                *tally.refused.entry(reason).or_default() += 1;
             }
             None => tally.unanswered += 1,
         }
