@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Name, NodeId, Timestamp};
+use crate::{Name, NodeId, Slot, Timestamp};
 
 /// How far one node has got in one partition of the log, as ingest has seen it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,14 @@ pub struct LowWatermark {
     pub at: Option<Timestamp>,
     /// Nodes left out because they are silent, in the order of their numbers.
     pub missing: Vec<MissingNode>,
+}
+
+impl LowWatermark {
+    /// Everything before this is in, as answers say it: in whole slots, as counts are kept, and never beyond `now`,
+    /// so that a log whose clock is ahead does not make complete what is still to come.
+    pub fn complete_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.at.map(|at| at.min(now).floor_to(Slot::SECONDS))
+    }
 }
 
 /// The low watermark of all nodes.

@@ -95,9 +95,8 @@ pub(crate) struct Missing {
     /// Its number.
     #[schema(example = 3)]
     node: u16,
-    /// Where it stood, if it said so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "eu-west")]
+    /// Where it stood, as it said itself. Null if it did not say.
+    #[schema(required, example = "eu-west")]
     region: Option<String>,
     /// What it received from here on is not known.
     #[schema(example = "2026-11-20T12:44:54Z")]

@@ -28,8 +28,6 @@ pub struct Config {
     pub read_timeout: Duration,
     /// A node unheard of for longer than this, by the log's time, is missing: as the store has it.
     pub node_timeout_ms: i64,
-    /// How long `/readyz` waits for the store.
-    pub ready_timeout: Duration,
 }
 
 impl Default for Config {
@@ -46,7 +44,6 @@ impl Default for Config {
             rows_held_max: 1_000_000,
             read_timeout: Duration::from_secs(20),
             node_timeout_ms: 60_000,
-            ready_timeout: Duration::from_secs(2),
         }
     }
 }

@@ -14,8 +14,8 @@
 //! # Invariants
 //!
 //! - Every query is scoped by its token before it is planned: the store is only ever asked with a filter that
-//!   [`access::Principal`] has narrowed. No token, no answer, but for `/healthz`, `/readyz`, `/openapi.json` and
-//!   the files of the page, which hold no data.
+//!   [`access::Principal`] has narrowed. No token, no answer, but for `/openapi.json` and the files of the page,
+//!   which hold no data.
 //! - Unknown is null, never zero; a store that does not answer is an error, never an empty list.
 //! - The rows of an answer add up to its total, whatever the limit.
 //! - An unknown parameter is refused: a typo must not widen a bill.
@@ -28,7 +28,6 @@ mod civil;
 mod config;
 mod error;
 mod flags;
-mod health;
 mod hex;
 mod metrics;
 mod moment;
@@ -53,7 +52,6 @@ pub use config::Config;
 pub use error::{Error, Result};
 use flagmeter_model::{Clock, Environment, Registry};
 use flagmeter_store::Store;
-use health::Readiness;
 use metrics::Metrics;
 pub use parameters::range;
 use reader::Reader;
@@ -102,7 +100,6 @@ pub(crate) struct App {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     openapi: String,
-    readiness: Readiness,
 }
 
 impl App {
@@ -136,8 +133,6 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
         .routes(routes!(nodes::nodes))
-        .routes(routes!(health::healthz))
-        .routes(routes!(health::readyz))
         .routes(routes!(openapi::openapi))
         .split_for_parts();
     openapi::add_choices(&mut document);
@@ -150,7 +145,6 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         clock: parts.clock,
         metrics,
         openapi: document.to_json().map_err(|error| Error::Encoding(error.to_string()))?,
-        readiness: Readiness::default(),
     });
     let catch_panics = || CatchPanicLayer::custom(service::panicked);
     let own = api

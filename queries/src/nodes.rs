@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::Uri};
+use axum::{extract::State, http::Uri, response::Response};
 use chrono_tz::Tz;
-use flagmeter_model::{LowWatermark, NodeStanding, NodeState, low_watermark, node_standings};
+use flagmeter_model::{NodeStanding, NodeState, low_watermark, node_standings};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    App, Error, Result,
-    access::{Principal, Role},
+    App, Result,
+    access::Principal,
     answer::shown,
     civil,
     parameters::{Parameters, name},
-    problem::Problem,
+    problem::Refusals,
 };
 
 /// The parameters that it knows.
@@ -24,7 +24,7 @@ pub(crate) const KNOWN: &[&str] = &[name::TZ];
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Nodes {
     /// Everything before this is in. Null before the first seal.
-    #[schema(required, example = "2026-11-20T12:44:54Z")]
+    #[schema(required, example = "2026-11-20T12:44:50Z")]
     complete_until: Option<String>,
     /// In the order of their numbers.
     nodes: Vec<Node>,
@@ -73,29 +73,22 @@ pub(crate) enum Standing {
     params(("tz" = Option<String>, Query, description = "IANA time zone of the times in the answer. Default UTC.")),
     responses(
         (status = 200, description = "The nodes", body = Nodes),
-        (status = 400, description = "An unknown or invalid parameter", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No good token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not read that", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
-pub(crate) async fn nodes(
-    State(app): State<Arc<App>>,
-    principal: Principal,
-    uri: Uri,
-) -> Result<Json<Nodes>> {
-    if principal.role != Role::Operator {
-        return Err(Error::Forbidden("Only the token of an operator may see the nodes.".into()));
-    }
+pub(crate) async fn nodes(State(app): State<Arc<App>>, principal: Principal, uri: Uri) -> Result<Response> {
+    principal.only_operators("the nodes")?;
     let zone = Parameters::read(&uri, KNOWN)?.zone(app.zone_of(&principal))?;
-    let state = app.reader.begin(&principal).await?.state().await?;
+    let mut reading = app.reader.begin(&principal).await?;
+    let state = reading.state().await?;
     let timeout_ms = app.config.node_timeout_ms;
-    let LowWatermark { at, .. } = low_watermark(&state.progress, state.partitions, timeout_ms);
+    let low = low_watermark(&state.progress, state.partitions, timeout_ms);
     let standings = node_standings(&state.progress, timeout_ms);
-    Ok(Json(Nodes {
-        complete_until: shown(zone, at),
+    let room = reading.room_for(standings.len()).await?;
+    room.json(&Nodes {
+        complete_until: shown(zone, low.complete_until(app.clock.now())),
         nodes: standings.into_iter().map(|standing| Node::new(standing, zone)).collect(),
-    }))
+    })
 }
 
 impl Node {

@@ -34,8 +34,9 @@ use crate::{
         (name = "flags", description = "Flags and when they were last evaluated"),
         (name = "reconcile", description = "What became of all that arrived"),
         (name = "operator", description = "For whoever runs it: the nodes"),
-        (name = "health", description = "For whoever runs it"),
+        (name = "document", description = "The API itself"),
     ),
+    components(schemas(crate::problem::Problem)),
     modifiers(&Token)
 )]
 pub(crate) struct Document;
@@ -77,7 +78,7 @@ pub(crate) fn add_choices(document: &mut utoipa::openapi::OpenApi) {
 #[utoipa::path(
     get,
     path = "/openapi.json",
-    tag = "health",
+    tag = "document",
     responses((status = 200, description = "The API as OpenAPI 3.1", content_type = "application/json"))
 )]
 pub(crate) async fn openapi(State(app): State<Arc<App>>) -> Response {

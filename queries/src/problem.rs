@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::Error;
 
@@ -36,6 +36,27 @@ pub(crate) struct Problem {
     /// The parameters that this address knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     known_parameters: Option<&'static [&'static str]>,
+}
+
+/// What every question to the store may be answered with instead, for the document.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "it describes answers and is none")]
+pub(crate) enum Refusals {
+    /// An unknown or invalid parameter
+    #[response(status = 400, content_type = "application/problem+json")]
+    Parameter(Problem),
+    /// No good token
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthenticated(Problem),
+    /// The token may not read that
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// More than one answer may hold
+    #[response(status = 422, content_type = "application/problem+json")]
+    TooMuch(Problem),
+    /// The store does not answer: ask again after `Retry-After` seconds
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
 }
 
 /// Status, the last part of the type, and title.

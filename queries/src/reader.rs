@@ -115,12 +115,6 @@ impl Reader {
         customers.entry(customer.clone()).or_insert_with(|| Turns::new(self.customer_reads_max)).clone()
     }
 
-    /// Whether the store answers within `patience`. It takes nobody's turn.
-    pub(crate) async fn probe(&self, patience: Duration) -> Result<()> {
-        let deadline = Instant::now() + patience;
-        self.until(deadline, patience, self.store.state()).await.map(|_| ())
-    }
-
     async fn until<T>(
         &self,
         deadline: Instant,

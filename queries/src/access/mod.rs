@@ -149,6 +149,16 @@ impl Principal {
         Ok(Scoped(filter))
     }
 
+    /// Refuses everyone but operators, who alone may see `what`.
+    pub(crate) fn only_operators(&self, what: &str) -> Result<()> {
+        match self.role {
+            Role::Operator => Ok(()),
+            Role::Billing | Role::Customer(_) => {
+                Err(Error::Forbidden(format!("Only the token of an operator may see {what}.")))
+            }
+        }
+    }
+
     /// The one customer it may read, if it is bound to one.
     pub(crate) const fn customer(&self) -> Option<&Name> {
         match &self.role {

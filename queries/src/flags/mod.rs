@@ -15,7 +15,7 @@ pub(crate) use plan::KNOWN;
 use plan::{Asked, Trend};
 pub(crate) use shape::FlagPage;
 
-use crate::{App, Error, Result, access::Principal, problem::Problem, reader::Question};
+use crate::{App, Error, Result, access::Principal, problem::Refusals, reader::Question};
 
 /// Every flag, with its totals and when it was last seen
 ///
@@ -42,11 +42,7 @@ use crate::{App, Error, Result, access::Principal, problem::Problem, reader::Que
     ),
     responses(
         (status = 200, description = "The flags", body = FlagPage),
-        (status = 400, description = "An unknown or invalid parameter", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No good token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not read that", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "More than one answer may hold", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(crate) async fn flags(State(app): State<Arc<App>>, principal: Principal, uri: Uri) -> Result<Response> {

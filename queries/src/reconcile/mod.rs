@@ -25,7 +25,7 @@ use crate::{
     access::{Principal, Role},
     answer::{Known, Missing, shown},
     civil,
-    problem::Problem,
+    problem::Refusals,
     reader::Reading,
 };
 
@@ -54,11 +54,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
     ),
     responses(
         (status = 200, description = "The fates", body = Reconcile),
-        (status = 400, description = "An unknown or invalid parameter", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No good token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not read that", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "More than one answer may hold", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(crate) async fn reconcile(

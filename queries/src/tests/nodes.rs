@@ -27,7 +27,7 @@ async fn each_node_is_shown_with_its_region_and_how_far_it_has_got() {
     assert_eq!(
         answer,
         json!({
-            "complete_until": NOW,
+            "complete_until": "2026-11-20T12:44:50Z",
             "nodes": [
                 {"node": 1, "region": "eu-west", "watermark": NOW, "heard_at": NOW, "state": "live"},
                 {

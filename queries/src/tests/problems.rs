@@ -16,11 +16,7 @@ use super::{
 use crate::Config;
 
 fn bench_over(store: Silent) -> Bench {
-    let config = Config {
-        read_timeout: Duration::from_millis(20),
-        ready_timeout: Duration::from_millis(20),
-        ..Config::default()
-    };
+    let config = Config { read_timeout: Duration::from_millis(20), ..Config::default() };
     let clock = ManualClock::at(at(NOW));
     Bench::over(Arc::new(store), config, &clock, tempfile::tempdir().unwrap())
 }
@@ -30,7 +26,7 @@ async fn what_is_not_served_is_a_problem_too() {
     let bench = Bench::new();
     let problem = bench.get("/v1/nothing").await.problem(404);
     assert!(problem["detail"].as_str().unwrap().contains("/v1/nothing"));
-    for path in ["/v1/usage", "/", "/healthz", "/ui/app.js"] {
+    for path in ["/v1/usage", "/", "/openapi.json", "/ui/app.js"] {
         let request = Request::builder().method(Method::POST).uri(path).body(Body::empty()).unwrap();
         let reply = bench.send(request).await;
         reply.problem(405);
@@ -82,14 +78,13 @@ async fn a_typo_in_a_parameter_is_refused_with_those_that_exist() {
 async fn a_store_that_does_not_answer_is_an_error_and_never_an_empty_list() {
     for store in [Silent::Unavailable, Silent::Never] {
         let bench = bench_over(store);
-        for path in ["/v1/usage", "/v1/usage?resolution=1h", "/v1/flags", "/v1/reconcile", "/readyz"] {
+        for path in ["/v1/usage", "/v1/usage?resolution=1h", "/v1/flags", "/v1/reconcile"] {
             let reply = bench.get(path).await;
             reply.problem(503);
             assert_eq!(reply.headers["retry-after"], "5", "{path}");
             assert!(!reply.body.contains("/secret"), "{}", reply.body);
         }
-        assert_eq!(bench.metric("flagmeter_queries_store_errors_total", &["retryable"]), 5);
-        assert_eq!(bench.get("/healthz").await.json()["status"], "ok");
+        assert_eq!(bench.metric("flagmeter_queries_store_errors_total", &["retryable"]), 4);
     }
 }
 
@@ -130,23 +125,6 @@ async fn all_reads_of_a_request_have_one_deadline() {
 }
 
 #[tokio::test]
-async fn whether_the_store_answers_is_looked_up_once_a_second_and_takes_nobodys_turn() {
-    let bench = bench_over(Silent::Unavailable);
-    let looks = || bench.metric("flagmeter_queries_store_errors_total", &["retryable"]);
-    for _ in 0..3 {
-        bench.get("/readyz").await.problem(503);
-    }
-    bench.clock.set(at(NOW).plus_millis(999));
-    bench.get("/readyz").await.problem(503);
-    assert_eq!(looks(), 1);
-    bench.clock.set(at(NOW).plus_millis(1_000));
-    bench.get("/readyz").await.problem(503);
-    assert_eq!(looks(), 2);
-    let busy = Bench::configured(Config { reads_max: 0, ..Config::default() });
-    assert_eq!(busy.get("/readyz").await.json()["status"], "ok");
-}
-
-#[tokio::test]
 async fn answers_take_room_until_they_are_sent_or_dropped() {
     let config = Config { rows_held_max: 30, read_timeout: Duration::from_millis(200), ..Config::default() };
     let bench = Bench::configured(config);
@@ -184,7 +162,7 @@ async fn a_customer_whose_answers_are_not_sent_waits_and_no_other_does() {
 #[tokio::test]
 async fn every_answer_has_the_headers_that_keep_it_to_itself() {
     let bench = Bench::new();
-    for path in ["/", "/ui/app.js", "/v1/usage", "/v1/nothing", "/healthz", "/openapi.json"] {
+    for path in ["/", "/ui/app.js", "/v1/usage", "/v1/nothing", "/openapi.json"] {
         let headers = bench.get(path).await.headers;
         assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
         assert_eq!(headers["referrer-policy"], "no-referrer", "{path}");

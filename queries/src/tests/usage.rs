@@ -214,7 +214,10 @@ async fn a_silent_node_is_named() {
     let seal = seal.covering(later("2026-11-20T11:00:00Z"), later(NOW)).heard(later(NOW));
     fixture::write(&*bench.store, &[seal]).await.unwrap();
     let answer = bench.get(&format!("/v1/usage?{THE_HOUR}&resolution=15m")).await.json();
-    assert_eq!(answer["missing_nodes"], json!([{"node": 1, "since": "2026-11-20T11:30:00Z"}]));
+    assert_eq!(
+        answer["missing_nodes"],
+        json!([{"node": 1, "region": null, "since": "2026-11-20T11:30:00Z"}])
+    );
     assert_eq!(each(&answer, "state"), ["complete", "complete", "partial", "partial"]);
     assert_eq!(each(&answer, "count"), [0, 0, 0, 0]);
 }

@@ -17,7 +17,7 @@ use flagmeter_store::Floors;
 use plan::Format;
 pub(crate) use shape::Usage;
 
-use crate::{App, Result, access::Principal, problem::Problem};
+use crate::{App, Result, access::Principal, problem::Refusals};
 
 /// Counts per bucket and group
 ///
@@ -59,11 +59,7 @@ use crate::{App, Result, access::Principal, problem::Problem};
             })),
             (String = "text/csv", example = "start,end,state,count,flag\n2026-11-20T12:00:00Z,2026-11-20T13:00:00Z,unknown,,checkout-v2\n2026-11-20T13:00:00Z,2026-11-20T14:00:00Z,complete,1204,checkout-v2\n")
         )),
-        (status = 400, description = "An unknown or invalid parameter", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No good token", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The token may not read that", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "More than one answer may hold", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer: ask again after `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 pub(crate) async fn usage(

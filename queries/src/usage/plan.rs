@@ -209,10 +209,10 @@ impl Plan {
 
     /// Says how to ask for less where the store says that there is too much.
     pub(super) fn narrower(&self, error: Error) -> Error {
-        let Error::Store(StoreError::TooMany { max, .. }) = error else { return error };
+        let Error::Store(StoreError::TooMany { max, what }) = error else { return error };
         let top = if self.limit.is_none() { "for the top groups with limit=, " } else { "" };
         Error::TooMuch(format!(
-            "There are more than {max} groups to add up. Ask {top}for fewer with a filter, for fewer dimensions in \
+            "There are more than {max} {what} to add up. Ask {top}for fewer with a filter, for fewer dimensions in \
              group_by, for a shorter range or a coarser resolution."
         ))
     }

@@ -58,7 +58,7 @@ impl Standpoint<'_> {
     pub(crate) fn answer(&self, read: &Read, sums: Sums, shared: Cover, beyond: &BTreeSet<usize>) -> Answer {
         let mut low = low_watermark(self.progress, self.partitions, self.node_timeout_ms);
         // A log whose clock is ahead must not make complete what is still to come.
-        low.at = low.at.min(Some(self.now));
+        low.at = low.complete_until(self.now);
         if let TierChoice::Only(tier) = read.tiers {
             low.at = low.at.min(self.kept.frontiers.whole(tier));
         }
