@@ -127,11 +127,13 @@ impl Audit {
     ) -> Result<Report> {
         let mut report = Report::default();
         let environments = self.store.environments().await?;
+        let mut patience = tiers::Patience::new();
         for (done, environment) in environments.iter().enumerate() {
             progress(done, environments.len());
             // Asked anew for each, because a running server's frontiers and floors move on.
             let state: State = self.store.state().await?;
-            tiers::compare(self.store.as_ref(), &state, environment, self.range, &mut report).await?;
+            let store = self.store.as_ref();
+            tiers::compare(store, &state, environment, self.range, &mut patience, &mut report).await?;
             report.environments += 1;
         }
         progress(environments.len(), environments.len());

@@ -141,7 +141,7 @@ async fn a_store_that_is_rolled_up_agrees_in_all_tiers_and_fates() {
     assert_eq!(fates.in_flight, Some(1_000 - 57));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_late_count_waits_while_its_window_is_marked_and_is_found_when_the_mark_is_lost() {
     let mut bench = Bench::new();
     bench.write(&ten(0)).await;
@@ -164,7 +164,7 @@ async fn a_late_count_waits_while_its_window_is_marked_and_is_found_when_the_mar
 }
 
 /// As a downsampler leaves it that stops in the middle: each step is tried with the marks of its tier standing.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_window_waits_while_a_finer_one_is_written_anew_and_only_then() {
     let mut bench = Bench::new();
     bench.write(&ten(0)).await;

@@ -1,6 +1,9 @@
 //! Promise 3: each tier is the sum of the finer one, and the totals are the sum of the series.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use flagmeter_model::{Environment, Meter, SeriesKey, Tier, TimeRange, Timestamp};
 use flagmeter_store::{Filter, Mark, Result, Scan, ScanRow, State, Store};
@@ -9,9 +12,31 @@ use super::Report;
 
 /// How often a difference is looked at again before it counts: a running server rolls late counts up between
 /// the look at one tier and the look at the other.
-const LOOKS: usize = 5;
+const LOOKS: u32 = 8;
+/// The first wait between two looks; each next one is twice as long.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How long one audit waits for differences to go, in all. In InfluxDB late counts, their totals and their marks are
+/// stored one after the other; where an ingester ends in between, the next one goes on once the log has given it up.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Marks that are read to explain differences.
 const MARKS_MAX: usize = 100_000;
+
+/// What is left of the time that an audit may wait.
+#[derive(Debug)]
+pub(super) struct Patience(Duration);
+
+impl Patience {
+    /// All of it.
+    pub(super) const fn new() -> Self {
+        Self(PATIENCE)
+    }
+
+    async fn pause(&mut self, pause: Duration) {
+        let pause = pause.min(self.0);
+        self.0 = self.0.saturating_sub(pause);
+        tokio::time::sleep(pause).await;
+    }
+}
 
 /// Compares all tiers of one environment pair by pair, where both are kept and whole.
 pub(super) async fn compare(
@@ -19,6 +44,7 @@ pub(super) async fn compare(
     state: &State,
     environment: &Environment,
     range: TimeRange,
+    patience: &mut Patience,
     report: &mut Report,
 ) -> Result<()> {
     let Some(seen) = seen(store, environment).await? else { return Ok(()) };
@@ -30,7 +56,7 @@ pub(super) async fn compare(
         let mut from = both.from;
         while from < both.to {
             let chunk = TimeRange::new(from, from.plus_seconds(step).min(both.to));
-            compare_chunk(store, environment, Pair { fine, coarse }, chunk, report).await?;
+            compare_chunk(store, environment, Pair { fine, coarse }, chunk, patience, report).await?;
             from = chunk.to;
         }
     }
@@ -101,6 +127,7 @@ async fn compare_chunk(
     environment: &Environment,
     pair: Pair,
     chunk: TimeRange,
+    patience: &mut Patience,
     report: &mut Report,
 ) -> Result<()> {
     let scan = |tier| Scan { environment: environment.clone(), tier, range: chunk };
@@ -112,10 +139,11 @@ async fn compare_chunk(
     let mut found = differences(pair, &fine, &coarse);
     let mut excused = BTreeSet::new();
     let waiting = || Waiting::read(store, environment, pair, chunk.to);
-    for _ in 1..LOOKS {
+    for look in 1..LOOKS {
         if found.is_empty() {
             break;
         }
+        patience.pause(PAUSE * (1 << (look - 1))).await;
         waiting().await?.excuse(pair.coarse, &mut found, &mut excused);
         let (fine, coarse) = (store.scan(&scan(pair.fine)).await?, store.scan(&scan(pair.coarse)).await?);
         let again = differences(pair, &fine, &coarse);
