@@ -153,7 +153,7 @@ pub(crate) enum Error {
     StageEnded(&'static str),
     /// A second signal came while stopping.
     #[error(
-        "stopped at once: the next start goes on with what is on disk, which is everything that was acknowledged, \
+        "stopped at once: the next start goes on where this one was; what an edge has acknowledged is on its disk, \
          unless edge.ack is \"memory\""
     )]
     StoppedAtOnce,

@@ -24,6 +24,20 @@ pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
     if !influx.token.0.is_empty() && !influx.token_file.as_os_str().is_empty() {
         return refuse("influx.token_file", "influx.token is set as well: set one of them");
     }
+    // The token's file need not be there where a configuration is checked.
+    match settings::influx_config_with(config, "not read".to_owned()).check() {
+        Err(flagmeter_store::Error::Configuration(reason)) => {
+            return Err(Error::Config(format!("[influx]: {reason}")));
+        }
+        other => other?,
+    }
+    #[cfg(feature = "kafka")]
+    match settings::kafka_config(config).check().and_then(|()| settings::topic_settings(config).check()) {
+        Err(flagmeter_log::Error::Config { setting, reason }) => {
+            return refuse(&format!("kafka.{setting}"), &reason);
+        }
+        other => other?,
+    }
     match settings::downsampler_config(config).check(config.edge.accepted_lateness) {
         Err(flagmeter_downsampler::Error::Config { setting, reason }) => refuse(setting, &reason),
         other => Ok(other?),

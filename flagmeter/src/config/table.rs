@@ -92,7 +92,8 @@ impl RegistrySection {
 settings! {
     /// Where everything is kept.
     data: Data {
-        /// The folder of the journal, the log, the store, the registry and the tokens. One process at a time.
+        /// The folder of the journal, the log, the store, the registry and the tokens. One process at a time, but for
+        /// queries, which share theirs.
         path: PathBuf = "./flagmeter-data",
     }
 

@@ -137,7 +137,8 @@ pub(crate) fn tokens_file(data: &Path) -> PathBuf {
 
 /// Writes a file so that a reader, or a power cut, finds the old content or the new one and nothing between.
 pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
+    // A name of its own: others may write the same file at the same time.
+    let beside = path.with_extension(format!("{:08x}.new", rand::random::<u32>()));
     let mut file = File::create(&beside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
@@ -177,6 +178,20 @@ mod tests {
         drop((one, other));
         let _alone = Folder::take(temp.path()).unwrap();
         assert!(matches!(Folder::share(temp.path()), Err(Error::FolderInUse { .. })));
+    }
+
+    #[test]
+    fn those_that_share_a_fresh_folder_may_come_at_once() {
+        for _ in 0..20 {
+            let temp = tempfile::tempdir().unwrap();
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| Folder::share(temp.path()).unwrap());
+                }
+            });
+            let mut names = fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            assert!(names.all(|name| name == "lock" || name == "version"), "nothing is left behind");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub(crate) mod metrics;
 pub(crate) mod readiness;
 pub(crate) mod settings;
 mod stages;
+mod start;
 mod waiting;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 pub(crate) use self::{
     logging::start as start_logging,
     stages::{Closing, Stages},
+    start::With,
     waiting::until_there,
 };
 use crate::{
@@ -45,7 +47,7 @@ impl ProcessArgs {
 /// What a process is asked for that takes requests.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct ServeArgs {
-    /// Address of the SDKs' doors, the API and the web page: short for --set listen.http=ADDRESS
+    /// Address of what it answers (the SDKs' doors, the API, the web page): short for --set listen.http=ADDRESS
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! /healthz and /readyz of a process: it lives; it is connected and works.
+//! /healthz and /readyz of a process, the same on each of its addresses: it lives; it is connected and works.
 
 use std::{sync::Arc, time::Duration};
 
@@ -137,6 +137,11 @@ mod tests {
         readiness.waits_for("waiting for Kafka".into());
         assert_eq!(readiness.look().await, Err("waiting for Kafka".into()));
         readiness.works_with(Needs { store: Some(Arc::new(store)), edge: None });
+        assert_eq!(readiness.look().await, Ok(()));
+        let look = |ago: Duration| Some((Instant::now().checked_sub(ago).unwrap(), Err("gone".to_owned())));
+        *readiness.looked.lock().await = look(Duration::ZERO);
+        assert_eq!(readiness.look().await, Err("gone".into()), "who asks often hears the same for a while");
+        *readiness.looked.lock().await = look(STANDS_FOR);
         assert_eq!(readiness.look().await, Ok(()));
         readiness.stops();
         assert_eq!(readiness.look().await, Err("stopping".into()));

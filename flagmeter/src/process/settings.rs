@@ -98,7 +98,7 @@ pub(crate) fn topic_settings(config: &Config) -> kafka::topic::Settings {
 
 /// InfluxDB's. Reads the file of the token, if there is one.
 pub(crate) fn influx_config(config: &Config) -> Result<influx::Config> {
-    let (influx, retention) = (&config.influx, &config.retention);
+    let influx = &config.influx;
     let file = &influx.token_file;
     let token = if file.as_os_str().is_empty() {
         influx.token.0.clone()
@@ -113,7 +113,13 @@ pub(crate) fn influx_config(config: &Config) -> Result<influx::Config> {
                 .into(),
         ));
     }
-    Ok(influx::Config {
+    Ok(influx_config_with(config, token))
+}
+
+/// InfluxDB's, with a token from wherever.
+pub(crate) fn influx_config_with(config: &Config, token: String) -> influx::Config {
+    let (influx, retention) = (&config.influx, &config.retention);
+    influx::Config {
         prefix: influx.prefix.clone(),
         retain_raw: Some(retention.raw),
         retain_minute: Some(retention.minute),
@@ -123,7 +129,7 @@ pub(crate) fn influx_config(config: &Config) -> Result<influx::Config> {
         write_timeout: influx.write_timeout,
         query_timeout: influx.query_timeout,
         ..influx::Config::new(&influx.url, &influx.org, token)
-    })
+    }
 }
 
 /// Ingest's.

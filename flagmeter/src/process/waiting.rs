@@ -28,15 +28,17 @@ pub(crate) async fn until_there<T>(
     let mut pause = PAUSE_MIN;
     let mut said_at = None;
     loop {
-        let error = match open().await {
-            Ok(opened) => {
+        let left = patience.saturating_sub(began.elapsed());
+        let error = match tokio::time::timeout(left, open()).await {
+            Ok(Ok(opened)) => {
                 if said_at.is_some() {
                     info!("{server} is there, after {} s", began.elapsed().as_secs());
                 }
                 return Ok(opened);
             }
-            Err(error) if !error.is_retryable() => return Err(error),
-            Err(error) => error,
+            Ok(Err(error)) if !error.is_retryable() => return Err(error),
+            Ok(Err(error)) => error,
+            Err(_) => flagmeter_store::Error::Unavailable("it does not answer".to_owned()).into(),
         };
         if began.elapsed() + pause > patience {
             let waited_seconds = began.elapsed().as_secs();
@@ -90,6 +92,16 @@ mod tests {
         );
         assert!(began.elapsed() <= Duration::from_secs(20));
         assert!(began.elapsed() > Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_that_never_ends_is_given_up_in_time() {
+        let (began, readiness) = (Instant::now(), Readiness::default());
+        let patience = Duration::from_secs(20);
+        let opened =
+            until_there("the server", patience, &readiness, std::future::pending::<Result<()>>).await;
+        assert!(opened.unwrap_err().to_string().contains("it does not answer"));
+        assert_eq!(began.elapsed(), patience);
     }
 
     #[tokio::test(start_paused = true)]

@@ -16,9 +16,9 @@ use crate::{
     audit::{self, Arrived, Due},
     config::Config,
     process::{
-        Closing, Stages,
+        Closing, Stages, With,
         folder::{self, Folder},
-        listener, metrics as exposition,
+        listener,
         readiness::{Needs, Readiness},
         settings,
     },
@@ -100,34 +100,16 @@ impl Start {
             config.edge.node,
         )?;
         let consumer = log.consumer()?;
-        let bounds = settings::listener_bounds(&config);
         let readiness = Readiness::default();
         readiness.works_with(Needs { edge: Some(Arc::clone(&edge)), store: Some(Arc::clone(&store)) });
         let mut stages = Stages::default();
-        stages.start("the listener", "no new requests; finishing those that are open", |stop| {
-            listener::serve(http, router, bounds, stop)
-        });
-        stages.start("the edge", "the edge seals what it holds and hands it on", |stop| async move {
-            Ok(edge.run(stop).await?)
-        });
-        stages.start("ingest", "ingest stores what is in the log", {
-            let (config, store, clock, metrics) =
-                (settings::ingest_config(&config), Arc::clone(&store), Arc::clone(&clock), metrics.clone());
-            |stop| async move { Ok(flagmeter_ingest::run(config, consumer, store, clock, &metrics, stop).await?) }
-        });
-        stages.start("the downsampler", "the downsampler goes round once more", {
-            let (config, store, metrics) =
-                (settings::downsampler_config(&config), Arc::clone(&store), metrics.clone());
-            |stop| async move { Ok(flagmeter_downsampler::run(config, store, clock, &metrics, stop).await?) }
-        });
-        stages.help("the registry", {
-            let interval = config.registry.poll_interval;
-            move |stop| registry_file.watch(interval, stop)
-        });
-        stages.help("the metrics", {
-            let router = exposition::router(metrics, readiness.clone());
-            |stop| listener::serve(metrics_listener, router, bounds, stop)
-        });
+        let with = With { config: &config, clock: &clock, metrics: &metrics, readiness: &readiness };
+        stages.listener(with, http, router);
+        stages.edge(edge);
+        stages.ingest(with, settings::ingest_config(&config), consumer, &store);
+        stages.downsampler(with, &store);
+        stages.registry(with, registry_file);
+        stages.metrics(with, metrics_listener);
         let parts = Opened { store, _log: log, tokens, registry, config, folder };
         Ok(Server { stages, readiness, parts, http: http_at, metrics: metrics_at })
     }

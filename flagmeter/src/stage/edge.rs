@@ -12,7 +12,7 @@ use crate::{
         Closing, ServeArgs, Stages,
         folder::{self, Folder},
         listener,
-        readiness::{self, Needs},
+        readiness::Needs,
         settings,
     },
     registry::RegistryFile,
@@ -36,10 +36,13 @@ async fn open_producer(process: &Process, folder: &Folder) -> Result<Producer> {
     };
     if has_run_before {
         let kafka = of_this_edge(settings::kafka_config(config));
-        match kafka::topic::check(&kafka, &settings::topic_settings(config)).await {
-            Err(error) if !error.is_retryable() => return Err(error.into()),
-            Ok(_) | Err(_) => return Ok(Producer::open(kafka, config.edge.node, metrics).await?),
-        }
+        let partitions = match kafka::topic::check(&kafka, &settings::topic_settings(config)).await {
+            Ok(found) => found,
+            Err(error) if error.is_retryable() => config.kafka.partitions,
+            Err(error) => return Err(error.into()),
+        };
+        let kafka = kafka::Config { partitions: Some(partitions), ..kafka };
+        return Ok(Producer::open(kafka, config.edge.node, metrics).await?);
     }
     process
         .with_kafka(async |kafka| Ok(Producer::open(of_this_edge(kafka), config.edge.node, metrics).await?))
@@ -47,7 +50,7 @@ async fn open_producer(process: &Process, folder: &Folder) -> Result<Producer> {
 }
 
 async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>> {
-    let Process { config, clock, metrics, readiness, .. } = process;
+    let Process { config, clock, metrics, .. } = process;
     let folder = Folder::take(&config.data.path)?;
     let (listener, address) = listener::bind(config.listen.http, "listen.http").await?;
     let registry_file =
@@ -63,19 +66,9 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
         Arc::clone(clock),
         metrics,
     )?);
-    let router = edge.router().merge(readiness::router(readiness.clone()));
-    let bounds = settings::listener_bounds(config);
-    stages.start("the listener", "no new requests; finishing those that are open", |stop| {
-        listener::serve(listener, router, bounds, stop)
-    });
-    stages.start("the edge", "the edge seals what it holds and hands it on", {
-        let edge = Arc::clone(&edge);
-        |stop| async move { Ok(edge.run(stop).await?) }
-    });
-    stages.help("the registry", {
-        let interval = config.registry.poll_interval;
-        move |stop| registry_file.watch(interval, stop)
-    });
+    stages.listener(process.with(), listener, edge.router());
+    stages.edge(Arc::clone(&edge));
+    stages.registry(process.with(), registry_file);
     let region = config.edge.region.as_ref().map_or_else(String::new, |region| format!(" in {region}"));
     let greeting = format!(
         "edge {node}{region} listens on http://{address}, hands on to the topic {} at {}, and keeps its journal in {}",

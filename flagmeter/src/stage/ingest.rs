@@ -1,7 +1,5 @@
 //! `flagmeter ingest`: from Kafka into InfluxDB. It keeps nothing itself.
 
-use std::sync::Arc;
-
 use flagmeter_ingest::AtStop;
 use flagmeter_log::kafka::Consumer;
 
@@ -18,7 +16,7 @@ pub(crate) async fn run(args: ProcessArgs) -> Result<()> {
 }
 
 async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
-    let Process { config, clock, metrics, .. } = process;
+    let Process { config, metrics, .. } = process;
     let store = process.influx().await?;
     let group = &config.kafka.group;
     let instance = (!config.kafka.instance.is_empty()).then(|| config.kafka.instance.clone());
@@ -28,12 +26,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
     // Edges go on writing to the log, and another ingester reads on: a stop waits for no empty log.
     let ingest_config =
         flagmeter_ingest::Config { at_stop: AtStop::Leave, ..settings::ingest_config(config) };
-    stages.start("ingest", "ingest stores what it has read", {
-        let (store, clock, metrics) = (Arc::clone(&store), Arc::clone(clock), metrics.clone());
-        |stop| async move {
-            Ok(flagmeter_ingest::run(ingest_config, Box::new(consumer), store, clock, &metrics, stop).await?)
-        }
-    });
+    stages.ingest(process.with(), ingest_config, Box::new(consumer), &store);
     let name = instance.map_or_else(String::new, |instance| format!(" {instance}"));
     let greeting = format!(
         "ingest{name} in the group {group} reads the topic {} at {} and writes to {}",

@@ -25,7 +25,7 @@ use crate::{
     config::Config,
     output,
     process::{
-        self, Closing, Stages, listener, metrics,
+        self, Closing, Stages, With, listener,
         readiness::{Needs, Readiness},
         settings, until_there,
     },
@@ -82,10 +82,14 @@ impl Process {
     async fn begin(config: Config, stages: &mut Stages) -> Result<Self> {
         let (listener, metrics_at) = listener::bind(config.listen.metrics, "listen.metrics").await?;
         let (metrics, readiness) = (prometheus::Registry::new(), Readiness::default());
-        let router = metrics::router(metrics.clone(), readiness.clone());
-        let bounds = settings::listener_bounds(&config);
-        stages.help("the metrics", |stop| listener::serve(listener, router, bounds, stop));
-        Ok(Self { config, clock: Arc::new(SystemClock), metrics, metrics_at, readiness })
+        let process = Self { config, clock: Arc::new(SystemClock), metrics, metrics_at, readiness };
+        stages.metrics(process.with(), listener);
+        Ok(process)
+    }
+
+    fn with(&self) -> With<'_> {
+        let Self { config, clock, metrics, readiness, .. } = self;
+        With { config, clock, metrics, readiness }
     }
 
     /// Waits for Kafka, checks the topic, and opens one end of the log.

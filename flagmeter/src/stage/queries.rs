@@ -49,14 +49,8 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
         metrics,
     };
     let router = flagmeter_queries::router(parts, audit)?;
-    let bounds = settings::listener_bounds(config);
-    stages.start("the listener", "no new requests; finishing those that are open", |stop| {
-        listener::serve(listener, router, bounds, stop)
-    });
-    stages.help("the registry", {
-        let interval = config.registry.poll_interval;
-        move |stop| registry_file.watch(interval, stop)
-    });
+    stages.listener(process.with(), listener, router);
+    stages.registry(process.with(), registry_file);
     let greeting = format!(
         "queries listens on http://{address}, reads {}, and keeps its tokens in {}",
         config.influx.url,

@@ -1,0 +1,80 @@
+//! Starting the stages: the same in one process as in many.
+
+use std::sync::Arc;
+
+use axum::Router;
+use flagmeter_edge::Edge;
+use flagmeter_log::Consumer;
+use flagmeter_model::Clock;
+use flagmeter_store::Store;
+use tokio::net::TcpListener;
+
+use super::{
+    Stages, listener, metrics,
+    readiness::{self, Readiness},
+    settings,
+};
+use crate::{config::Config, registry::RegistryFile};
+
+/// What stages work with.
+#[derive(Clone, Copy)]
+pub(crate) struct With<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) clock: &'a Arc<dyn Clock>,
+    pub(crate) metrics: &'a prometheus::Registry,
+    pub(crate) readiness: &'a Readiness,
+}
+
+impl Stages {
+    /// Answers requests, those about health as well.
+    pub(crate) fn listener(&mut self, with: With<'_>, listener: TcpListener, router: Router) {
+        let bounds = settings::listener_bounds(with.config);
+        let router = router.merge(readiness::router(with.readiness.clone()));
+        self.start("the listener", "no new requests; finishing those that are open", |stop| {
+            listener::serve(listener, router, bounds, stop)
+        });
+    }
+
+    /// Seals what arrives and hands it on.
+    pub(crate) fn edge(&mut self, edge: Arc<Edge>) {
+        self.start("the edge", "the edge seals what it holds and hands it on", |stop| async move {
+            Ok(edge.run(stop).await?)
+        });
+    }
+
+    /// Stores what is in the log.
+    pub(crate) fn ingest(
+        &mut self,
+        with: With<'_>,
+        ingest: flagmeter_ingest::Config,
+        consumer: Box<dyn Consumer>,
+        store: &Arc<dyn Store>,
+    ) {
+        let (store, clock, metrics) = (Arc::clone(store), Arc::clone(with.clock), with.metrics.clone());
+        self.start("ingest", "ingest stores what it has read", |stop| async move {
+            Ok(flagmeter_ingest::run(ingest, consumer, store, clock, &metrics, stop).await?)
+        });
+    }
+
+    /// Rolls up what is stored.
+    pub(crate) fn downsampler(&mut self, with: With<'_>, store: &Arc<dyn Store>) {
+        let config = settings::downsampler_config(with.config);
+        let (store, clock, metrics) = (Arc::clone(store), Arc::clone(with.clock), with.metrics.clone());
+        self.start("the downsampler", "the downsampler goes round once more", |stop| async move {
+            Ok(flagmeter_downsampler::run(config, store, clock, &metrics, stop).await?)
+        });
+    }
+
+    /// Takes changes of the registry.
+    pub(crate) fn registry(&mut self, with: With<'_>, file: RegistryFile) {
+        let interval = with.config.registry.poll_interval;
+        self.help("the registry", move |stop| file.watch(interval, stop));
+    }
+
+    /// Tells metrics and health, on an address of their own.
+    pub(crate) fn metrics(&mut self, with: With<'_>, listener: TcpListener) {
+        let bounds = settings::listener_bounds(with.config);
+        let router = metrics::router(with.metrics.clone(), with.readiness.clone());
+        self.help("the metrics", |stop| listener::serve(listener, router, bounds, stop));
+    }
+}
