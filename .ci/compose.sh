@@ -34,8 +34,8 @@ check_dashboards() {
   local metric stage name shown=0
   while read -r metric; do
     stage=$(cut -d _ -f 2 <<<"$metric")
-    name=${metric#"flagmeter_${stage}_"}
-    grep -qE "\"(flagmeter_${stage}_)?(${name}|${name%_*})\"" "$stage/src/metrics.rs" || {
+    name=$(sed -E 's/_(bucket|sum|count)$//' <<<"${metric#"flagmeter_${stage}_"}")
+    grep -qE "\"(flagmeter_${stage}_)?${name}\"" "$stage/src/metrics.rs" || {
       printf 'a dashboard shows %s, which %s/src/metrics.rs does not have\n' "$metric" "$stage"
       return 1
     }
