@@ -78,9 +78,14 @@ fn exchange(
     let answer = String::from_utf8_lossy(&answer);
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let body = if chunked { dechunk(body)? } else { body.to_owned() };
-    Some(Answer { status, body, head: head.to_owned() })
+    let mut answer = Answer { status, body: String::new(), head: head.to_owned() };
+    answer.body = match answer.header("content-length") {
+        // Whoever was killed meanwhile has sent a part.
+        Some(length) => body.get(..length.parse().ok()?)?.to_owned(),
+        None if answer.header("transfer-encoding") == Some("chunked") => dechunk(body)?,
+        None => body.to_owned(),
+    };
+    Some(answer)
 }
 
 fn dechunk(mut body: &str) -> Option<String> {

@@ -17,14 +17,16 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
+use crate::server::free_address;
+
 /// How often it is looked whether something has changed.
 const POLL_EVERY: Duration = Duration::from_millis(5);
 /// Steps of a slow connection.
 const STEP: Duration = Duration::from_millis(50);
 /// A client that is silent for longer has gone.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// What was on its way when a time of rest began is no haste.
-const UNDER_WAY: Duration = Duration::from_millis(200);
+/// What was on its way when a time of rest began is no haste, and a busy machine may take long over it.
+const UNDER_WAY: Duration = Duration::from_secs(2);
 
 /// What is done to requests and answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,7 @@ struct State {
 impl Proxy {
     /// In front of the server at `url`. Where it cuts follows from `seed`.
     pub(crate) fn new(url: &str, seed: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let listener = TcpListener::bind(free_address()).expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         let state =
             State { fault: Fault::None, done: Done::default(), rng: StdRng::seed_from_u64(seed), rest: None };

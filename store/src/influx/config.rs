@@ -90,7 +90,8 @@ impl Config {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks each setting: the first that cannot be is an [`Error::Configuration`].
+    pub fn check(&self) -> Result<()> {
         let is_plain =
             |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
         let wrong = |what: String| Err(Error::Configuration(what));

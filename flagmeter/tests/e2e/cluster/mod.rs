@@ -11,7 +11,7 @@ use flagmeter_model::{Clock, SystemClock, Timestamp};
 use serde_json::Value;
 
 use self::{
-    stages::{Cluster, Stage},
+    stages::{Cluster, Stage, by_flag, start_all},
     traffic::{Sent, grouped},
 };
 use crate::server::{Output, run};
@@ -25,7 +25,7 @@ fn every_count_comes_out_once_of_many_edges_ingesters_downsamplers_and_queries()
     let mut ingesters = [cluster.ingest("ingest-1"), cluster.ingest("ingest-2")];
     let mut downsamplers = [cluster.downsampler("downsampler-1"), cluster.downsampler("downsampler-2")];
     let mut queries = [cluster.queries("queries-1"), cluster.queries("queries-2")];
-    start(edges.iter_mut().chain(&mut ingesters).chain(&mut downsamplers).chain(&mut queries));
+    start_all(edges.iter_mut().chain(&mut ingesters).chain(&mut downsamplers).chain(&mut queries));
     let sent = traffic::keyed(&edges, stages::KEY, 100);
     println!("{} counts acknowledged, {} of them sent again", sent.total(), sent.duplicate);
 
@@ -34,7 +34,7 @@ fn every_count_comes_out_once_of_many_edges_ingesters_downsamplers_and_queries()
         complete(queries, &token);
         for resolution in ["10s", "1m", "15m", "1h"] {
             assert_eq!(
-                by_flag(queries, &token, resolution),
+                counted(queries, &token, resolution),
                 sent.by_flag,
                 "{}: {resolution}",
                 queries.name()
@@ -43,25 +43,13 @@ fn every_count_comes_out_once_of_many_edges_ingesters_downsamplers_and_queries()
         nodes_are_shown(queries, &token);
         compare_a_load(&edges[0], queries, &token);
     }
-    stop_in_order(&mut edges, "everything that was acknowledged is in Kafka");
+    stop_in_order(&mut edges, "everything that was acknowledged is in Kafka, or in the journal");
     // The downsamplers go on until all that the edges have handed on is rolled up.
     let token = cluster.operator_token(&queries[0]);
     audit(&cluster, &queries[0], &token, &sent);
     stop_in_order(&mut ingesters, "waits in Kafka");
     stop_in_order(&mut downsamplers, "waits in InfluxDB");
     stop_in_order(&mut queries, "stopped");
-}
-
-/// Starts them at once, as Compose does, and waits for all.
-fn start<'a>(stages: impl Iterator<Item = &'a mut Stage>) {
-    let mut started = Vec::new();
-    for stage in stages {
-        stage.start();
-        started.push(stage);
-    }
-    for stage in started {
-        stage.wait_until_ready();
-    }
 }
 
 fn stop_in_order(stages: &mut [Stage], last_words: &str) {
@@ -83,15 +71,9 @@ fn complete(queries: &Stage, token: &str) {
     });
 }
 
-fn by_flag(queries: &Stage, token: &str, resolution: &str) -> BTreeMap<String, u64> {
+fn counted(queries: &Stage, token: &str, resolution: &str) -> BTreeMap<String, u64> {
     let path = format!("/v1/usage?from=-6h&to=now&resolution={resolution}&group_by=flag&sdk=keyed");
-    let answer = queries.get(&path, token).expect("an answer");
-    let mut by_flag = BTreeMap::new();
-    for row in answer["rows"].as_array().expect("rows") {
-        let flag = row["flag"].as_str().expect("a flag").to_owned();
-        *by_flag.entry(flag).or_default() += row["count"].as_u64().unwrap_or(0);
-    }
-    by_flag
+    by_flag(&queries.get(&path, token).expect("an answer"))
 }
 
 fn nodes_are_shown(queries: &Stage, token: &str) {
@@ -157,7 +139,7 @@ fn what_stops_a_start_on_real_servers_is_told_with_the_command_that_mends_it() {
     let none = [("FLAGMETER_INFLUX_TOKEN_FILE", "")];
     refused(&["queries"], &none, &["FLAGMETER_INFLUX_TOKEN"]);
     let wider = [("FLAGMETER_KAFKA_PARTITIONS", "9")];
-    refused(&["ingest"], &wider, &["9", "kafka.partitions"]);
+    refused(&["ingest"], &wider, &["and 9 are set", "kafka.partitions"]);
     for command in [["topic", "check"], ["store", "check"], ["topic", "create"], ["store", "init"]] {
         let again = cluster.run_with(&command, &[]);
         assert!(again.success && !again.stdout.contains("made"), "{command:?}: {again:?}");
@@ -170,9 +152,9 @@ fn an_edge_with_the_number_of_another_takes_its_place_and_the_first_stops_and_sa
     let cluster = Cluster::new();
     cluster.set_up();
     let mut first = cluster.edge(7, "eu-west");
-    start([&mut first].into_iter());
+    start_all([&mut first].into_iter());
     let mut second = cluster.edge_in("second", 7, "us-east");
-    start([&mut second].into_iter());
+    start_all([&mut second].into_iter());
     let status = first.wait_for_end();
     assert_eq!(status.code(), Some(1), "{}", first.printed());
     assert!(first.printed().contains("another edge with number 7 has started"), "{}", first.printed());

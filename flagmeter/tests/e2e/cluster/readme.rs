@@ -4,6 +4,7 @@ use std::{
     env, fs,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use super::servers::Servers;
@@ -11,6 +12,8 @@ use super::servers::Servers;
 /// The section, and the language of the block that is run.
 const SECTION: &str = "## Kafka and InfluxDB";
 const FENCE: &str = "```sh";
+/// How long all of it may take.
+const WITHIN: Duration = Duration::from_mins(10);
 
 /// The commands of the section.
 fn commands(readme: &str) -> String {
@@ -33,11 +36,11 @@ fn the_commands_of_the_readme_do_what_it_says() {
     // README leaves these as they are; other tests on the same servers must not meet its counts.
     let name = format!("readme-{:016x}", rand::random::<u64>());
     let script = format!(
-        "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{}",
+        "set -euo pipefail\ntrap 'kill -9 $(jobs -p) 2>/dev/null || true' EXIT\n{}",
         commands(&readme)
     );
-    let output = Command::new("bash")
-        .args(["-c", &script])
+    let output = Command::new("timeout")
+        .args(["--verbose", &WITHIN.as_secs().to_string(), "bash", "-c", &script])
         .current_dir(root)
         .env("PATH", path.expect("a path"))
         .env("FLAGMETER_KAFKA_TOPIC", &name)

@@ -1,6 +1,7 @@
 //! The stages as processes: described once, started as often as a test likes.
 
 use std::{
+    collections::BTreeMap,
     fmt::Debug,
     fs,
     io::{ErrorKind, Write as _},
@@ -120,7 +121,7 @@ impl Cluster {
 
     /// A token that reads everything, made beside the running stage.
     pub(crate) fn operator_token(&self, queries: &Stage) -> String {
-        let data = self.data(&queries.name);
+        let data = self.path(&queries.name);
         let made = self.run_with(&["token", "create", "operator"], &[("FLAGMETER_DATA_PATH", &data)]);
         assert!(made.success, "{made:?}");
         made.stdout.trim().to_owned()
@@ -144,7 +145,7 @@ impl Cluster {
         Stage {
             name: name.to_owned(),
             command,
-            data: self.data(name),
+            data: self.path(name),
             disk_bytes: None,
             settings,
             http,
@@ -152,10 +153,6 @@ impl Cluster {
             output,
             child: None,
         }
-    }
-
-    fn data(&self, name: &str) -> String {
-        self.path(name)
     }
 
     fn path(&self, name: &str) -> String {
@@ -166,7 +163,7 @@ impl Cluster {
     fn settings(&self, name: &str) -> Vec<(&'static str, String)> {
         let servers = &self.servers;
         let mut settings = vec![
-            ("FLAGMETER_DATA_PATH", self.data(name)),
+            ("FLAGMETER_DATA_PATH", self.path(name)),
             ("FLAGMETER_REGISTRY_FILE", self.path("registry.toml")),
             ("FLAGMETER_KAFKA_BROKERS", servers.kafka.clone()),
             ("FLAGMETER_KAFKA_TOPIC", self.name.clone()),
@@ -378,4 +375,27 @@ impl Drop for Stage {
             let _reaped = child.wait();
         }
     }
+}
+
+/// Starts them at once, as Compose does, and waits for all.
+pub(crate) fn start_all<'a>(stages: impl Iterator<Item = &'a mut Stage>) {
+    let mut started = Vec::new();
+    for stage in stages {
+        stage.start();
+        started.push(stage);
+    }
+    for stage in started {
+        stage.wait_until_ready();
+    }
+}
+
+/// What an answer grouped by flag holds, over all its rows.
+pub(crate) fn by_flag(answer: &Value) -> BTreeMap<String, u64> {
+    let mut by_flag = BTreeMap::new();
+    for row in answer["rows"].as_array().expect("rows") {
+        if let (Some(flag), Some(count)) = (row["flag"].as_str(), row["count"].as_u64()) {
+            *by_flag.entry(flag.to_owned()).or_default() += count;
+        }
+    }
+    by_flag
 }

@@ -4,7 +4,7 @@
 
 use std::{thread, time::Duration};
 
-use super::scenario::{Scenario, Shape};
+use super::scenario::{self, Scenario, Shape};
 use crate::{
     cluster::servers::Servers,
     proxy::{Done, Fault, Healing, Proxy},
@@ -28,7 +28,8 @@ struct Behind {
 impl Behind {
     fn begin(name: &'static str) -> Self {
         let mut servers = Servers::from_environment();
-        let proxy = Proxy::new(&servers.influx_url, rand::random());
+        let seed = scenario::seed();
+        let proxy = Proxy::new(&servers.influx_url, seed);
         servers.influx_url = proxy.url();
         // Of each one that writes: what the proxy sees can be told apart.
         let shape = Shape {
@@ -38,6 +39,7 @@ impl Behind {
             downsamplers: 1,
             queries: 1,
             settings: &TIMEOUTS,
+            seed,
         };
         Self { _healing: proxy.healing(), scenario: Scenario::begin(name, shape), proxy }
     }
@@ -104,8 +106,8 @@ fn a_database_that_answers_with_errors_is_asked_again_and_not_sooner_than_it_say
     behind.nothing_is_answered();
     behind.recover();
     // Longer than all tries of one write: it is repeated as a whole, and the server is still to be left alone.
-    let busy = Fault::Answer { status: 503, retry_after_seconds: Some(2) };
-    let hit = behind.suffer(busy, Duration::from_secs(15));
+    let busy = Fault::Answer { status: 503, retry_after_seconds: Some(5) };
+    let hit = behind.suffer(busy, Duration::from_secs(20));
     assert_eq!(hit.hasty, 0, "writes that came sooner than they may");
     behind.nothing_is_answered();
     behind.end();

@@ -1,8 +1,7 @@
 //! Who reads the log: too many, too often, from the beginning.
 
-use std::time::Duration;
-
 use super::scenario::{Scenario, Shape, rounds};
+use crate::cluster::stages::Stage;
 
 /// One that leaves gives its partitions up at once: those with a name of their own get them kept.
 const NO_NAME: (&str, &str) = ("FLAGMETER_KAFKA_INSTANCE", "");
@@ -39,8 +38,15 @@ fn partitions_change_hands_in_the_middle_of_writes() {
 #[ignore = "needs Kafka and InfluxDB: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 fn the_log_is_replayed_from_its_beginning() {
     let mut scenario = Scenario::begin("the log is replayed", Shape::default());
-    // Until minutes are rolled up, so that the replay comes behind the frontier.
-    scenario.pass(Duration::from_secs(50));
+    scenario.pass_until(
+        "minutes are rolled up, behind whose frontier the replay comes",
+        |scenario| {
+            let rolled_up =
+                |stage: &Stage| stage.metric("flagmeter_downsampler_windows_total").unwrap_or(0.0);
+            scenario.downsamplers.iter().map(rolled_up).sum::<f64>()
+        },
+        |&rolled_up| rolled_up > 0.0,
+    );
     for replay in 1..=2 {
         let name = format!("replay-{replay}");
         let mut again = scenario.cluster.ingest(&name);
@@ -53,6 +59,8 @@ fn the_log_is_replayed_from_its_beginning() {
             |_| metrics.map(|name| again.metric(name).unwrap_or(f64::NAN)),
             |&[records, lag]| records > 100.0 && lag < 50.0,
         );
+        let late = again.metric("flagmeter_ingest_late_marks_total");
+        assert!(late.is_some_and(|late| late > 0.0), "it came behind no frontier");
         assert_eq!(again.terminate().code(), Some(0), "{}", again.printed());
     }
     scenario.notes.push("replayed twice".to_owned());
