@@ -219,7 +219,7 @@ pub struct State {
     pub floors: Floors,
     /// Start of the earliest minute that holds a raw point.
     pub raw_first: Option<Timestamp>,
-    /// How many marks wait.
+    /// How many marks wait; a store that keeps each marking by itself counts those of one window one by one.
     pub dirty: u64,
     /// Start of the earliest window that is marked, per tier, in the order of [`Tier::ROLLED`].
     pub dirty_first: [Option<Timestamp>; 3],

@@ -9,7 +9,7 @@ use super::{
     ql::{Where, tag},
     schema::{ENVIRONMENT, source},
     state::standing,
-    tiers::{Axis, Counted, columns, damaged},
+    tiers::{Axis, Counted, columns},
 };
 use crate::{Dimension, Error, Filter, Result, SeriesSeen};
 
@@ -21,7 +21,8 @@ pub(super) async fn environments(store: &InfluxStore) -> Result<Vec<Environment>
     let answer = store.client.query(&question).await?;
     let mut environments = Vec::new();
     csv::visit(&answer, |row| {
-        let named = |column| row.name(column)?.ok_or_else(|| damaged("an environment without its names"));
+        let named =
+            |column| row.name(column)?.ok_or_else(|| csv::damaged("an environment without its names"));
         environments.push(Environment { customer: named(1)?, project: named(2)?, environment: named(3)? });
         Ok(())
     })?;
@@ -49,7 +50,7 @@ pub(super) async fn catalogue(
     series_max: usize,
 ) -> Result<Vec<SeriesSeen>> {
     let standing = standing(store, filter).await?;
-    let marked = standing.marks.iter().map(|mark| mark.window.start());
+    let marked = Tier::ROLLED.into_iter().filter_map(|tier| standing.waiting.first(tier));
     let rolled = standing.frontiers.minute.whole.unwrap_or(Timestamp::EPOCH);
     let raw_from = marked.fold(rolled, Timestamp::min).floor_to(Tier::Minute.seconds());
     let minute_floor = standing.floors.minute.unwrap_or(Timestamp::EPOCH);
@@ -63,7 +64,7 @@ pub(super) async fn catalogue(
         let answer = store.client.query(&first_and_last(store, tier, &conditions).join(";")).await?;
         csv::visit(&answer, |row| {
             let series = Counted::of(row, 1)?.into_series();
-            let series = series.ok_or_else(|| damaged("a series without a name"))?;
+            let series = series.ok_or_else(|| csv::damaged("a series without a name"))?;
             let at = row.time()?.floor_to(tier.seconds().max(Tier::Minute.seconds()));
             if seen.len() == series_max && !seen.contains_key(&series) {
                 return Err(Error::TooMany { what: "series", max: series_max });

@@ -108,7 +108,8 @@ impl<'r> Row<'r> {
     }
 }
 
-fn damaged(what: &str) -> Error {
+/// What came is not what was asked for.
+pub(super) fn damaged(what: &str) -> Error {
     Error::Damaged(format!("InfluxDB gave {what}"))
 }
 

@@ -14,7 +14,7 @@ use std::{
     sync::atomic::{AtomicI64, Ordering},
 };
 
-use flagmeter_model::{Clock, Environment, Tier, Timestamp, Window};
+use flagmeter_model::{Clock, Environment, Tier, TimeRange, Timestamp, Window};
 
 use super::{
     InfluxStore,
@@ -27,8 +27,15 @@ use super::{
 };
 use crate::{Error, Filter, Mark, NewMark, Result};
 
-/// What the first value of an answer is called.
-pub(super) const LABEL: &str = "mark";
+/// What the first value of an answer is called; the tier stands behind the last two.
+const LABEL: &str = "mark";
+const WAITING: &str = "waiting_";
+const WINDOW: &str = "window_";
+/// Windows that marks are asked for at a time, at first and at most.
+const WINDOWS_FIRST: i64 = 8;
+const WINDOWS_MAX: i64 = 1 << 20;
+/// Markings of one window that are read at a time.
+const ROWS_MAX: usize = 100_000;
 /// Bits of a token that hold the writer.
 const WRITER_BITS: u32 = 23;
 /// 2020-01-01T00:00:00Z, where the times of tokens begin, in ms: so they last until 2089.
@@ -42,12 +49,18 @@ pub(super) struct Marker {
     writer: u32,
     /// The last time used, in ms since [`TOKENS_FROM_MS`].
     last_ms: AtomicI64,
+    /// How many windows marks were last asked for at a time.
+    windows: AtomicI64,
 }
 
 impl Marker {
     /// A marker that no other process is.
     pub(super) fn new() -> Self {
-        Self { writer: rand::random_range(0..1 << WRITER_BITS), last_ms: AtomicI64::new(0) }
+        Self {
+            writer: rand::random_range(0..1 << WRITER_BITS),
+            last_ms: AtomicI64::new(0),
+            windows: AtomicI64::new(WINDOWS_FIRST),
+        }
     }
 
     /// A token that was never given before, for all marks of one call.
@@ -145,67 +158,182 @@ fn put_line(lines: &mut Lines, window: Window, environment: &Environment, token:
     line.end(token.time(window.start()));
 }
 
-/// The statements that ask for the marks of the environments that are meant and that are open, a statement for each tier, the finer ones first: a parent is
-/// marked before its child is cleared, so whoever sees the child cleared sees the parent marked.
-pub(super) fn statements(store: &InfluxStore, tiers: &[Tier], filter: &Filter) -> String {
+/// Marks that are open, asked for what `select` says: a statement for each tier, the finer ones first. A parent is marked
+/// before its child is cleared, so whoever sees the child cleared sees the parent marked.
+fn statements(store: &InfluxStore, tiers: &[Tier], select: impl Fn(Tier) -> String, which: &str) -> String {
     let from = store.known().get(Register::Swept).unwrap_or_default();
     let source = source(&store.buckets.state, MARK);
-    let environments = Where::environments_of(filter);
-    let one = |tier: &Tier| {
+    let one = |&tier: &Tier| {
+        let select = select(tier);
         format!(
-            "SELECT \"start\" AS \"{LABEL}\", \"customer\", \"project\", \"environment\", \"tier\", \"writer\" \
-             FROM {source} WHERE time >= {from} AND \"tier\" = '{tier}' AND \"open\" = 1{environments}"
+            "SELECT {select} FROM {source} WHERE time >= {from} AND \"tier\" = '{tier}' AND \"open\" = 1{which}"
         )
     };
     tiers.iter().map(one).collect::<Vec<_>>().join(";")
 }
 
-/// Markings, put together by window.
+/// Asks how many marks wait, and where they begin and end. However many there are, the answer is short.
+pub(super) fn waiting(store: &InfluxStore, tiers: &[Tier], filter: &Filter) -> String {
+    let select = |tier| format!("count(\"start\") AS \"{WAITING}{tier}\", min(\"start\"), max(\"start\")");
+    statements(store, tiers, select, &Where::environments_of(filter))
+}
+
+/// Asks which windows that begin in a range are marked: each once, whoever is meant by the filter and however often
+/// it was marked.
+pub(super) fn windows(store: &InfluxStore, filter: &Filter, range: TimeRange) -> String {
+    if range.is_empty() {
+        return String::new();
+    }
+    let select = |tier| format!("distinct(\"start\") AS \"{WINDOW}{tier}\"");
+    let which = format!("{}{}", starting(range), Where::environments_of(filter));
+    statements(store, &Tier::ROLLED, select, &which)
+}
+
+fn starting(range: TimeRange) -> String {
+    let (from, to) = (range.from.as_millis(), range.to.as_millis());
+    format!(" AND \"start\" >= {from} AND \"start\" < {to}")
+}
+
+/// What [`waiting`] and [`windows`] answer.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waiting {
+    /// Markings that are open.
+    pub(super) count: u64,
+    /// Where the first and the last marked window of each tier begin.
+    ends: BTreeMap<Tier, (Timestamp, Timestamp)>,
+    /// The marked windows that were asked for.
+    pub(super) windows: Vec<Window>,
+}
+
+impl Waiting {
+    /// Takes one row in. Whether it was one of these answers.
+    pub(super) fn take(&mut self, row: &Row<'_>) -> Result<bool> {
+        let label = row.label();
+        let tier = |prefix| {
+            let name: &str = label.strip_prefix(prefix)?;
+            Tier::ROLLED.into_iter().find(|tier| tier.name() == name)
+        };
+        let start = |value| match row.number(value)? {
+            Some(start) => timestamp(start),
+            None => Err(damaged()),
+        };
+        if let Some(tier) = tier(WAITING) {
+            let count = row.number(0)?.ok_or_else(damaged)?;
+            self.count = self.count.saturating_add(count.unsigned_abs());
+            self.ends.insert(tier, (start(1)?, start(2)?));
+        } else if let Some(tier) = tier(WINDOW) {
+            self.windows.push(Window::starting(tier, start(0)?).map_err(|_| damaged())?);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Where the first window of a tier begins that is marked.
+    pub(super) fn first(&self, tier: Tier) -> Option<Timestamp> {
+        self.ends.get(&tier).map(|&(first, _)| first)
+    }
+}
+
+fn timestamp(ms: i64) -> Result<Timestamp> {
+    Timestamp::from_millis(ms).map_err(|_| damaged())
+}
+
+fn damaged() -> Error {
+    Error::Damaged("a mark that cannot be read".to_owned())
+}
+
+/// Markings of one tier, put together by window.
 #[derive(Debug, Default)]
-pub(super) struct Gathered(BTreeMap<(Tier, Timestamp, Environment), BTreeSet<u64>>);
+struct Gathered(BTreeMap<(Window, Environment), BTreeSet<u64>>);
 
 impl Gathered {
-    /// Takes one row of the answer to [`statements`] in.
-    pub(super) fn take(&mut self, row: &Row<'_>) -> Result<()> {
-        let damaged = || Error::Damaged("a mark that cannot be read".to_owned());
-        let start = Timestamp::from_millis(row.number(0)?.ok_or_else(damaged)?)?;
+    /// Takes one row of the answer to [`stretch`] in.
+    fn take(&mut self, row: &Row<'_>, tier: Tier) -> Result<()> {
+        let start = timestamp(row.number(0)?.ok_or_else(damaged)?)?;
+        let window = Window::starting(tier, start).map_err(|_| damaged())?;
         let name = |value| row.name(value)?.ok_or_else(damaged);
         let environment = Environment { customer: name(1)?, project: name(2)?, environment: name(3)? };
-        let tier = Tier::ROLLED.into_iter().find(|tier| tier.name() == row.text(4)).ok_or_else(damaged)?;
-        let writer = row.text(5).parse().map_err(|_| damaged())?;
+        let writer = row.text(4).parse().map_err(|_| damaged())?;
         let token = Token::of_point(writer, row.nanoseconds()?).packed();
-        self.0.entry((tier, start, environment)).or_default().insert(token);
+        self.0.entry((window, environment)).or_default().insert(token);
         Ok(())
     }
 
-    /// The marks in the order of tier, time and environment.
-    pub(super) fn into_marks(self) -> Result<Vec<Mark>> {
-        let mark = |((tier, start, environment), tokens): (_, BTreeSet<u64>)| {
-            let window = Window::starting(tier, start)?;
-            Ok(Mark { window, environment, tokens: tokens.into_iter().collect() })
-        };
-        self.0.into_iter().map(mark).collect()
+    /// The marks in the order of time and environment.
+    fn into_marks(self) -> impl Iterator<Item = Mark> {
+        self.0.into_iter().map(|((window, environment), tokens)| Mark {
+            window,
+            environment,
+            tokens: tokens.into_iter().collect(),
+        })
     }
 }
 
 /// The first marks of a tier whose windows end at or before `until`.
+///
+/// They are asked for a stretch at a time, from where they begin: as many windows as held about as many marks as were
+/// wanted the last time.
 pub(super) async fn first(
     store: &InfluxStore,
     tier: Tier,
     until: Timestamp,
     limit: usize,
 ) -> Result<Vec<Mark>> {
-    if tier == Tier::Raw {
-        return Ok(Vec::new());
+    let answer = match tier {
+        Tier::Raw => return Ok(Vec::new()),
+        tier => store.client.query(&waiting(store, &[tier], &Filter::default())).await?,
+    };
+    let mut waiting = Waiting::default();
+    super::csv::visit(&answer, |row| waiting.take(row).map(drop))?;
+    let Some(&(mut from, last)) = waiting.ends.get(&tier) else { return Ok(Vec::new()) };
+    let end = until.floor_to(tier.seconds()).min(last.plus_seconds(tier.seconds()));
+    let mut marks = Vec::new();
+    while from < end && marks.len() < limit {
+        let windows = store.marker.windows.load(Ordering::Relaxed);
+        let to = from.plus_seconds(tier.seconds().saturating_mul(windows)).min(end);
+        let (found, rows) = match stretch(store, tier, TimeRange::new(from, to), windows == 1).await {
+            Err(Error::TooMany { .. }) if windows > 1 => {
+                store.marker.windows.store(windows / 2, Ordering::Relaxed);
+                continue;
+            }
+            found => found?,
+        };
+        marks.extend(found);
+        let next = if rows > limit.saturating_mul(4) { windows / 2 } else { windows.saturating_mul(2) };
+        store.marker.windows.store(next.clamp(1, WINDOWS_MAX), Ordering::Relaxed);
+        from = to;
+        if windows == 1 && rows >= ROWS_MAX {
+            // There may be more of this window, which come before all later ones.
+            break;
+        }
     }
-    let latest = until.as_millis() - tier.seconds() * 1_000;
-    let question = format!("{} AND \"start\" <= {latest}", statements(store, &[tier], &Filter::default()));
-    let answer = store.client.query(&question).await?;
-    let mut gathered = Gathered::default();
-    super::csv::visit(&answer, |row| gathered.take(row))?;
-    let mut marks = gathered.into_marks()?;
     marks.truncate(limit);
     Ok(marks)
+}
+
+/// The marks of the windows that begin in a stretch, and how many markings they are made of. Where it is one window, so
+/// many at most: a marking that is not told is not cleared, and comes the next time.
+async fn stretch(
+    store: &InfluxStore,
+    tier: Tier,
+    range: TimeRange,
+    is_one: bool,
+) -> Result<(impl Iterator<Item = Mark>, usize)> {
+    let select =
+        |_| format!("\"start\" AS \"{LABEL}\", \"customer\", \"project\", \"environment\", \"writer\"");
+    let limit = if is_one { format!(" LIMIT {ROWS_MAX}") } else { String::new() };
+    let question = statements(store, &[tier], select, &format!("{}{limit}", starting(range)));
+    let answer = store.client.query(&question).await?;
+    blocking(move || {
+        let (mut gathered, mut rows) = (Gathered::default(), 0);
+        super::csv::visit(&answer, |row| {
+            rows += 1;
+            gathered.take(row, tier)
+        })?;
+        Ok((gathered.into_marks(), rows))
+    })
+    .await
 }
 
 /// Moves `marks_swept` up to the first mark that is open, but not to what was marked in the last `age_ms`.

@@ -12,11 +12,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use flagmeter_model::{Tier, TimeRange};
+use flagmeter_model::{Tier, TimeRange, Timestamp};
 
-use super::{InfluxStore, state::standing, tiers};
+use super::{InfluxStore, state::standing_in, tiers};
 use crate::{
-    Answer, Mark, Read, Result, TierChoice,
+    Answer, Read, Result, TierChoice,
     answering::{Standpoint, Sums, by_totals},
     cover::{Dirty, Kept, cover},
 };
@@ -26,10 +26,11 @@ pub(super) async fn read(store: &InfluxStore, read: &Read) -> Result<Answer> {
     let axis = if by_totals(read)? { tiers::Axis::Totals } else { tiers::Axis::Series };
     // What makes no sense is refused before anything is asked.
     cover(&read.edges, Kept::default(), &Dirty::default(), read.tiers)?;
-    let standing = standing(store, &read.filter).await?;
+    let standing = standing_in(store, &read.filter, dirty_in(read)).await?;
     let kept = Kept { frontiers: standing.frontiers, floors: standing.floors };
     let shared = cover(&read.edges, kept, &Dirty::default(), read.tiers)?;
-    let all = cover(&read.edges, kept, &dirty(read, &standing.marks), read.tiers)?;
+    let dirty = standing.waiting.windows.into_iter().collect();
+    let all = cover(&read.edges, kept, &dirty, read.tiers)?;
 
     let sums = Sums::new(read.edges.len() - 1, read.groups_max);
     let sums = tiers::add_up(store, &Arc::new(read.clone()), axis, &all.parts, sums).await?;
@@ -46,15 +47,10 @@ pub(super) async fn read(store: &InfluxStore, read: &Read) -> Result<Answer> {
     Ok(standpoint.answer(read, sums, shared, &beyond))
 }
 
-/// The dirty windows of all environments that are meant, as far as they matter to the question.
-fn dirty(read: &Read, marks: &[Mark]) -> Dirty {
-    let (Some(&from), Some(&to), TierChoice::Cover) = (read.edges.first(), read.edges.last(), read.tiers)
-    else {
-        return Dirty::default();
-    };
-    let range = TimeRange::new(from.floor_to(Tier::Hour.seconds()), to);
-    let matters = |mark: &&Mark| {
-        range.contains(mark.window.start()) && read.filter.takes_environment(&mark.environment)
-    };
-    marks.iter().filter(matters).map(|mark| mark.window).collect()
+/// Where windows begin whose marks matter to the question: none where the tier is told.
+fn dirty_in(read: &Read) -> TimeRange {
+    match (read.edges.first(), read.edges.last(), read.tiers) {
+        (Some(from), Some(&to), TierChoice::Cover) => TimeRange::new(from.floor_to(Tier::Hour.seconds()), to),
+        _ => TimeRange::new(Timestamp::EPOCH, Timestamp::EPOCH),
+    }
 }

@@ -15,11 +15,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
     InfluxStore,
+    csv::damaged,
     line::{LineBody, Lines},
     ql::Where,
     registers,
     schema::{again_time, nanoseconds},
-    tiers::{Axis, Windows, blocking, damaged},
+    tiers::{Axis, Windows, blocking},
 };
 use crate::{Dimension, Error, NewMark, Result, Rolled, Rolling};
 

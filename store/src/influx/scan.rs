@@ -6,9 +6,10 @@ use flagmeter_model::{Meter, Tier, TimeRange};
 
 use super::{
     InfluxStore,
+    csv::damaged,
     ql::Where,
     registers,
-    tiers::{Axis, Windows, damaged},
+    tiers::{Axis, Windows},
 };
 use crate::{Result, Scan, ScanRow};
 

@@ -16,7 +16,7 @@ use hashbrown::HashMap;
 
 use super::{
     InfluxStore,
-    csv::{self, Row},
+    csv::{self, Row, damaged},
     ql::{METER, Run, Where, runs, tag},
     schema::{COUNT, COUNT_AGAIN, TOTAL, TOTAL_AGAIN, source},
 };
@@ -420,8 +420,4 @@ fn add_sum(row: &Row<'_>, read: &Read, tags: &[&str], sums: &mut Sums) -> Result
 fn bucket(read: &Read, at: Timestamp) -> Result<usize> {
     let after = read.edges.partition_point(|&edge| edge <= at);
     after.checked_sub(1).ok_or_else(|| damaged("a window before the range that was asked for"))
-}
-
-pub(super) fn damaged(what: &str) -> Error {
-    Error::Damaged(format!("InfluxDB gave {what}"))
 }

@@ -251,6 +251,10 @@ async fn settle(
     for letter in &write.dead_letters {
         put_letter(store, letter, Count::Replaced).await?;
     }
+    // Before the progress: whoever sees a node must know how many partitions there are to wait for.
+    if write.partitions > store.known().partitions() {
+        registers::raise(store, &[(Register::Partitions, write.partitions.into())]).await?;
+    }
     let partitions: BTreeSet<u32> = write.batches.iter().map(|record| record.partition).collect();
     if !partitions.is_empty() {
         // Taken out: it is put back when everything is stored, and asked for again when something fails.
@@ -268,9 +272,6 @@ async fn settle(
             return Err(Error::Unavailable("a write to InfluxDB took half an hour: it is repeated".into()));
         }
         *memory = Some(kept);
-    }
-    if write.partitions > store.known().partitions() {
-        registers::raise(store, &[(Register::Partitions, write.partitions.into())]).await?;
     }
     Ok(())
 }

@@ -192,6 +192,22 @@ async fn points_come_first_then_the_frontier_then_marks_and_progress_last() {
     assert!(last("mark") < place("progress"), "{steps:?}");
 }
 
+/// Else the first nodes of a new store would be taken for all that there are.
+#[tokio::test]
+async fn the_number_of_partitions_is_told_before_progress_and_asked_for_behind_it() {
+    let stub = Stub::new(|_| None);
+    let store = stub.open().await.unwrap();
+    store.write(Arc::new(Write { partitions: 3, ..(*seal()).clone() })).await.unwrap();
+    store.state().await.unwrap();
+    let requests = stub.requests();
+    let told = |text: &str| {
+        requests.iter().position(|request| request.bucket().is_some() && request.body.contains(text)).unwrap()
+    };
+    assert!(told("register,name=partitions ") < told("progress,"));
+    let question = requests.iter().filter_map(Request::question).next_back().unwrap();
+    assert!(question.find("AS \"progress\"") < question.find("AS \"register\""), "{question}");
+}
+
 #[tokio::test]
 async fn an_answer_that_is_cut_or_ends_early_is_no_answer() {
     let row = "name,tags,time,register,name\nregister,name=raw_floor,0,1,raw_floor\n";

@@ -5,6 +5,7 @@ mod ahead;
 mod commuting;
 mod failing;
 mod kept;
+mod many;
 mod server;
 mod stub;
 
