@@ -41,7 +41,14 @@ impl Behind {
             settings: &TIMEOUTS,
             seed,
         };
-        Self { _healing: proxy.healing(), scenario: Scenario::begin(name, shape), proxy }
+        let mut behind = Self { _healing: proxy.healing(), scenario: Scenario::begin(name, shape), proxy };
+        // It is to hit what flows: ingest joins its group only once it is ready.
+        behind.scenario.pass_until(
+            "counts are stored",
+            |scenario| scenario.ingesters[0].metric("flagmeter_ingest_points_total"),
+            |stored| stored.is_some_and(|stored| stored > 0.0),
+        );
+        behind
     }
 
     /// Does it for a while, and gives what it has hit.
