@@ -98,7 +98,7 @@ pub(super) fn not_made(error: &KafkaError) -> Error {
         }
         KafkaError::ClientConfig(_, why, name, value) => {
             // The value may be a secret, and librdkafka repeats it.
-            let reason = why.replace(value.as_str(), "…");
+            let reason = if value.is_empty() { why.clone() } else { why.replace(value.as_str(), "…") };
             Error::Config { setting: format!("properties.{name}"), reason }
         }
         other => Error::Config { setting: "properties".into(), reason: other.to_string() },
@@ -184,6 +184,8 @@ pub(super) fn described<C: ClientContext, T>(
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::types::RDKafkaConfRes;
+
     use super::*;
 
     #[test]
@@ -191,6 +193,17 @@ mod tests {
         let (mut told, began) = (None, Instant::now());
         let due = |tenths: u32| is_due(&mut told, began + Duration::from_millis(100) * tenths);
         assert_eq!((0..300).map(due).filter(|is_due| *is_due).count(), 3, "in half a minute");
+    }
+
+    #[test]
+    fn a_property_that_is_refused_is_said_without_its_value() {
+        let said = |value: &str| {
+            let why = format!("Invalid value \"{value}\" here");
+            let refused = RDKafkaConfRes::RD_KAFKA_CONF_INVALID;
+            not_made(&KafkaError::ClientConfig(refused, why, "linger.ms".into(), value.into())).to_string()
+        };
+        assert_eq!(said("hush"), "kafka.properties.linger.ms: Invalid value \"…\" here");
+        assert_eq!(said(""), "kafka.properties.linger.ms: Invalid value \"\" here");
     }
 
     #[test]

@@ -7,6 +7,9 @@
 //! there.
 //!
 //! Beside the sign stands who had the number, so that journals that meet under one number keep to lanes of their own.
+//! Kafka keeps a note without a look at the one before, so two that start at once may both find nobody. Each looks again
+//! once it has the number: one of them finds the other's sign then, unless the other was already done when it left its
+//! own, which it had begun before. That takes two first starts within milliseconds, and the same lane drawn by both.
 //!
 //! The sign is kept as the note that Kafka lets a group of consumers keep beside a position. Nobody ever reads by
 //! that group, named `<topic>-edge-<node>-claim`.
@@ -18,6 +21,7 @@ use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code},
+    topic_partition_list::TopicPartitionListElem,
 };
 
 use super::{
@@ -53,13 +57,31 @@ impl Claim {
         let client = self.client(config)?;
         let note = note(&client, config).map_err(failed)?;
         let mut history = History::read(&note);
-        place.settle(&mut history)?;
+        place.settle(&mut history);
+        self.write(&client, config, &history).map_err(failed)?;
+        place.keep()
+    }
+
+    /// Leaves the sign again if another has left its own meanwhile, as when two start at once: each finds what the other
+    /// left, and so neither keeps a lane that both found free. After the number was taken over: who does so last is
+    /// the one that has it.
+    pub(super) fn confirm(&self, config: &Config, place: &Place) -> Result<()> {
+        if self.holds(config)? { Ok(()) } else { self.leave(config, place) }
+    }
+
+    fn write(&self, client: &BaseConsumer<Plain>, config: &Config, history: &History) -> KafkaResult<()> {
         let mut left = TopicPartitionList::new();
-        left.add_partition_offset(&config.topic, 0, Offset::Offset(0)).map_err(failed)?;
+        left.add_partition_offset(&config.topic, 0, Offset::Offset(0))?;
         for mut element in left.elements() {
             element.set_metadata(format!("{} {history}", self.sign));
         }
-        once_coordinated(|| client.commit(&left, CommitMode::Sync)).map_err(failed)
+        once_coordinated(|| client.commit(&left, CommitMode::Sync))
+    }
+
+    /// As another does that found these when this one had not left its sign yet.
+    #[cfg(test)]
+    pub(super) fn leave_over(&self, config: &Config, found: &History) {
+        self.write(&self.client(config).unwrap(), config, found).unwrap();
     }
 
     /// Whether nobody else has left a sign since.
@@ -83,8 +105,14 @@ impl Claim {
 fn note(client: &BaseConsumer<Plain>, config: &Config) -> KafkaResult<String> {
     let mut place = TopicPartitionList::new();
     place.add_partition(&config.topic, 0);
-    let found = once_coordinated(|| client.committed_offsets(place.clone(), ASK_TIMEOUT))?;
-    Ok(found.elements().iter().map(|element| element.metadata().to_owned()).collect())
+    once_coordinated(|| {
+        let found = client.committed_offsets(place.clone(), ASK_TIMEOUT)?;
+        let note = |element: &TopicPartitionListElem<'_>| {
+            element.error()?;
+            Ok(element.metadata().to_owned())
+        };
+        found.elements().iter().map(note).collect()
+    })
 }
 
 /// Asks until the group has a coordinator that is ready: brokers that have just started, or that leave, say so instead

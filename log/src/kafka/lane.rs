@@ -31,14 +31,9 @@ impl Place {
     /// The place that a file tells, or one that no other journal has. Without a file it lasts as long as the process.
     pub(super) fn open(path: Option<PathBuf>) -> Result<Self> {
         let found = path.as_deref().map(read).transpose()?.flatten();
-        let is_new = found.is_none();
         // By far the most journals never meet another one, and those that do are told by the claim.
         let (journal, lane) = found.unwrap_or_else(|| (rand::random(), rand::random_range(0..Lane::COUNT)));
-        let place = Self { path, journal, lane: Arc::new(AtomicU8::new(lane)) };
-        if is_new {
-            place.keep(lane)?;
-        }
-        Ok(place)
+        Ok(Self { path, journal, lane: Arc::new(AtomicU8::new(lane)) })
     }
 
     /// Where to look which lane it is now.
@@ -47,17 +42,15 @@ impl Place {
     }
 
     /// Puts this journal first, in a lane that none of the others has.
-    pub(super) fn settle(&self, history: &mut History) -> Result<()> {
+    pub(super) fn settle(&self, history: &mut History) {
         let lane = history.put_first(self.journal, self.lane.load(Ordering::Relaxed));
-        if lane != self.lane.load(Ordering::Relaxed) {
-            self.keep(lane)?;
-            self.lane.store(lane, Ordering::Relaxed);
-        }
-        Ok(())
+        self.lane.store(lane, Ordering::Relaxed);
     }
 
-    fn keep(&self, lane: u8) -> Result<()> {
+    /// Writes the file, once the claim is left: with a file an edge starts while no broker answers.
+    pub(super) fn keep(&self) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
+        let lane = self.lane.load(Ordering::Relaxed);
         write(path, &format!("{:016x}:{lane}\n", self.journal))
             .map_err(|error| Error::Open { path: path.clone(), reason: error.to_string() })
     }
@@ -157,7 +150,9 @@ mod tests {
         let first = Place::open(path()).unwrap();
         let lane = first.lane().load(Ordering::Relaxed);
         let mut history = History(vec![(first.journal.wrapping_add(1), lane)]);
-        first.settle(&mut history).unwrap();
+        assert!(!folder.path().join("lane").exists(), "nothing is claimed yet");
+        first.settle(&mut history);
+        first.keep().unwrap();
         let moved = first.lane().load(Ordering::Relaxed);
         assert_ne!(moved, lane);
         let again = Place::open(path()).unwrap();

@@ -41,16 +41,15 @@ impl Producer {
             let place = Place::open(config.lane_path.clone())?;
             let lane = place.lane();
             let mut transactions = Transactions::new(config, node, of_producer, closed, place);
-            let taken_over = transactions.take_over();
-            match (taken_over, transactions.partitions().or(assumed)) {
-                (Ok(()), Some(partitions)) => Ok((partitions, transactions, lane)),
+            let partitions = match (transactions.take_over(), assumed) {
+                (Ok(()), _) => transactions.partitions().ok_or(Error::Closed)?,
                 (Err(error), Some(partitions)) if error.is_retryable() => {
                     tracing::warn!(%error, partitions, "the log is away: what is counted waits for it");
-                    Ok((partitions, transactions, lane))
+                    partitions
                 }
-                (Err(error), _) => Err(error),
-                (Ok(()), None) => Err(Error::Closed),
-            }
+                (Err(error), _) => return Err(error),
+            };
+            Ok((partitions, transactions, lane))
         })
         .await
         // The runtime is shutting down.

@@ -54,6 +54,8 @@ enum State {
     Unheard,
     /// The number is to be taken over from whoever had it.
     New,
+    /// It is taken over. Another that started at the same time may have left its sign over this one's.
+    Confirming,
     /// The next transaction can begin.
     Ready,
     /// These records were sent, and their commit was asked for. Whether it happened is not known yet.
@@ -117,7 +119,9 @@ impl Transactions {
     }
 
     /// Appends all records, or says why not. After an error that is not known to be final, the same records may be
-    /// offered again: if they were appended after all, they are not appended twice by that.
+    /// offered again: if they were appended after all, they are not appended twice by that, as long as the client
+    /// lives. Where it had to be made anew in the middle of a commit, nobody can tell any more what became of that:
+    /// then they may be, and readers bear it.
     pub(super) fn append(&mut self, records: &[NewRecord]) -> Result<()> {
         let bytes_max = self.config.record_bytes_max;
         if let Some(record) = records.iter().find(|record| record.payload.len() > bytes_max) {
@@ -167,18 +171,11 @@ impl Transactions {
             tracing::debug!(node = %self.node, state = ?self.state.name(), %error, ?remedy, "{what} met an error");
             let failure = broker::failed(what, &self.config, &error);
             match remedy {
-                Remedy::Again if deadline.is_some_and(|deadline| Instant::now() < deadline) => {
-                    std::thread::sleep(PAUSE);
-                }
-                Remedy::Again => return Err(failure),
-                Remedy::Abort => {
-                    self.state = State::Aborting;
-                    given_up = Some(failure);
-                }
+                Remedy::Again => {}
+                Remedy::Abort => self.state = State::Aborting,
                 Remedy::Look => {
                     self.client = None;
                     self.state = State::Fenced;
-                    given_up = Some(failure);
                 }
                 Remedy::Renew => {
                     self.metrics.renewals.inc();
@@ -186,6 +183,16 @@ impl Transactions {
                     self.state = State::New;
                     return Err(failure);
                 }
+            }
+            // What is met once is answered at once. What comes back may do so without end.
+            if remedy == Remedy::Again || given_up.is_some() {
+                if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
+                    return Err(failure);
+                }
+                std::thread::sleep(PAUSE);
+            }
+            if remedy != Remedy::Again {
+                given_up = Some(failure);
             }
         }
     }
@@ -199,6 +206,10 @@ impl Transactions {
             }
             State::New => {
                 self.client()?.init_transactions(CALL_TIMEOUT)?;
+                self.state = State::Confirming;
+            }
+            State::Confirming => {
+                self.claim.confirm(&self.config, &self.place).map_err(Trouble::Ours)?;
                 self.state = State::Ready;
             }
             State::Ready => {
@@ -221,7 +232,10 @@ impl Transactions {
                 return Ok(is_ours);
             }
             State::Aborting => {
-                self.client()?.abort_transaction(CALL_TIMEOUT)?;
+                let client = self.client()?;
+                // It waits for what became of each record, and does not ask: nobody else does while it waits.
+                deliver(client);
+                client.abort_transaction(CALL_TIMEOUT)?;
                 self.metrics.transactions.with_label_values(&["given_up"]).inc();
                 self.state = State::Ready;
             }
@@ -253,6 +267,12 @@ impl Transactions {
         self.claim.leave(&self.config, &self.place)?;
         self.partitions = Some(found);
         Ok(())
+    }
+
+    /// Leaves the claim, and does not take the number over.
+    #[cfg(test)]
+    pub(super) fn claim_only(&mut self) {
+        assert!(self.advance(&[]).is_ok_and(|done| !done) && self.state == State::New);
     }
 
     /// Sends records, and does not ask for their commit.
@@ -299,6 +319,7 @@ impl State {
         match self {
             Self::Unheard => "unheard",
             Self::New => "new",
+            Self::Confirming => "confirming",
             Self::Ready => "ready",
             Self::Committing(_) => "committing",
             Self::Aborting => "aborting",
@@ -340,7 +361,8 @@ fn remedy(error: &KafkaError) -> Remedy {
         KafkaError::Transaction(error) if error.txn_requires_abort() => Remedy::Abort,
         KafkaError::Transaction(error) if error.is_retriable() => Remedy::Again,
         KafkaError::Flush(Code::OperationTimedOut) => Remedy::Again,
-        KafkaError::MessageProduction(Code::Fatal) => Remedy::Renew,
+        // The cause is not told: it may be another producer.
+        KafkaError::MessageProduction(Code::Fatal) => Remedy::Look,
         KafkaError::MessageProduction(_) => Remedy::Abort,
         _ => Remedy::Renew,
     }

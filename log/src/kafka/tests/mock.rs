@@ -7,7 +7,15 @@ use rdkafka::{
     types::{RDKafkaApiKey as Api, RDKafkaRespErr as Answer},
 };
 
-use super::*;
+use super::{
+    super::{
+        claim::Claim,
+        lane::{History, Place},
+        metrics::ProducerMetrics,
+        transactions::Transactions,
+    },
+    *,
+};
 use crate::{Error, conformance::read_all};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -66,6 +74,78 @@ async fn a_transaction_that_must_be_given_up_leaves_nothing_and_the_next_one_goe
     assert_eq!(counted(&metrics, "flagmeter_log_transactions_total", "committed"), 1);
     let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
     assert_eq!(numbers(&read_all(&mut consumer).await.unwrap()), [1].into());
+}
+
+/// So many that the broker has answered for some before the last one is sent.
+fn many() -> Vec<NewRecord> {
+    (0..50_000_u32).map(|number| record(0, number.to_string())).collect()
+}
+
+/// What became of those that were sent by then is still to be asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_fails_while_its_records_are_sent_is_given_up_and_the_next_one_goes_through() {
+    let (cluster, config) = cluster(1);
+    let metrics = prometheus::Registry::new();
+    let producer = producer(&config, &metrics).await;
+    cluster.request_errors(Api::AddPartitionsToTxn, &[Answer::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED]);
+    let error = producer.append(many()).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(insist(&producer, "1").await, 0);
+    assert_eq!(counted(&metrics, "flagmeter_log_transactions_total", "given_up"), 1);
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    assert_eq!(numbers(&read_all(&mut consumer).await.unwrap()), [1].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_brokers_do_not_let_be_given_up_is_said_in_time() {
+    let (cluster, mut config) = cluster(1);
+    config.append_timeout = Duration::from_millis(300);
+    let producer = producer(&config, &prometheus::Registry::new()).await;
+    cluster.request_errors(Api::Produce, &[Answer::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    cluster.request_errors(Api::EndTxn, &vec![Answer::RD_KAFKA_RESP_ERR_UNKNOWN; 200_000]);
+    let append = producer.append(vec![record(0, "0")]);
+    let error = tokio::time::timeout(Duration::from_secs(10), append).await.unwrap().unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    cluster.clear_request_errors(Api::EndTxn);
+    insist(&producer, "1").await;
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    assert_eq!(numbers(&read_all(&mut consumer).await.unwrap()), [1].into());
+}
+
+/// The records that come next are told "fatal", and not why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_is_fenced_while_its_records_are_sent_does_not_take_its_number_back() {
+    let (cluster, config) = cluster(1);
+    let producer = producer(&config, &prometheus::Registry::new()).await;
+    let other = Claim::new(&config, node());
+    tokio::task::block_in_place(|| other.leave_over(&config, &History::default()));
+    cluster.request_errors(Api::AddPartitionsToTxn, &[Answer::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
+    let error = producer.append(many()).await.unwrap_err();
+    assert!(matches!(error, Error::Fenced { .. }), "{error}");
+}
+
+/// Both found nobody, and by chance the same lane.
+#[test]
+fn of_two_that_start_at_once_none_keeps_a_lane_that_both_have() {
+    let (_cluster, config) = cluster(1);
+    let place = Place::open(None).unwrap();
+    let lane = place.lane();
+    let drawn = lane.load(Ordering::Relaxed);
+    let metrics = ProducerMetrics::new().unwrap();
+    let mut first = Transactions::new(config.clone(), node(), metrics, Arc::default(), place);
+    first.claim_only();
+    let other = History::read(&format!("1:{drawn}"));
+    Claim::new(&config, node()).leave_over(&config, &other);
+    first.take_over().unwrap();
+    assert_ne!(lane.load(Ordering::Relaxed), drawn);
+}
+
+#[test]
+fn a_claim_that_the_broker_cannot_tell_is_not_taken_for_nobodys() {
+    let (_cluster, config) = cluster(1);
+    let nowhere = Config { topic: "nowhere".into(), ..config.clone() };
+    assert!(Claim::new(&config, node()).holds(&config).unwrap(), "nobody has left any");
+    assert!(Claim::new(&nowhere, node()).holds(&nowhere).unwrap_err().is_retryable());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +247,7 @@ async fn a_producer_opens_without_brokers_where_it_knows_the_partitions_and_comp
     config.partitions = Some(3);
     let wrong = producer(&config, &prometheus::Registry::new()).await;
     cluster.broker_up(-1).unwrap();
-    assert!(insist(&right, "0").await < 10);
+    insist(&right, "0").await;
     let error = wrong.append(vec![record(2, "0")]).await.unwrap_err();
     assert!(!error.is_retryable(), "{error}");
     assert!(
@@ -177,6 +257,21 @@ async fn a_producer_opens_without_brokers_where_it_knows_the_partitions_and_comp
     let error = Producer::open(config, node(), &prometheus::Registry::new()).await.unwrap_err();
     assert!(matches!(error, Error::Topic { .. }), "{error}");
     right.append(vec![record(1, "1")]).await.unwrap();
+}
+
+/// The topic may have another number of partitions than an edge that starts for the first time was told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_does_not_know_the_partitions_is_not_opened_before_it_has_its_number() {
+    let (cluster, mut config) = cluster(2);
+    config.append_timeout = Duration::from_millis(300);
+    cluster.request_errors(
+        Api::InitProducerId,
+        &vec![Answer::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS; 10_000],
+    );
+    let error = Producer::open(config.clone(), node(), &prometheus::Registry::new()).await.unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+    config.partitions = Some(2);
+    assert_eq!(producer(&config, &prometheus::Registry::new()).await.partitions(), 2);
 }
 
 /// Fetches that fail for ever, while everything else answers: a client that is stuck.

@@ -8,13 +8,17 @@ mod sharing;
 mod topics;
 mod trimmed;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use flagmeter_model::NodeId;
 use rdkafka::admin::{AdminClient, AdminOptions};
 
 use super::{Config, Consumer, Producer, broker::Plain, topic};
-use crate::{Consumer as _, Positions, Producer as _, Record, Result, conformance::record};
+use crate::{Consumer as _, NewRecord, Positions, Producer as _, Record, Result, conformance::record};
 
 /// Long enough for anything that comes at all.
 const SOON: Duration = Duration::from_secs(90);
