@@ -5,7 +5,8 @@
 //! An edge hands a sealed batch to a [`Producer`] as one of the [`NewRecord`]s of an append; all records of an
 //! append become readable together or not at all. A [`Consumer`] reads [`Record`]s, partition by partition, in
 //! the order in which they were appended, and commits a position once everything before it is in the store.
-//! What is committed may be trimmed; what is not is never lost.
+//! What is committed may be trimmed; what is not is never lost: in the embedded log without an end, in Kafka for as long
+//! as the topic's retention.
 //!
 //! Bytes go in and the same bytes come out: this crate does not know what a batch is.
 //!

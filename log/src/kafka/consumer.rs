@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::Ordering,
         mpsc::{self, Receiver, Sender},
     },
     time::Duration,
@@ -46,7 +46,6 @@ pub struct Consumer {
     shared: Arc<Shared>,
     current: Arc<Current>,
     commands: Sender<Command>,
-    partitions: Arc<AtomicU32>,
     partitions_asked_at: Instant,
     /// Ends when the thread does.
     left: Mutex<Receiver<()>>,
@@ -77,19 +76,20 @@ impl Consumer {
         }
         let measured = ConsumerMetrics::new()?;
         let shared = Arc::new(Shared::new(measured.clone()));
+        let all = Arc::clone(&shared);
         let membering = Membering {
             config: config.clone(),
             group: group.into(),
             instance: instance.clone(),
             shared: Arc::clone(&shared),
         };
-        let (partitions, member) = blocking(move || {
+        let (member, membering) = blocking(move || {
             let client = broker::asking(&membering.config.admin())?;
             let partitions = broker::partitions(&client, &membering.config, ASK_TIMEOUT)?;
-            Ok((partitions, (membering.join()?, membering)))
+            all.partitions.fetch_max(partitions, Ordering::Relaxed);
+            Ok((membering.join()?, membering))
         })
         .await?;
-        let (member, membering) = member;
         let current = Arc::new(Current::new(member));
         let (commands, queue) = mpsc::channel();
         let (leaving, left) = mpsc::channel::<()>();
@@ -116,7 +116,6 @@ impl Consumer {
             shared,
             current,
             commands,
-            partitions: Arc::new(AtomicU32::new(partitions)),
             partitions_asked_at: Instant::now(),
             left: Mutex::new(left),
         })
@@ -126,6 +125,13 @@ impl Consumer {
     #[cfg(test)]
     pub(super) fn owned_now(&self) -> usize {
         self.shared.state().prefetched.owned().count()
+    }
+
+    /// Stops fetching of a partition, which the thread does not know of.
+    #[cfg(test)]
+    pub(super) fn hold_back(&self, partition: Partition) {
+        let list = membership::list(&self.config.topic, &[(partition, 0)].into()).unwrap();
+        self.current.get().unwrap().pause(&list).unwrap();
     }
 
     /// Why nothing comes any more, if that is so.
@@ -181,10 +187,10 @@ impl Consumer {
         if ask_partitions {
             self.partitions_asked_at = Instant::now();
         }
-        let partitions = Arc::clone(&self.partitions);
+        let shared = Arc::clone(&self.shared);
         self.ask("asking for the ends", move |member, config| {
             if ask_partitions && let Ok(found) = broker::partitions(member.client(), config, ASK_TIMEOUT) {
-                partitions.fetch_max(found, Ordering::Relaxed);
+                shared.partitions.fetch_max(found, Ordering::Relaxed);
             }
             membership::ends(member, &config.topic, &owned)
         })
@@ -199,7 +205,10 @@ impl Consumer {
     ) -> Result<Positions> {
         let deadline = Instant::now() + wait;
         let owned = self.owned(deadline).await?;
-        let ends = self.ends(owned).await?;
+        let Ok(ends) = timeout_at(deadline, self.ends(owned)).await else {
+            return Err(self.silent("the brokers did not say in time where the log ends"));
+        };
+        let ends = ends?;
         let _looking = Looking::begin(&self.shared);
         let seen = |state: &membership::State| enough(state) || state.prefetched.has_reached(&ends);
         if self.until(Some(deadline), seen).await? {
@@ -229,7 +238,7 @@ impl Consumer {
 #[async_trait]
 impl crate::Consumer for Consumer {
     fn partitions(&self) -> u32 {
-        self.partitions.load(Ordering::Relaxed)
+        self.shared.partitions.load(Ordering::Relaxed)
     }
 
     async fn read(&mut self, bytes_max: usize, wait: Duration) -> Result<Vec<Record>> {
@@ -259,8 +268,9 @@ impl crate::Consumer for Consumer {
                 membership::places(member, &config.topic, &wanted)
             })
             .await?;
+        let metrics = &self.shared.metrics;
         let reachable = |(&partition, &wanted): (&Partition, &u64)| {
-            places.get(&partition).map(|place| (partition, place.reachable(partition, Some(wanted))))
+            places.get(&partition).map(|place| (partition, place.reachable(partition, Some(wanted), metrics)))
         };
         let begins: Positions = positions.iter().filter_map(reachable).collect();
         let (reply, answer) = oneshot::channel();
@@ -272,9 +282,6 @@ impl crate::Consumer for Consumer {
 
     async fn commit(&mut self, positions: &Positions) -> Result<()> {
         self.check_alive()?;
-        for &partition in positions.keys() {
-            check_partition(partition, crate::Consumer::partitions(self))?;
-        }
         let ahead = self.shared.state().prefetched.forward(positions);
         if ahead.is_empty() {
             return Ok(());

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) changed: Notify,
     /// Nobody reads any more.
     pub(super) closing: AtomicBool,
+    /// How many partitions the topic has, as far as is known. It never shrinks.
+    pub(super) partitions: AtomicU32,
     pub(super) metrics: ConsumerMetrics,
 }
 
@@ -71,7 +73,13 @@ pub(super) struct State {
 
 impl Shared {
     pub(super) fn new(metrics: ConsumerMetrics) -> Self {
-        Self { state: Mutex::default(), changed: Notify::new(), closing: AtomicBool::new(false), metrics }
+        Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            closing: AtomicBool::new(false),
+            partitions: AtomicU32::new(0),
+            metrics,
+        }
     }
 
     /// The state. It is whole between any two calls: a panic beside it leaves nothing half done.
@@ -103,10 +111,16 @@ pub(super) struct Place {
 
 impl Place {
     /// The position to go on from, where `wanted` is. If that is not in the log, the first one that is.
-    pub(super) fn reachable(&self, partition: Partition, wanted: Option<u64>) -> u64 {
+    pub(super) fn reachable(
+        &self,
+        partition: Partition,
+        wanted: Option<u64>,
+        metrics: &ConsumerMetrics,
+    ) -> u64 {
         match wanted {
             Some(wanted) if (self.first..=self.end).contains(&wanted) => wanted,
             Some(wanted) => {
+                metrics.places_lost.inc();
                 tracing::error!(
                     partition,
                     position = wanted,
@@ -138,8 +152,12 @@ impl Membership {
                 }
             }
         };
+        let metrics = &self.shared.metrics;
         let begins: Positions =
-            places.iter().map(|(&at, place)| (at, place.reachable(at, place.committed))).collect();
+            places.iter().map(|(&at, place)| (at, place.reachable(at, place.committed, metrics))).collect();
+        // The group may hear sooner than this consumer that there are more of them.
+        let partitions = begins.keys().next_back().map_or(0, |last| last.saturating_add(1));
+        self.shared.partitions.fetch_max(partitions, Ordering::Relaxed);
         let mut state = self.shared.state();
         if state.member == self.member {
             for (&partition, &begin) in &begins {
@@ -157,8 +175,19 @@ impl Membership {
 }
 
 impl ClientContext for Membership {
+    /// A client that finds its place gone goes on elsewhere by itself, and says so here and nowhere else.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        broker::log(level, facility, message);
+        if facility == "OFFSET" && matches!(level, RDKafkaLogLevel::Warning) {
+            self.shared.metrics.places_lost.inc();
+            tracing::error!(
+                target: "librdkafka",
+                facility,
+                "{message}: the log does not have the place any more where this consumer was. Either the topic's retention \
+                 took records that were not stored, or the topic is a new one, or brokers lost records"
+            );
+        } else {
+            broker::log(level, facility, message);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

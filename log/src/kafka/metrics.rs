@@ -53,6 +53,8 @@ pub(super) struct ConsumerMetrics {
     pub(super) partitions: IntGauge,
     pub(super) prefetched_bytes: IntGauge,
     pub(super) rebalances: IntCounter,
+    /// How often the log did not have the place any more where this consumer was to go on.
+    pub(super) places_lost: IntCounter,
     /// How often the client was made anew, by reason: `stalled`, `failed`.
     pub(super) renewals: IntCounterVec,
 }
@@ -72,6 +74,10 @@ impl ConsumerMetrics {
                 "flagmeter_log_rebalances_total",
                 "How often partitions came to this consumer or left it",
             )?,
+            places_lost: IntCounter::new(
+                "flagmeter_log_places_lost_total",
+                "How often the log did not have the place any more where this consumer was to go on: records may be lost",
+            )?,
             renewals: counters(
                 "flagmeter_log_consumer_renewals_total",
                 "How often the consumer's client was made anew, by reason",
@@ -84,6 +90,7 @@ impl ConsumerMetrics {
         registry.register(Box::new(self.partitions.clone()))?;
         registry.register(Box::new(self.prefetched_bytes.clone()))?;
         registry.register(Box::new(self.rebalances.clone()))?;
+        registry.register(Box::new(self.places_lost.clone()))?;
         registry.register(Box::new(self.renewals.clone()))?;
         Ok(())
     }

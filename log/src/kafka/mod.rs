@@ -25,14 +25,16 @@
 //! - A node's number belongs to the producer that was opened last: an earlier one is fenced by the broker, and finds
 //!   that out with its next append ([`Fenced`](crate::Error::Fenced)). A producer that the broker gave up only because
 //!   it took too long, as after a machine slept, goes on (see the module `claim`).
-//! - An append whose end is not known is asked about before anything else is appended.
+//! - An append whose end is not known is asked about before anything else is appended. Only where the client had to be
+//!   made anew meanwhile there is nobody to ask: then records may be there twice, with the same identity.
 //! - Positions between the records belong to Kafka's own marks. So how far fetching is, is told by the client and not
 //!   by the last record, and a read without a wait returns nothing only once the client is at the end.
 //! - What a consumer holds is bounded by [`Config::prefetch_bytes_max`]; beyond it fetching pauses, the membership
 //!   does not.
-//! - A consumer that gets nothing while there is something is made anew, and says so.
+//! - A consumer that gets nothing of a partition while there is something is made anew, and says so.
+//! - A log that goes on before where a consumer was has been cut: what has those places now is read, and it is said.
 //! - Unlike in the embedded log, time takes records that are not committed as well: what lies longer than the topic's
-//!   retention is lost. It is said as an error when a consumer finds it so.
+//!   retention is lost. It is said as an error, and counted, when a consumer finds its place gone.
 
 mod broker;
 mod claim;

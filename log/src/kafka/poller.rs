@@ -1,6 +1,7 @@
 //! The thread that speaks to the group: it goes on fetching and handing over partitions while the store is slow.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::Ordering,
@@ -154,10 +155,18 @@ impl Poller {
         };
         let shared = &self.membering.shared;
         let mut state = shared.state();
-        state.prefetched.push(record);
+        if let Some(position) = state.prefetched.push(record) {
+            tracing::error!(
+                partition,
+                position,
+                offset,
+                "the log goes on before where this consumer was: what follows is read, and what was cut away is read no \
+                 more if it was not fetched. Either the topic is a new one, or brokers lost records \
+                 (unclean.leader.election.enable)"
+            );
+        }
         shared.metrics.prefetched_bytes.set(signed(state.prefetched.bytes()));
         drop(state);
-        self.stall.moved();
         shared.tell();
     }
 
@@ -198,7 +207,7 @@ impl Poller {
     }
 
     /// Stops fetching when enough waits to be read, and goes on when half of it is read.
-    fn pause_or_resume(&self, member: &Member) {
+    fn pause_or_resume(&mut self, member: &Member) {
         let shared = &self.membering.shared;
         let mut state = shared.state();
         let (bytes, bytes_max) = (state.prefetched.bytes(), self.membering.config.prefetch_bytes_max);
@@ -210,44 +219,44 @@ impl Poller {
         let done = membership::list(&self.membering.config.topic, &owned)
             .and_then(|list| if pauses { member.pause(&list) } else { member.resume(&list) });
         match done {
-            Ok(()) => state.is_paused = pauses,
+            Ok(()) => {
+                state.is_paused = pauses;
+                self.stall.rested();
+            }
             Err(error) => {
                 tracing::warn!(%error, pauses, "fetching could not be paused or resumed: trying again");
             }
         }
     }
 
-    /// Whether records are there and do not come.
+    /// Whether some partition's records are there and do not come.
     fn is_stalled(&mut self, member: &Member) -> bool {
-        let (owned, waits): (Vec<Partition>, _) = {
-            let state = self.membering.shared.state();
-            (state.prefetched.owned().collect(), state.prefetched.is_empty())
+        let shared = Arc::clone(&self.membering.shared);
+        let owned: Vec<Partition> = {
+            let state = shared.state();
+            if state.is_paused { Vec::new() } else { state.prefetched.owned().collect() }
         };
-        if !waits {
-            self.stall.moved();
-            return false;
-        }
         self.reach(member);
         // Brokers that do not answer are away, and no client does better.
         let ends = membership::ends(member, &self.membering.config.topic, &owned).unwrap_or_default();
-        let behind = !self.membering.shared.state().prefetched.has_reached(&ends);
-        let is_stalled = self.stall.seen(behind);
-        if is_stalled {
+        let behind = shared.state().prefetched.behind(&ends);
+        let stalled = self.stall.seen(&behind);
+        if !stalled.is_empty() {
             tracing::error!(
                 seconds = self.membering.config.stall_after.as_secs(),
-                ?owned,
+                partitions = ?stalled,
                 ?ends,
-                "the log has records and none of them comes: the consumer is made anew"
+                "the log has records of these partitions and none of them comes: the consumer is made anew"
             );
         }
-        is_stalled
+        !stalled.is_empty()
     }
 
     /// A new member in place of the one that does not go on.
     fn renew(&mut self, reason: &str) {
         let shared = &self.membering.shared;
         shared.metrics.renewals.with_label_values(&[reason]).inc();
-        self.stall.moved();
+        self.stall.rested();
         match self.membering.join() {
             Ok(member) => leave(self.current.replace(Some(member))),
             Err(error) => {
@@ -266,37 +275,43 @@ fn leave(member: Option<Arc<Member>>) {
     }
 }
 
-/// Whether a consumer stalls. Looked at twice before it counts: between the ends and a fetch lies a moment.
+/// Whether a consumer stalls: in one partition is as bad as in all of them.
 pub(super) struct Stall {
     after: Duration,
-    moved_at: Instant,
     looked_at: Instant,
-    was_behind: bool,
+    /// Of the partitions that were behind when it was looked last: where they were, and since when they have been there.
+    behind: BTreeMap<Partition, (u64, Instant)>,
 }
 
 impl Stall {
     pub(super) fn new(after: Duration) -> Self {
-        let now = Instant::now();
-        Self { after, moved_at: now, looked_at: now, was_behind: false }
+        Self { after, looked_at: Instant::now(), behind: BTreeMap::new() }
     }
 
-    /// A record came, or none is needed.
-    fn moved(&mut self) {
-        self.moved_at = Instant::now();
-        self.was_behind = false;
+    /// Nothing was to come for a moment.
+    fn rested(&mut self) {
+        self.behind.clear();
     }
 
     /// Whether it is time to look.
     fn is_due(&self) -> bool {
-        self.moved_at.elapsed() >= self.after / 2 && self.looked_at.elapsed() >= self.after / 2
+        self.looked_at.elapsed() >= self.after / 2
     }
 
-    /// What was seen; whether it is a stall.
-    fn seen(&mut self, is_behind: bool) -> bool {
-        self.looked_at = Instant::now();
-        let is_stalled = is_behind && self.was_behind;
-        self.was_behind = is_behind;
-        is_stalled
+    /// Where the partitions are that are behind; which of them have been there too long.
+    fn seen(&mut self, behind: &Positions) -> Vec<Partition> {
+        let now = Instant::now();
+        self.looked_at = now;
+        let before = std::mem::take(&mut self.behind);
+        self.behind = behind
+            .iter()
+            .map(|(&partition, &position)| match before.get(&partition) {
+                Some(&(was_at, since)) if was_at == position => (partition, (position, since)),
+                _ => (partition, (position, now)),
+            })
+            .collect();
+        let stalled = self.behind.iter().filter(|(_, (_, since))| now.duration_since(*since) >= self.after);
+        stalled.map(|(&partition, _)| partition).collect()
     }
 }
 

@@ -55,11 +55,18 @@ impl Prefetched {
         }
     }
 
-    /// A record was fetched. One of a partition that is not owned, or from before where fetching is, is left out.
-    pub(super) fn push(&mut self, mut record: Record) {
-        let Some(held) = self.owned.get_mut(&record.partition) else { return };
-        if record.offset < held.position {
-            return;
+    /// A record was fetched. One of a partition that is not owned is left out.
+    ///
+    /// The client never goes back by itself: not after a pause, and not after a seek. So a record from before where
+    /// fetching is shows that the log was cut, and that the offset is given to another record now. Then everything
+    /// from there on is new; what was fetched before stays. Returns where fetching was.
+    pub(super) fn push(&mut self, mut record: Record) -> Option<u64> {
+        let held = self.owned.get_mut(&record.partition)?;
+        let went_back = (record.offset < held.position).then_some(held.position);
+        if went_back.is_some() {
+            held.uncommitted.clear();
+            held.committed = held.committed.min(record.offset);
+            held.begun_at = record.offset;
         }
         held.position = record.offset.saturating_add(1);
         held.newest = held.newest.max(record.appended_at);
@@ -69,6 +76,7 @@ impl Prefetched {
         }
         self.bytes = self.bytes.saturating_add(record.payload.len());
         held.waiting.push_back(record);
+        went_back
     }
 
     /// Everything before `position` was fetched.
@@ -113,17 +121,27 @@ impl Prefetched {
         }
     }
 
-    /// Of these positions those that a commit would move forward.
+    /// Of these positions those that a commit would move forward. One that fetching has not got to is of records that
+    /// were read before the partition went, or before its log was cut: those that have its place now are to come.
     pub(super) fn forward(&self, positions: &Positions) -> Positions {
-        let ahead = |&(&partition, &position): &(&Partition, &u64)| {
-            self.owned.get(&partition).is_some_and(|held| position > held.committed)
+        let ahead = |&(partition, position): &(&Partition, &u64)| {
+            let held = self.owned.get(partition);
+            held.is_some_and(|held| *position > held.committed && *position <= held.position)
         };
         positions.iter().filter(ahead).map(|(&partition, &position)| (partition, position)).collect()
     }
 
     /// Whether everything before these ends was fetched, of the partitions that are still owned.
     pub(super) fn has_reached(&self, ends: &Positions) -> bool {
-        self.owned.iter().all(|(partition, held)| ends.get(partition).is_none_or(|&end| held.position >= end))
+        self.behind(ends).is_empty()
+    }
+
+    /// Where the owned partitions are that have not reached these ends.
+    pub(super) fn behind(&self, ends: &Positions) -> Positions {
+        let is_behind = |&(partition, held): &(&Partition, &Held)| {
+            ends.get(partition).is_some_and(|&end| held.position < end)
+        };
+        self.owned.iter().filter(is_behind).map(|(&partition, held)| (partition, held.position)).collect()
     }
 
     /// What is not committed, in a log with these ends.
@@ -191,13 +209,15 @@ mod tests {
         Record { partition, offset, appended_at, payload: vec![0; bytes].into() }
     }
 
-    /// What a group and a reader do.
+    /// What a group, the brokers and a reader do.
     #[derive(Debug, Clone)]
     enum Step {
         Come(Partition),
         Go(Partition),
         Fetch(Partition, u64, usize),
         Marks(Partition, u64),
+        /// The log ends so far before where fetching was, and the next record has that place.
+        Cut(Partition, u64),
         Read(usize),
         Commit(Partition, u64),
         Seek(Partition, u64),
@@ -210,18 +230,141 @@ mod tests {
             1 => partition.clone().prop_map(Step::Go),
             6 => (partition.clone(), 0..3_u64, 0..50_usize).prop_map(|(at, gap, bytes)| Step::Fetch(at, gap, bytes)),
             1 => (partition.clone(), 0..3_u64).prop_map(|(at, marks)| Step::Marks(at, marks)),
+            1 => (partition.clone(), 1..5_u64).prop_map(|(at, back)| Step::Cut(at, back)),
             4 => (0..200_usize).prop_map(Step::Read),
             2 => (partition.clone(), 0..40_u64).prop_map(|(at, position)| Step::Commit(at, position)),
             1 => (partition, 0..40_u64).prop_map(|(at, position)| Step::Seek(at, position)),
         ]
     }
 
-    /// The same, kept plainly: what the broker has as committed, and per owned partition the records fetched since
-    /// it came, with how many of them were read.
+    /// A partition, kept plainly.
+    #[derive(Default)]
+    struct Plain {
+        begun: u64,
+        position: u64,
+        newest: Timestamp,
+        /// Fetched since it came, and how many of them were read.
+        fetched: Vec<Record>,
+        read: usize,
+        /// How many of them the log had before it was cut.
+        cut: usize,
+    }
+
+    impl Plain {
+        fn at(position: u64) -> Self {
+            Self { begun: position, position, newest: Timestamp::EPOCH, ..Self::default() }
+        }
+
+        fn fetch(&mut self, mut record: Record) {
+            self.position = record.offset + 1;
+            self.newest = self.newest.max(record.appended_at);
+            record.appended_at = self.newest;
+            self.fetched.push(record);
+        }
+    }
+
+    /// The same, kept plainly: what the broker has as committed, and the partitions that are owned.
     #[derive(Default)]
     struct Model {
         committed: [u64; 3],
-        owned: BTreeMap<Partition, (u64, u64, Vec<Record>, usize)>,
+        owned: BTreeMap<Partition, Plain>,
+    }
+
+    impl Model {
+        /// Brokers and the group.
+        fn elsewhere(&mut self, step: &Step, prefetched: &mut Prefetched) {
+            match *step {
+                Step::Come(at) => {
+                    let begin = self.committed[at as usize];
+                    self.owned.insert(at, Plain::at(begin));
+                    prefetched.come(at, begin, begin);
+                }
+                Step::Go(at) => {
+                    self.owned.remove(&at);
+                    prefetched.go(at);
+                }
+                Step::Fetch(at, gap, bytes) => {
+                    let fetched = record(at, self.owned.get(&at).map_or(gap, |it| it.position + gap), bytes);
+                    assert_eq!(prefetched.push(fetched.clone()), None);
+                    if let Some(owned) = self.owned.get_mut(&at) {
+                        owned.fetch(fetched);
+                    }
+                }
+                Step::Marks(at, marks) => {
+                    if let Some(owned) = self.owned.get_mut(&at) {
+                        owned.position += marks;
+                        prefetched.reach(at, owned.position);
+                    }
+                }
+                Step::Cut(at, back) => {
+                    let Some(owned) = self.owned.get_mut(&at).filter(|it| it.position > 0) else { return };
+                    let was = owned.position;
+                    let next = record(at, was.saturating_sub(back), 1);
+                    assert_eq!(prefetched.push(next.clone()), Some(was));
+                    (owned.begun, owned.cut) = (next.offset, owned.fetched.len());
+                    let committed = &mut self.committed[at as usize];
+                    *committed = next.offset.min(*committed);
+                    owned.fetch(next);
+                }
+                Step::Read(_) | Step::Commit(..) | Step::Seek(..) => {}
+            }
+        }
+
+        /// The reader.
+        fn here(&mut self, step: &Step, prefetched: &mut Prefetched) {
+            match *step {
+                Step::Read(bytes_max) => {
+                    let waits = self.owned.values().any(|owned| owned.read < owned.fetched.len());
+                    let records = prefetched.take(bytes_max);
+                    assert_eq!(records.is_empty(), !waits, "one at least, if there is any");
+                    let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
+                    assert!(records.len() <= 1 || bytes <= bytes_max);
+                    for record in records {
+                        let owned = self.owned.get_mut(&record.partition).unwrap();
+                        assert_eq!(record, owned.fetched[owned.read]);
+                        owned.read += 1;
+                    }
+                }
+                Step::Commit(at, position) => {
+                    let committed = &mut self.committed[at as usize];
+                    let fetched_to = self.owned.get(&at).map_or(0, |owned| owned.position);
+                    let expected: Positions = (*committed < position && position <= fetched_to)
+                        .then_some((at, position))
+                        .into_iter()
+                        .collect();
+                    assert_eq!(prefetched.forward(&[(at, position)].into()), expected);
+                    for (at, position) in expected {
+                        *committed = position;
+                        prefetched.commit(at, position);
+                    }
+                }
+                Step::Seek(at, position) => {
+                    let owned = self.owned.get_mut(&at);
+                    assert_eq!(prefetched.seek(at, position), owned.is_some());
+                    if let Some(owned) = owned {
+                        *owned = Plain::at(position);
+                    }
+                }
+                _ => {}
+            }
+        }
+
+        fn check(&self, prefetched: &Prefetched) {
+            let waiting = self.owned.values().flat_map(|it| &it.fetched[it.read..]);
+            assert_eq!(prefetched.bytes(), waiting.map(|it| it.payload.len()).sum::<usize>());
+            let ends = |beyond| self.owned.iter().map(|(&at, owned)| (at, owned.position + beyond)).collect();
+            assert!(prefetched.has_reached(&ends(0)));
+            assert_eq!(prefetched.has_reached(&ends(2)), self.owned.is_empty());
+            let mut lag = Lag::default();
+            for (&at, owned) in &self.owned {
+                let committed = self.committed[at as usize];
+                let open: Vec<_> =
+                    owned.fetched[owned.cut..].iter().filter(|it| it.offset >= committed).collect();
+                lag.records += open.len() as u64 + owned.begun.saturating_sub(committed) + 2;
+                lag.oldest = lag.oldest.into_iter().chain(open.first().map(|it| it.appended_at)).min();
+            }
+            assert_eq!(prefetched.lag(&ends(2)), lag);
+        }
     }
 
     proptest! {
@@ -229,75 +372,9 @@ mod tests {
         fn records_are_read_once_in_their_order_whoever_comes_and_goes(steps in prop::collection::vec(step(), 0..200)) {
             let (mut model, mut prefetched) = (Model::default(), Prefetched::default());
             for step in steps {
-                match step {
-                    Step::Come(at) => {
-                        let begin = model.committed[at as usize];
-                        model.owned.insert(at, (begin, begin, Vec::new(), 0));
-                        prefetched.come(at, begin, begin);
-                    }
-                    Step::Go(at) => {
-                        model.owned.remove(&at);
-                        prefetched.go(at);
-                    }
-                    Step::Fetch(at, gap, bytes) => {
-                        let offset = model.owned.get(&at).map_or(gap, |owned| owned.1 + gap);
-                        prefetched.push(record(at, offset, bytes));
-                        // A repeat, as after fetching paused.
-                        prefetched.push(record(at, offset, bytes));
-                        if let Some(owned) = model.owned.get_mut(&at) {
-                            owned.1 = offset + 1;
-                            owned.2.push(record(at, offset, bytes));
-                        }
-                    }
-                    Step::Marks(at, marks) => {
-                        if let Some(owned) = model.owned.get_mut(&at) {
-                            owned.1 += marks;
-                            prefetched.reach(at, owned.1);
-                        }
-                    }
-                    Step::Read(bytes_max) => {
-                        let waits = model.owned.values().any(|owned| owned.3 < owned.2.len());
-                        let records = prefetched.take(bytes_max);
-                        prop_assert_eq!(records.is_empty(), !waits, "one at least, if there is any");
-                        let bytes: usize = records.iter().map(|record| record.payload.len()).sum();
-                        prop_assert!(records.len() == 1 || bytes <= bytes_max);
-                        for record in records {
-                            let owned = model.owned.get_mut(&record.partition).unwrap();
-                            prop_assert_eq!(&record, &owned.2[owned.3]);
-                            owned.3 += 1;
-                        }
-                    }
-                    Step::Commit(at, position) => {
-                        let owned = model.owned.contains_key(&at);
-                        let committed = &mut model.committed[at as usize];
-                        let expected: Positions =
-                            (owned && position > *committed).then_some((at, position)).into_iter().collect();
-                        prop_assert_eq!(prefetched.forward(&[(at, position)].into()), expected.clone());
-                        for (at, position) in expected {
-                            *committed = position;
-                            prefetched.commit(at, position);
-                        }
-                    }
-                    Step::Seek(at, position) => {
-                        let owned = model.owned.get_mut(&at);
-                        prop_assert_eq!(prefetched.seek(at, position), owned.is_some());
-                        if let Some(owned) = owned {
-                            *owned = (position, position, Vec::new(), 0);
-                        }
-                    }
-                }
-                let waiting: usize = model.owned.values().flat_map(|it| &it.2[it.3..]).map(|it| it.payload.len()).sum();
-                prop_assert_eq!(prefetched.bytes(), waiting);
-                let ends: Positions = model.owned.iter().map(|(&at, owned)| (at, owned.1 + 2)).collect();
-                prop_assert_eq!(prefetched.has_reached(&ends), ends.is_empty());
-                let mut lag = Lag::default();
-                for (&at, (begun, _, records, _)) in &model.owned {
-                    let committed = model.committed[at as usize];
-                    let open: Vec<_> = records.iter().filter(|record| record.offset >= committed).collect();
-                    lag.records += open.len() as u64 + begun.saturating_sub(committed) + 2;
-                    lag.oldest = lag.oldest.into_iter().chain(open.first().map(|record| record.appended_at)).min();
-                }
-                prop_assert_eq!(prefetched.lag(&ends), lag);
+                model.elsewhere(&step, &mut prefetched);
+                model.here(&step, &mut prefetched);
+                model.check(&prefetched);
             }
         }
     }

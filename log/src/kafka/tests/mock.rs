@@ -305,6 +305,43 @@ async fn a_consumer_that_stalls_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_is_made_anew_when_a_single_partition_stalls_and_the_others_go_on() {
+    let (_cluster, mut config) = cluster(2);
+    config.stall_after = Duration::from_millis(600);
+    config.properties.insert("session.timeout.ms".into(), "6000".into());
+    config.properties.insert("heartbeat.interval.ms".into(), "200".into());
+    let (of_producer, of_consumer) = (prometheus::Registry::new(), prometheus::Registry::new());
+    let producer = producer(&config, &of_producer).await;
+    let mut consumer = consumer(&config, &of_consumer).await;
+    append(&producer, 0..2).await;
+    assert_eq!(numbers(&read_all(&mut consumer).await.unwrap()), [0, 1].into());
+    consumer.hold_back(1);
+    let mut seen = BTreeSet::new();
+    let comes = async {
+        let mut next = 2;
+        while !seen.contains(&3) {
+            append(&producer, next..next + 2).await;
+            next += 2;
+            seen.extend(numbers(&consumer.read(usize::MAX, Duration::from_millis(50)).await.unwrap()));
+        }
+    };
+    tokio::time::timeout(SOON, comes).await.unwrap();
+    assert_eq!(counted(&of_consumer, "flagmeter_log_consumer_renewals_total", "stalled"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lag_that_brokers_are_slow_to_tell_does_not_hold_the_records_up() {
+    let (cluster, config) = cluster(1);
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    until_owns(&mut consumer, 1).await;
+    cluster.broker_round_trip_time(1, Duration::from_secs(20)).unwrap();
+    let asked = std::time::Instant::now();
+    assert!(consumer.lag().await.unwrap_err().is_retryable());
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_is_refused_by_a_group_that_has_moved_on_and_that_is_no_failure() {
     let (cluster, mut config) = cluster(1);
     config.properties.insert("session.timeout.ms".into(), "6000".into());

@@ -6,6 +6,7 @@ mod killed;
 mod mock;
 mod sharing;
 mod topics;
+mod topics_change;
 mod trimmed;
 
 use std::{

@@ -97,7 +97,7 @@ async fn nothing_is_skipped_while_partitions_change_hands() {
         move || runtime.block_on(append(&producer, 0..200))
     });
     let mut seen = BTreeSet::new();
-    for round in 0..3 {
+    for _ in 0..3 {
         let mut two = topic.consumer(None).await.unwrap();
         until_owns(&mut two, 3).await;
         for _ in 0..5 {
@@ -109,7 +109,6 @@ async fn nothing_is_skipped_while_partitions_change_hands() {
         }
         // What it has fetched and not read goes with it.
         drop(two);
-        assert!(round < 3);
     }
     appending.await.unwrap();
     until_owns(&mut one, 6).await;

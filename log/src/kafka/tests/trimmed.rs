@@ -18,7 +18,8 @@ async fn a_consumer_that_retention_has_passed_skips_nothing_that_is_kept() {
     }
     let mut config = topic.config.clone();
     (config.record_bytes_max, config.prefetch_bytes_max) = (64 << 10, 64 << 10);
-    let mut consumer = topic.consumer_with(config, None).await.unwrap();
+    let metrics = prometheus::Registry::new();
+    let mut consumer = Consumer::open(config, &topic.config.topic, None, &metrics).await.unwrap();
     let mut seen = consumer.read(1, Duration::ZERO).await.unwrap();
     assert!(consumer.lag().await.unwrap().records >= 19, "it is full, and most lies beyond");
 
@@ -33,4 +34,7 @@ async fn a_consumer_that_retention_has_passed_skips_nothing_that_is_kept() {
     let numbers: Vec<u32> =
         seen.iter().map(|it| String::from_utf8_lossy(&it.payload).trim().parse().unwrap()).collect();
     assert!(numbers.ends_with(&[17, 18, 19]) && numbers.len() < 20, "{numbers:?}");
+    let families = metrics.gather();
+    let lost = families.iter().find(|it| it.name() == "flagmeter_log_places_lost_total").unwrap();
+    assert!(lost.get_metric()[0].get_counter().get_value() > 0.5, "and it is told");
 }
