@@ -25,6 +25,8 @@ pub mod embedded;
 mod error;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod secret;
 
 pub use contract::{Consumer, Lag, NewRecord, Partition, Positions, Producer, Record};
 pub use error::{Error, Result};
+pub use secret::is_secret;

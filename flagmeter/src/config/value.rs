@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use flagmeter_edge::Ack;
+use flagmeter_log::is_secret;
 use flagmeter_model::{Name, NodeId};
 use tracing_subscriber::EnvFilter;
 
@@ -47,11 +48,6 @@ impl Properties {
     fn without_secrets(&self) -> String {
         self.written(|name, value| if is_secret(name) { SECRET.to_owned() } else { value.to_owned() })
     }
-}
-
-/// Whether the value of a property is for nobody's eyes.
-fn is_secret(name: &str) -> bool {
-    ["password", "secret", ".pem", "oauthbearer.config"].iter().any(|word| name.contains(word))
 }
 
 impl fmt::Debug for Properties {
@@ -336,6 +332,8 @@ mod tests {
         let text = "sasl.username=edge, sasl.password=hush";
         assert_eq!(Properties::hidden(text).as_deref(), Some("sasl.password=…, sasl.username=edge"));
         assert!(!format!("{:?}", Properties::parse(text).unwrap()).contains("hush"));
+        let key = "sasl.oauthbearer.assertion.private.key.passphrase=hush";
+        assert!(!format!("{:?}", Properties::parse(key).unwrap()).contains("hush"));
         assert_eq!(Properties::hidden("client.id=edge"), None);
         assert_eq!(Properties::hidden("sasl.password"), Some("…".into()), "what cannot be read is not shown");
     }
