@@ -13,24 +13,24 @@ const LAG_EVERY: Duration = Duration::from_secs(1);
 /// The end of the pipeline.
 #[derive(Default)]
 pub(crate) struct Commit {
+    /// Stored, and not committed yet.
+    put_off: Positions,
     lag_told_at: Option<Instant>,
 }
 
 impl Commit {
-    /// Commits; the store has taken all before these positions.
+    /// Commits; the store has taken all before these positions. If the log does not answer, and nobody `insists`, it is
+    /// put off to the next commit.
     pub(crate) async fn commit(
         &mut self,
         pipeline: &Pipeline<'_>,
         consumer: &mut dyn Consumer,
-        positions: &Positions,
+        positions: Positions,
+        insists: bool,
     ) -> Result<()> {
-        let mut patience = pipeline.patience("commit");
-        loop {
-            match consumer.commit(positions).await {
-                Ok(()) => break,
-                Err(error) if error.is_retryable() => patience.wait(&error).await,
-                Err(error) => return Err(error.into()),
-            }
+        self.put_off.extend(positions);
+        if commit(pipeline, consumer, &self.put_off, insists).await? {
+            self.put_off.clear();
         }
         Ok(())
     }
@@ -44,10 +44,34 @@ impl Commit {
         match consumer.lag().await {
             Ok(lag) => {
                 pipeline.metrics.lag_records.set(i64::try_from(lag.records).unwrap_or(i64::MAX));
-                pipeline.progress.told(lag.oldest);
+                pipeline.progress.told(lag.oldest, pipeline.clock.now());
             }
-            // It is a figure for people: the reads that follow will say what is wrong.
-            Err(error) => tracing::debug!(%error, "the log did not tell its lag"),
+            // The reads that follow will say what is wrong.
+            Err(error) => {
+                tracing::debug!(%error, "the log did not tell its lag");
+                pipeline.progress.untold(pipeline.clock.now());
+            }
+        }
+    }
+}
+
+/// Commits these positions. Whether the log took them, which it did if somebody `insists`.
+pub(crate) async fn commit(
+    pipeline: &Pipeline<'_>,
+    consumer: &mut dyn Consumer,
+    positions: &Positions,
+    insists: bool,
+) -> Result<bool> {
+    let mut patience = pipeline.patience("commit");
+    loop {
+        match consumer.commit(positions).await {
+            Ok(()) => return Ok(true),
+            Err(error) if !error.is_retryable() => return Err(error.into()),
+            Err(error) if insists => patience.wait(&error).await,
+            Err(error) => {
+                patience.tell(&error);
+                return Ok(false);
+            }
         }
     }
 }

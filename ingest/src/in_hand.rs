@@ -67,7 +67,6 @@ impl InHand {
 
     /// When the oldest record was appended that is not stored yet.
     pub(crate) fn waiting_since(&self, records: &VecDeque<Record>) -> Option<Timestamp> {
-        let in_hand = self.appended_at.iter().copied().min();
-        in_hand.or_else(|| records.iter().map(|record| record.appended_at).min())
+        self.appended_at.iter().copied().chain(records.iter().map(|record| record.appended_at)).min()
     }
 }

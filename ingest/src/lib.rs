@@ -8,8 +8,9 @@
 //! 2. **decode**: each record becomes a batch, or a reason why it does not. This is most of the work: it is done on
 //!    several threads, while the store writes the step before.
 //! 3. **aggregate**: batches and dead letters become one step with the positions after it.
-//! 4. **write**: the store takes the step, whole; some of it ahead of its turn, while the step before is written. What it cannot take now is offered again until it does; a
-//!    record that it never takes goes to the dead letters with its reason and its bytes.
+//! 4. **write**: the store takes the step, whole; some of it ahead of its turn, while the step before is written. What it
+//!    cannot take now is offered again until it does; a record that it never takes goes to the dead letters with its
+//!    reason and its bytes.
 //! 5. **commit**: the log hears that everything before these positions is stored.
 //!
 //! What goes in: bytes from the log. What comes out: points, progress of nodes, positions and dead letters in the
@@ -20,7 +21,8 @@
 //! - One step is written at a time, and a position is committed only after the store took all before it. So a
 //!   crash at any instruction repeats records, and never skips one; what is repeated overwrites itself.
 //! - A record that cannot be read never blocks those behind it, and never vanishes.
-//! - Bounded: what is read and not yet written is at most three steps.
+//! - Bounded: what is read and not yet written is at most three steps and the rest of one read.
+//! - What was read is stored while the log does not answer; it hears of it afterwards.
 //! - After `stop` what was read is stored, and with [`AtStop::Drain`] all that the log has, in [`Config::drain_max`] at
 //!   most.
 

@@ -82,10 +82,13 @@ impl Metrics {
                 registry,
                 Gauge::new(
                     "flagmeter_ingest_lag_seconds",
-                    "Age of the oldest record in the log that is not stored yet",
+                    "Age of the oldest record in the log that is not stored yet; while the log does not answer, time since it did",
                 )?,
             )?,
-            stalled: gauge("flagmeter_ingest_stalled", "1 while records wait and nothing is stored")?,
+            stalled: gauge(
+                "flagmeter_ingest_stalled",
+                "1 while records wait, or the log does not tell whether any do, and nothing is stored",
+            )?,
             clock_ahead_seconds: gauge(
                 "flagmeter_ingest_clock_ahead_seconds",
                 "How far the clock of a node was ahead of the log's: the most in the last step",

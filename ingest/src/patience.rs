@@ -21,9 +21,14 @@ impl<'a> Patience<'a> {
     /// Waits after a failure, half the time at least.
     pub(crate) async fn wait(&mut self, error: &(dyn fmt::Display + Sync)) {
         let wait = self.next().mul_f64(rand::random_range(0.5..=1.0));
-        self.metrics.retries.with_label_values(&[self.call]).inc();
-        tracing::warn!(call = self.call, %error, wait_ms = wait.as_millis(), "a call of ingest failed; it will be made again");
+        self.tell(error);
         tokio::time::sleep(wait).await;
+    }
+
+    /// Tells of a failure.
+    pub(crate) fn tell(&self, error: &(dyn fmt::Display + Sync)) {
+        self.metrics.retries.with_label_values(&[self.call]).inc();
+        tracing::warn!(call = self.call, %error, "a call of ingest failed; it will be made again");
     }
 
     /// The next wait, before it is spread.

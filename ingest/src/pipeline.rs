@@ -1,6 +1,6 @@
 //! The verbs in their order.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use flagmeter_log::Consumer;
 use flagmeter_model::Clock;
@@ -32,8 +32,10 @@ impl<'a> Pipeline<'a> {
         loop {
             let stopping = stop.is_cancelled();
             if records.is_empty() && !(stopping && self.config.at_stop == AtStop::Leave) {
-                let wait = !stopping && in_hand.is_empty();
-                records = in_hand.beside(read::read(&self, consumer, wait)).await?;
+                // What is in hand is stored whether the log answers or not.
+                let insists = in_hand.is_empty();
+                let wait = if stopping || !insists { Duration::ZERO } else { self.config.read_wait };
+                records = in_hand.beside(read::read(&self, consumer, wait, insists)).await?;
             }
             if records.is_empty() && in_hand.is_empty() {
                 commit.tell_lag(&self, consumer).await;
@@ -52,7 +54,8 @@ impl<'a> Pipeline<'a> {
             in_hand.extend(&self, aggregate(decoded, consumer.partitions(), self.clock.now()));
             records = rest;
             if let Some(positions) = positions {
-                in_hand.beside(commit.commit(&self, consumer, &positions)).await?;
+                let insists = records.is_empty() && in_hand.is_empty();
+                in_hand.beside(commit.commit(&self, consumer, positions, insists)).await?;
                 self.progress.moved(in_hand.waiting_since(&records));
                 in_hand.beside(commit.tell_lag(&self, consumer)).await;
             }

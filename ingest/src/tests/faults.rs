@@ -38,6 +38,10 @@ pub(super) enum Fault {
     RefuseSeq(u64),
     /// A read fails, this time.
     ReadUnavailable,
+    /// A read fails, this time, if records were read before.
+    NextReadUnavailable,
+    /// The log does not tell its lag, this time.
+    LagUnavailable,
     /// A commit fails, this time.
     CommitUnavailable,
     /// A commit comes too late: the partitions have gone to another consumer.
@@ -96,6 +100,15 @@ impl Faults {
         self.counts.subscribe().wait_for(|(_, failed)| *failed >= writes).await.unwrap();
     }
 
+    /// Waits until the fault has happened as often as it was to.
+    pub(super) async fn until_over(&self, fault: Fault) {
+        let is_over = |_: &(usize, usize)| {
+            let told = self.told.lock().unwrap();
+            told.faults.iter().all(|&(other, times)| other != fault || times == 0)
+        };
+        self.counts.subscribe().wait_for(is_over).await.unwrap();
+    }
+
     /// Whether the fault happens now.
     fn strikes(&self, fault: Fault) -> bool {
         let mut told = self.told.lock().unwrap();
@@ -104,6 +117,8 @@ impl Faults {
             return false;
         };
         *times -= 1;
+        drop(told);
+        self.counts.send_modify(|_| {});
         true
     }
 }
@@ -228,6 +243,7 @@ pub(super) struct FaultyConsumer {
     pub(super) inner: Box<dyn Consumer>,
     /// What this one has committed.
     pub(super) committed: Positions,
+    pub(super) has_read: bool,
     pub(super) faults: Arc<Faults>,
     pub(super) store: Arc<dyn Store>,
 }
@@ -239,14 +255,18 @@ impl Consumer for FaultyConsumer {
     }
 
     async fn read(&mut self, bytes_max: usize, wait: Duration) -> flagmeter_log::Result<Vec<Record>> {
-        if self.faults.strikes(Fault::ReadUnavailable) {
+        if self.faults.strikes(Fault::ReadUnavailable)
+            || self.has_read && self.faults.strikes(Fault::NextReadUnavailable)
+        {
             return Err(flagmeter_log::Error::Unavailable("on demand".into()));
         }
         if self.faults.strikes(Fault::PartitionsComeBack) {
             let begin = |partition| (partition, self.committed.get(&partition).copied().unwrap_or(0));
             self.inner.seek(&(0..self.partitions()).map(begin).collect()).await?;
         }
-        self.inner.read(bytes_max, wait).await
+        let records = self.inner.read(bytes_max, wait).await?;
+        self.has_read |= !records.is_empty();
+        Ok(records)
     }
 
     async fn seek(&mut self, positions: &Positions) -> flagmeter_log::Result<Positions> {
@@ -280,6 +300,9 @@ impl Consumer for FaultyConsumer {
     }
 
     async fn lag(&mut self) -> flagmeter_log::Result<Lag> {
+        if self.faults.strikes(Fault::LagUnavailable) {
+            return Err(flagmeter_log::Error::Unavailable("on demand".into()));
+        }
         self.inner.lag().await
     }
 }

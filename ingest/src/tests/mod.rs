@@ -58,13 +58,14 @@ async fn an_ingest_of_many_stores_what_it_has_read_and_leaves_the_rest_to_the_ot
     let world = World::new(1);
     world.append(0, &seal(1), ContentEncoding::Zstd).await;
     let read = world.sent();
-    world.faults.put(Fault::WriteUnavailable, 4);
+    world.faults.put(Fault::WriteHangs, 1);
     let stop = CancellationToken::new();
     let run = world.run(crate::Config { at_stop: AtStop::Leave, ..config() }, stop.clone());
     let rest = async {
-        world.faults.until_failed(1).await;
+        world.faults.until_over(Fault::WriteHangs).await;
         world.append(0, &seal(2), ContentEncoding::Zstd).await;
         stop.cancel();
+        world.faults.let_go();
     };
     let (done, ()) = tokio::join!(run, rest);
     done.unwrap();
@@ -224,6 +225,66 @@ async fn a_log_that_does_not_answer_is_asked_again() {
     assert_eq!((world.retries("read"), world.retries("commit")), (2, 3));
     assert_eq!(world.stored().await, world.sent());
     assert_eq!(world.lag().await, 0);
+}
+
+/// As when the network to the log breaks after a read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_is_stored_while_the_log_does_not_answer_and_is_committed_afterwards() {
+    let world = World::new(1);
+    for seq in 0..4 {
+        world.append(0, &seal(seq), ContentEncoding::Zstd).await;
+    }
+    world.faults.put(Fault::NextReadUnavailable, usize::MAX);
+    world.faults.put(Fault::CommitUnavailable, usize::MAX);
+    let stop = CancellationToken::new();
+    let config = crate::Config { step_points_max: 1, decoders: 1.try_into().unwrap(), ..config() };
+    let run = world.run(config, stop.clone());
+    let rest = async {
+        let stored = tokio::time::timeout(Duration::from_mins(1), world.faults.until_written(4));
+        stored.await.expect("all four are stored");
+        assert!(world.faults.committed().is_empty());
+        world.faults.clear();
+        stop.cancel();
+    };
+    let (done, ()) = tokio::join!(run, rest);
+    done.unwrap();
+    assert!(world.retries("read") > 0 && world.retries("commit") > 0);
+    assert_eq!(world.stored().await, world.sent());
+    assert_eq!(world.faults.written().len(), 4);
+    assert_eq!(world.lag().await, 0);
+}
+
+/// It was caught up; what is appended meanwhile nobody sees.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_does_not_tell_what_waits_is_told_as_lag_and_as_a_stall() {
+    let world = World::new(1);
+    for seq in 0..2 {
+        world.append(0, &seal(seq), ContentEncoding::Zstd).await;
+    }
+    let stop = CancellationToken::new();
+    let config = crate::Config {
+        stall_after: Duration::from_millis(40),
+        step_points_max: 1,
+        decoders: 1.try_into().unwrap(),
+        ..config()
+    };
+    let run = world.run(config, stop.clone());
+    let rest = async {
+        world.until_metric("flagmeter_ingest_lag_records", 1).await;
+        world.until_metric("flagmeter_ingest_lag_records", 0).await;
+        world.faults.put(Fault::LagUnavailable, 1);
+        world.faults.until_over(Fault::LagUnavailable).await;
+        world.faults.put(Fault::LagUnavailable, usize::MAX);
+        world.clock.advance(70);
+        world.until_metric("flagmeter_ingest_lag_seconds", 70).await;
+        world.until_metric("flagmeter_ingest_stalled", 1).await;
+        world.faults.clear();
+        world.until_metric("flagmeter_ingest_stalled", 0).await;
+        world.until_metric("flagmeter_ingest_lag_seconds", 0).await;
+        stop.cancel();
+    };
+    let (done, ()) = tokio::join!(run, rest);
+    done.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -136,6 +136,7 @@ impl World {
         let consumer = FaultyConsumer {
             inner: self.log.consumer().unwrap(),
             committed: Positions::new(),
+            has_read: false,
             faults: Arc::clone(faults),
             store: Arc::clone(&self.store),
         };
