@@ -20,7 +20,10 @@ pub enum Ack {
     Memory,
 }
 
-/// The numbers of a node's seals come again after 24 days: a slot must not meet one twice.
+/// The numbers of a node's seals come again after 24 days: a slot must not meet one twice. It meets those from
+/// `accepted_ahead` before it to `accepted_lateness` after it.
+const NUMBERS_LAST: Duration = Duration::from_hours(24 * 24);
+/// Leaves days for what waits in a journal.
 const LATENESS_MAX: Duration = Duration::from_hours(20 * 24);
 
 /// How an edge node runs.
@@ -139,6 +142,17 @@ impl Config {
                 ),
             );
         }
+        let span = self.accepted_lateness.saturating_add(self.accepted_ahead);
+        if span > NUMBERS_LAST {
+            return refuse(
+                "accepted_ahead",
+                format!(
+                    "{:?} and accepted_lateness are together longer than seals keep numbers of their own; set them to 24d \
+                     or less in all",
+                    self.accepted_ahead
+                ),
+            );
+        }
         let positive = [
             ("body_bytes_max", self.body_bytes_max),
             ("body_decompressed_bytes_max", self.body_decompressed_bytes_max),
@@ -182,6 +196,13 @@ mod tests {
         good.check().unwrap();
         let bad = Config { seal_interval: Duration::from_millis(10), ..good.clone() };
         assert!(bad.check().unwrap_err().to_string().starts_with("edge.seal_interval: 10ms"));
+        let (lateness, ahead) = (Duration::from_hours(20 * 24), Duration::from_hours(4 * 24));
+        let most = Config { accepted_lateness: lateness, accepted_ahead: ahead, ..good.clone() };
+        most.check().unwrap();
+        let bad = Config { accepted_ahead: ahead + Duration::from_secs(1), ..most.clone() };
+        assert!(bad.check().unwrap_err().to_string().contains("accepted_ahead"));
+        let bad = Config { accepted_lateness: lateness + Duration::from_secs(1), ..most };
+        assert!(bad.check().unwrap_err().to_string().contains("accepted_lateness"));
         let bad = Config { entries_max: 0, ..good.clone() };
         assert!(bad.check().unwrap_err().to_string().contains("entries_max"));
         let bad = Config { record_bytes_max: usize::MAX, ..good };

@@ -66,11 +66,6 @@ impl Lane {
     pub const fn get(self) -> u8 {
         self.0
     }
-
-    /// All of them.
-    pub fn all() -> impl Iterator<Item = Self> {
-        (0..Self::COUNT).map(Self)
-    }
 }
 
 /// The number of a seal among those of its node: strictly growing within a journal, near the time of its making in
