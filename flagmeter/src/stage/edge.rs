@@ -1,9 +1,10 @@
 //! `flagmeter edge`: doors for SDKs, a journal on this disk, and seals into Kafka.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use flagmeter_edge::Edge;
 use flagmeter_log::kafka::{self, Producer};
+use tracing::warn;
 
 use super::{Process, Started};
 use crate::{
@@ -24,35 +25,37 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     super::run(config, open).await
 }
 
+/// How long an edge that has run before waits for Kafka, which may take a while over a first answer.
+const GLANCE: Duration = Duration::from_secs(3);
+
 /// Waits for Kafka where the edge starts for the first time. One that has run here before takes posts into its journal
-/// at once: the topic was as it should be then, and is looked at again with the first append.
+/// without it: the topic was as it should be then. What it needs most of it is looked at again with the first append.
 async fn open_producer(process: &Process, folder: &Folder) -> Result<Producer> {
     let Process { config, metrics, .. } = process;
-    let has_run_before = folder.lane().exists();
-    let of_this_edge = |kafka: kafka::Config| kafka::Config {
-        lane_path: Some(folder.lane()),
-        partitions: has_run_before.then_some(config.kafka.partitions),
-        ..kafka
-    };
-    if has_run_before {
+    let node = config.edge.node;
+    let of_this_edge = |kafka: kafka::Config| kafka::Config { lane_path: Some(folder.lane()), ..kafka };
+    if folder.lane().exists() {
         let kafka = of_this_edge(settings::kafka_config(config));
-        let partitions = match kafka::topic::check(&kafka, &settings::topic_settings(config)).await {
-            Ok(found) => found,
-            Err(error) if error.is_retryable() => config.kafka.partitions,
-            Err(error) => return Err(error.into()),
-        };
-        let kafka = kafka::Config { partitions: Some(partitions), ..kafka };
-        return Ok(Producer::open(kafka, config.edge.node, metrics).await?);
+        let topic = settings::topic_settings(config);
+        match tokio::time::timeout(GLANCE, kafka::topic::check(&kafka, &topic)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) if !error.is_retryable() => return Err(error.into()),
+            Ok(Err(_)) | Err(_) => {
+                warn!(
+                    "Kafka at {} does not answer: what is counted waits for it on this disk",
+                    kafka.brokers
+                );
+                let kafka = kafka::Config { partitions: Some(config.kafka.partitions), ..kafka };
+                return Ok(Producer::open(kafka, node, metrics).await?);
+            }
+        }
     }
-    process
-        .with_kafka(async |kafka| Ok(Producer::open(of_this_edge(kafka), config.edge.node, metrics).await?))
-        .await
+    process.with_kafka(async |kafka| Ok(Producer::open(of_this_edge(kafka), node, metrics).await?)).await
 }
 
 async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>> {
     let Process { config, clock, metrics, .. } = process;
     let folder = Folder::take(&config.data.path)?;
-    let (listener, address) = listener::bind(config.listen.http, "listen.http").await?;
     let registry_file =
         RegistryFile::open(folder::registry_file(config), folder.registry_good_copy(), metrics)?;
     let node = config.edge.node;
@@ -66,6 +69,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
         Arc::clone(clock),
         metrics,
     )?);
+    let (listener, address) = listener::bind(config.listen.http, "listen.http").await?;
     stages.listener(process.with(), listener, edge.router());
     stages.edge(Arc::clone(&edge));
     stages.registry(process.with(), registry_file);

@@ -14,9 +14,9 @@ pub struct Config {
     pub brokers: String,
     /// The topic.
     pub topic: String,
-    /// How many partitions the topic has, for a producer that is opened while no broker answers: so an edge that
-    /// restarts then takes counts all the same. It is compared with the topic as soon as a broker answers. Without it
-    /// such a producer is not opened.
+    /// How many partitions the topic has, for a producer that is opened while no broker answers: none is asked, and so
+    /// an edge that restarts then takes counts all the same. The topic must have as many once a broker answers, or
+    /// more. Without it the brokers are asked before the producer is opened.
     pub partitions: Option<u32>,
     /// A file beside the edge's journal, in which its producer remembers the journal's lane. `None`: the lane lasts as
     /// long as the producer.

@@ -26,8 +26,8 @@ pub struct Producer {
 
 impl Producer {
     /// Takes over the node's number: a producer that had it before, in this process or in another, never appends
-    /// again, and what it left unfinished is given up. Where no broker answers and [`Config::partitions`] is set, it is
-    /// opened all the same, and does so with the first append.
+    /// again, and what it left unfinished is given up. Where [`Config::partitions`] is set, no broker is asked, and the
+    /// first append does so.
     ///
     /// [`Error::Config`] and [`Error::Topic`] say what to set or to mend; [`Error::Unavailable`] if the brokers do
     /// not answer within about [`Config::append_timeout`]. The metrics are registered once it is open.
@@ -41,15 +41,13 @@ impl Producer {
             let place = Place::open(config.lane_path.clone())?;
             let lane = place.lane();
             let mut transactions = Transactions::new(config, node, of_producer, closed, place);
-            let partitions = match (transactions.take_over(), assumed) {
-                (Ok(()), _) => transactions.partitions().ok_or(Error::Closed)?,
-                (Err(error), Some(partitions)) if error.is_retryable() => {
-                    tracing::warn!(%error, partitions, "the log is away: what is counted waits for it");
-                    partitions
-                }
-                (Err(error), _) => return Err(error),
+            let partitions = if let Some(assumed) = assumed {
+                assumed
+            } else {
+                transactions.take_over()?;
+                transactions.partitions().ok_or(Error::Closed)?
             };
-            Ok((partitions, transactions, lane))
+            Ok::<_, Error>((partitions, transactions, lane))
         })
         .await
         // The runtime is shutting down.

@@ -258,8 +258,9 @@ impl Transactions {
         let client = broker::asking(&self.config.admin())?;
         let found = broker::partitions(&client, &self.config, ASK_TIMEOUT)?;
         if let Some(set) = self.config.partitions
-            && set != found
+            && found < set
         {
+            // More are no harm: what was cut for fewer stays in its partitions.
             let reason =
                 format!("it has {found} partitions and {set} are set: set kafka.partitions to {found}");
             return Err(Error::Topic { topic: self.config.topic.clone(), reason });

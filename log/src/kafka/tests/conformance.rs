@@ -69,6 +69,6 @@ impl Harness for Kafka {
 }
 
 log_conformance!(
-    #[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+    #[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
     Kafka
 );

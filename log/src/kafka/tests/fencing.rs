@@ -4,7 +4,7 @@ use super::*;
 use crate::{Error, Producer as _, conformance::read_all};
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_second_edge_with_the_same_number_takes_over_and_the_first_is_told() {
     let topic = Topic::new(2).await.unwrap();
     let first = topic.producer().await.unwrap();
@@ -24,7 +24,7 @@ async fn a_second_edge_with_the_same_number_takes_over_and_the_first_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn edges_with_different_numbers_do_not_disturb_each_other() {
     let topic = Topic::new(1).await.unwrap();
     let other = NodeId::new((node().get() + 1) % NodeId::MAX).unwrap();
@@ -39,7 +39,7 @@ async fn edges_with_different_numbers_do_not_disturb_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn edges_with_one_number_and_topics_of_their_own_do_not_disturb_each_other() {
     let topics = [Topic::new(1).await.unwrap(), Topic::new(1).await.unwrap()];
     let mut producers = Vec::new();
@@ -57,7 +57,7 @@ async fn edges_with_one_number_and_topics_of_their_own_do_not_disturb_each_other
 
 /// Both hold seals that the log has not taken: their numbers must differ.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn whoever_takes_a_number_over_keeps_to_a_lane_of_its_own() {
     let topic = Topic::new(1).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -78,7 +78,7 @@ async fn whoever_takes_a_number_over_keeps_to_a_lane_of_its_own() {
 
 /// As after a machine that slept: the broker gives up what takes too long, and says then that the producer is fenced.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_transaction_that_took_too_long_is_no_takeover() {
     let mut topic = Topic::new(1).await.unwrap();
     topic.config.properties.insert("transaction.timeout.ms".into(), "1000".into());
@@ -108,7 +108,7 @@ async fn a_transaction_that_took_too_long_is_no_takeover() {
 
 /// The same, with another edge that has taken the number over in the meantime.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn one_that_slept_while_another_took_over_stays_out() {
     let topic = Topic::new(1).await.unwrap();
     let sleeper = topic.producer().await.unwrap();

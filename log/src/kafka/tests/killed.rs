@@ -49,7 +49,7 @@ async fn the_child() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn what_a_killed_consumer_had_not_committed_goes_to_the_next_one() {
     let topic = Topic::new(1).await.unwrap();
     let producer = topic.producer().await.unwrap();
@@ -74,7 +74,7 @@ async fn what_a_killed_consumer_had_not_committed_goes_to_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn what_a_killed_producer_left_unfinished_is_never_read_and_holds_nobody_up() {
     let topic = Topic::new(2).await.unwrap();
     let mut child = tokio::task::block_in_place(|| child("producer", &topic));

@@ -32,7 +32,7 @@ pub(super) struct Topic {
 /// The broker under test.
 fn brokers() -> String {
     std::env::var("FLAGMETER_TEST_KAFKA")
-        .expect("no Kafka: run `./services run cargo test -- --include-ignored`, or set FLAGMETER_TEST_KAFKA to host:port")
+        .expect("no Kafka: run `./services run cargo test --features flagmeter/kafka -- --include-ignored`, or set FLAGMETER_TEST_KAFKA to host:port")
 }
 
 fn node() -> NodeId {

@@ -17,7 +17,7 @@ async fn read_until(consumer: &mut Consumer, wanted: &BTreeSet<u32>) -> Vec<Reco
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn two_share_the_partitions_and_one_takes_all_when_the_other_leaves() {
     let topic = Topic::new(4).await.unwrap();
     let producer = topic.producer().await.unwrap();
@@ -48,7 +48,7 @@ async fn two_share_the_partitions_and_one_takes_all_when_the_other_leaves() {
 /// A partition is handed over while its records wait here, are read and not committed; then it comes back at an
 /// older position than was read.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_commit_for_a_partition_that_has_gone_is_no_failure_and_moves_nothing_back() {
     let topic = Topic::new(2).await.unwrap();
     let producer = topic.producer().await.unwrap();
@@ -87,7 +87,7 @@ async fn a_commit_for_a_partition_that_has_gone_is_no_failure_and_moves_nothing_
 /// Consumers come and go in the middle of reading and committing; in the end everything was read, and nothing that
 /// was committed comes again.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn nothing_is_skipped_while_partitions_change_hands() {
     let topic = Arc::new(Topic::new(6).await.unwrap());
     let producer = Arc::new(topic.producer().await.unwrap());
@@ -123,7 +123,7 @@ async fn nothing_is_skipped_while_partitions_change_hands() {
 /// A name keeps the partitions for a consumer that restarts, and is taken over by a second one. The first takes it back
 /// once, as one does that only stood still; the second as well; and then the first knows.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_second_consumer_with_the_same_instance_name_takes_over_and_the_first_is_told() {
     let topic = Topic::new(2).await.unwrap();
     let producer = topic.producer().await.unwrap();
@@ -150,7 +150,7 @@ async fn a_second_consumer_with_the_same_instance_name_takes_over_and_the_first_
 
 /// More waits in the log than a consumer may hold.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_consumer_holds_no_more_than_it_may_and_skips_nothing_by_that() {
     let topic = Topic::new(3).await.unwrap();
     let producer = topic.producer().await.unwrap();
@@ -185,7 +185,7 @@ async fn a_consumer_holds_no_more_than_it_may_and_skips_nothing_by_that() {
 
 /// Partitions change hands while fetching pauses, because nobody reads.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_consumer_that_is_full_hands_over_partitions_and_goes_on_with_the_others() {
     let topic = Topic::new(4).await.unwrap();
     let producer = topic.producer().await.unwrap();
@@ -219,7 +219,7 @@ async fn a_consumer_that_is_full_hands_over_partitions_and_goes_on_with_the_othe
 
 /// They come to a consumer that nobody reads from, and that holds as much as it may.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn partitions_that_come_to_a_full_consumer_wait_like_the_others() {
     let topic = Topic::new(4).await.unwrap();
     let producer = topic.producer().await.unwrap();

@@ -6,7 +6,7 @@ use super::*;
 use crate::Error;
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_topic_is_made_once_and_found_afterwards() {
     let topic = Topic::new(3).await.unwrap();
     assert_eq!(topic::check(&topic.config, &settings(3)).await.unwrap(), 3);
@@ -20,7 +20,7 @@ async fn a_topic_is_made_once_and_found_afterwards() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_topic_that_is_not_there_is_said_to_be_made() {
     let config = Config::new(brokers(), format!("nowhere-{:016x}", rand::random::<u64>()));
     let metrics = prometheus::Registry::new();
@@ -40,7 +40,7 @@ async fn a_topic_that_is_not_there_is_said_to_be_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_topic_that_does_not_serve_is_said_to_be_mended_and_how() {
     let topic = Topic::new(1).await.unwrap();
     let admin = topic.admin();
@@ -64,7 +64,7 @@ async fn a_topic_that_does_not_serve_is_said_to_be_mended_and_how() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_record_that_the_topic_refuses_is_offered_until_the_topic_is_mended() {
     let topic = Topic::new(1).await.unwrap();
     let producer = topic.producer().await.unwrap();

@@ -18,7 +18,7 @@ async fn read_some(consumer: &mut Consumer, wanted: usize) -> Vec<Record> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn partitions_that_are_added_are_read_and_committed() {
     let mut topic = Topic::new(1).await.unwrap();
     topic.config.properties.insert("topic.metadata.refresh.interval.ms".into(), "500".into());
@@ -38,7 +38,7 @@ async fn partitions_that_are_added_are_read_and_committed() {
 
 /// The offsets begin again, and belong to other records.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_topic_that_is_made_anew_is_read_from_its_beginning() {
     let topic = Topic::new(1).await.unwrap();
     let mut consumer = topic.consumer(None).await.unwrap();

@@ -7,7 +7,7 @@ use crate::conformance::read_all;
 
 /// It holds as much as it may, and the records that come next go meanwhile.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Kafka: ./services run cargo test -- --include-ignored"]
+#[ignore = "needs Kafka: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 async fn a_consumer_that_retention_has_passed_skips_nothing_that_is_kept() {
     let topic = Topic::new(1).await.unwrap();
     let producer = topic.producer().await.unwrap();
