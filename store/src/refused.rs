@@ -51,6 +51,10 @@ pub(crate) enum Reason {
 pub(crate) struct Refused {
     environments: BTreeMap<Environment, SetAside>,
     reason: Option<Reason>,
+    /// Some of it lies behind the raw floor: if the record may be a repeat, it may be stored.
+    is_past: bool,
+    /// Of some of it is not known whether it is stored.
+    is_uncertain: bool,
 }
 
 /// Of one environment the series of its record, and the counts by slot and position in the series.
@@ -61,8 +65,11 @@ struct SetAside {
 }
 
 impl Refused {
-    /// Sets counts of a record aside, in any order, also more than once. The first reason stands for all.
+    /// Sets counts of a record aside, in any order, also more than once. The first reason stands for all;
+    /// a count is told only where no reason leaves it open.
     pub(crate) fn add(&mut self, counts: &EnvironmentCounts, slots: &[SlotCounts], reason: Reason) {
+        self.is_past |= reason == Reason::PastRetention;
+        self.is_uncertain |= reason == Reason::PastRetentionMeanwhile;
         self.reason.get_or_insert(reason);
         let aside = self
             .environments
@@ -86,8 +93,8 @@ impl Refused {
         self.environments.into_iter().map(environment).collect()
     }
 
-    /// A dead letter with exactly these counts, and its reason. `may_be_repeat`: the record may have been appended twice, and the
-    /// counts be among what retention has taken.
+    /// A dead letter with exactly these counts, and its reason. `may_be_repeat`: the record may have been appended
+    /// twice, and the counts be among what retention has taken.
     pub(crate) fn into_dead_letter(
         self,
         record: &Positioned,
@@ -95,6 +102,7 @@ impl Refused {
         now: Timestamp,
     ) -> Result<Option<(&'static str, DeadLetter)>> {
         let Some(reason) = self.reason.clone() else { return Ok(None) };
+        let is_uncertain = self.is_uncertain || (self.is_past && may_be_repeat);
         let batch = Batch { environments: self.into_counts(), ..record.batch.clone() };
         let sum = batch
             .environments
@@ -103,24 +111,22 @@ impl Refused {
             .try_fold(0_u64, |sum, (_, _, count)| {
                 sum.checked_add(count).filter(|&sum| i64::try_from(sum).is_ok())
             });
-        let (reason, detail, count) = match reason {
+        let (reason, detail) = match reason {
             Reason::PastRetention if may_be_repeat => (
                 "past_retention",
                 "older than the raw floor; a newer seal of the node is stored, so it may be a repeat"
                     .to_owned(),
-                None,
             ),
-            Reason::PastRetention => ("past_retention", "older than the raw floor".to_owned(), sum),
+            Reason::PastRetention => ("past_retention", "older than the raw floor".to_owned()),
             Reason::PastRetentionMeanwhile => (
                 "past_retention",
                 "the raw floor moved on while it was written: it may be in the coarser tiers or not"
                     .to_owned(),
-                None,
             ),
             Reason::Overflow => {
-                ("overflow", "the counts of one minute add up beyond what a row can keep".to_owned(), sum)
+                ("overflow", "the counts of one minute add up beyond what a row can keep".to_owned())
             }
-            Reason::Refused(why) => ("refused", format!("the database does not take it: {why}"), sum),
+            Reason::Refused(why) => ("refused", format!("the database does not take it: {why}")),
         };
         let letter = DeadLetter {
             partition: record.partition,
@@ -128,9 +134,38 @@ impl Refused {
             at: now,
             reason: reason.to_owned(),
             detail,
-            count,
+            count: sum.filter(|_| !is_uncertain),
             payload: encode(&batch, ContentEncoding::Zstd)?,
         };
         Ok(Some((reason, letter)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::fixture::{Seal, at, environment, flag};
+
+    #[test]
+    fn a_count_is_told_only_where_no_reason_leaves_it_open() {
+        let seal = Seal::new(1, 1).unwrap();
+        let (one, a) = (environment("one").unwrap(), flag("a").unwrap());
+        let record = seal.count(&one, &a, 0, 5).count(&one, &a, 60, 6).record().unwrap();
+        let counts = &record.batch.environments[0];
+        let refused = || Reason::Refused("no".to_owned());
+        for (first, second, may_be_repeat, expected) in [
+            (refused(), Reason::Overflow, true, Some(11)),
+            (Reason::Overflow, Reason::PastRetention, false, Some(11)),
+            (Reason::Overflow, Reason::PastRetention, true, None),
+            (refused(), Reason::PastRetentionMeanwhile, false, None),
+            (Reason::PastRetentionMeanwhile, refused(), false, None),
+        ] {
+            let told = format!("{first:?}, {second:?}");
+            let mut aside = Refused::default();
+            aside.add(counts, &counts.slots[..1], first);
+            aside.add(counts, &counts.slots[1..], second);
+            let (_, letter) = aside.into_dead_letter(&record, may_be_repeat, at(9)).unwrap().unwrap();
+            assert_eq!(letter.count, expected, "{told}");
+        }
     }
 }

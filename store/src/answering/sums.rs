@@ -46,7 +46,8 @@ impl Sums {
 
     /// Adds to a group's bucket.
     pub(crate) fn add(&mut self, group: usize, bucket: usize, count: u64) -> Result<()> {
-        let place = self.counts.get_mut(group * self.buckets + bucket);
+        let inside = (bucket < self.buckets).then_some(group * self.buckets + bucket);
+        let place = inside.and_then(|place| self.counts.get_mut(place));
         let sum = place.ok_or_else(|| Error::Damaged(format!("a window lies outside bucket {bucket}")))?;
         *sum = plus(*sum, count)?;
         Ok(())
@@ -105,6 +106,15 @@ mod tests {
             error.to_string(),
             "the answer has more than 1 groups: narrow the filter, or ask for less"
         );
+    }
+
+    #[test]
+    fn a_bucket_beyond_the_last_is_not_the_first_of_the_next_group() {
+        let mut sums = Sums::new(2, 9);
+        let group = sums.group(&key("a")).unwrap();
+        sums.group(&key("b")).unwrap();
+        assert!(matches!(sums.add(group, 2, 5), Err(Error::Damaged(_))));
+        assert_eq!(sums.counted(), [false, false]);
     }
 
     #[test]
