@@ -21,7 +21,7 @@ use std::{
 use flagmeter_model::{Environment, ManualClock, Name};
 use flagmeter_store::{
     Store, Write,
-    conformance::fixture::{Seal, at, flag, write_of},
+    conformance::fixture::{Seal, at, flag, seq_at, write_of},
     influx::{Config, InfluxStore, init},
 };
 use flate2::{Compression, write::GzEncoder};
@@ -68,7 +68,7 @@ async fn remove(config: &Config) -> Result<()> {
 /// Counts of all series in one slot.
 fn seal(number: u64) -> Result<Seal> {
     let second = number.cast_signed() * 10;
-    let mut seal = Seal::new(1, at(second).as_seconds().unsigned_abs())?.covering(second, second + 10);
+    let mut seal = Seal::new(1, seq_at(second))?.covering(second, second + 10);
     for customer in 0..CUSTOMERS {
         let environment = Environment {
             customer: Name::new(&format!("customer-{customer:04}"))?,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flagmeter_model::{
-    Batch, Environment, EnvironmentCounts, Name, NodeId, Seq, SeriesKey, Slot, SlotCounts, Tier, TimeRange,
-    Timestamp, Window,
+    Batch, Environment, EnvironmentCounts, Lane, Name, NodeId, Seq, SeriesKey, Slot, SlotCounts, Tier,
+    TimeRange, Timestamp, Window,
 };
 
 use crate::{NewMark, Positioned, Result, Rolling, Scan, State, Store, Totals, Write, Written};
@@ -22,6 +22,11 @@ pub const HOUR: i64 = 3_600;
 /// The instant this many seconds after [`START`].
 pub const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds_clamped(START + seconds)
+}
+
+/// The number of the seal that a node makes so many seconds after [`START`].
+pub fn seq_at(second: i64) -> u64 {
+    Seq::next(None, at(second), Lane::default()).get()
 }
 
 /// A range in seconds after [`START`].

@@ -25,7 +25,12 @@ pub(super) struct Buckets {
 impl Buckets {
     /// Makes them. They keep everything, as tests speak of times long past.
     pub(super) async fn new() -> Self {
-        let config = Config {
+        Self::made(|_| ()).await
+    }
+
+    /// Makes them as a changed configuration says.
+    pub(super) async fn made(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config {
             prefix: format!("t{:016x}", rand::random::<u64>()),
             retain_raw: None,
             retain_minute: None,
@@ -40,8 +45,9 @@ impl Buckets {
                 told("FLAGMETER_TEST_INFLUX_TOKEN"),
             )
         };
+        change(&mut config);
         let buckets = Self { config };
-        init(&buckets.config).await.unwrap();
+        assert_eq!(init(&buckets.config).await.unwrap().len(), 6);
         buckets
     }
 
