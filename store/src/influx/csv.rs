@@ -62,7 +62,7 @@ impl<'r> Row<'r> {
 
     /// The instant that the time lies in.
     pub(super) fn time(&self) -> Result<Timestamp> {
-        instant(self.nanoseconds()?)
+        instant(self.nanoseconds()?).map_err(|_| damaged("an answer with a time outside of time"))
     }
 
     /// The value at a position, the first one at 0; empty where there is none.
@@ -83,6 +83,12 @@ impl<'r> Row<'r> {
             .ok_or_else(|| ModelError::Overflow.into())
     }
 
+    /// An instant, told in milliseconds.
+    pub(super) fn millis(&self, value: usize) -> Result<Timestamp> {
+        let ms = self.number(value)?.and_then(|ms| Timestamp::from_millis(ms).ok());
+        ms.ok_or_else(|| damaged("an answer with a time that is none"))
+    }
+
     /// A number; `None` where there is none.
     pub(super) fn number(&self, value: usize) -> Result<Option<i64>> {
         match self.text(value) {
@@ -100,7 +106,9 @@ impl<'r> Row<'r> {
 
     /// A tag that is a name, where there is one.
     pub(super) fn name(&self, value: usize) -> Result<Option<Name>> {
-        Ok(self.tag(value).map(|text| Name::new(&text)).transpose()?)
+        let name =
+            |text: Cow<'_, str>| Name::new(&text).map_err(|_| damaged("an answer with a name that is none"));
+        self.tag(value).map(name).transpose()
     }
 
     fn field(&self, at: usize) -> &'r str {

@@ -4,7 +4,6 @@
 //! were stored, the fields of its count are left out: so what the first writing knew stays known.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use flagmeter_model::Timestamp;
 
 use super::{
     InfluxStore,
@@ -145,7 +144,7 @@ fn letter(row: &Row<'_>, partition: u32) -> Result<DeadLetter> {
     Ok(DeadLetter {
         partition,
         offset: row.nanoseconds()?.unsigned_abs(),
-        at: Timestamp::from_millis(row.number(0)?.ok_or_else(damaged)?)?,
+        at: row.millis(0)?,
         reason: row.text(1).to_owned(),
         detail: detail.to_owned(),
         count,

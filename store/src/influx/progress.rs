@@ -1,9 +1,9 @@
 //! How far the nodes have got, and when at least one of them was there.
 //!
-//! A statement about a node is a point at the time that its seal's number tells (seconds, and the part in
-//! nanoseconds): the newest seal is the last point. That the node was there `from` one time `until` another is a point
-//! at `until`, in the series of `from`: the longest span is the last point, and the set of all spans is their union.
-//! Spans are cut by the hour, so that they begin at few different times.
+//! A statement about a node is a point at the time that its seal's number tells (it counts quarters of a
+//! second; the part stands in nanoseconds): the newest seal is the last point. That the node was there `from` one time
+//! `until` another is a point at `until`, in the series of `from`: the longest span is the last point, and the set of
+//! all spans is their union. Spans are cut by the hour, so that they begin at few different times.
 //!
 //! Both lie in the state bucket for as long as they are young. What is older than [`YOUNG_MS`] when it is told goes to
 //! the meta bucket, which is kept for ever; and `retain` copies there what lies before `progress_kept`, where readers
@@ -58,17 +58,17 @@ impl Known {
     fn take_node(&mut self, row: &Row<'_>) -> Result<()> {
         let damaged = || Error::Damaged("a node's progress cannot be read".to_owned());
         let number = |value| row.number(value)?.ok_or_else(damaged);
-        let time = |value| -> Result<_> { Ok(Timestamp::from_millis(number(value)?)?) };
+        let region = Some(row.text(5)).filter(|region| !region.is_empty()).map(Name::new);
         let heard = Heard {
             seq: Seq::new(number(0)?.cast_unsigned()),
             part: u16::try_from(number(1)?).map_err(|_| damaged())?,
-            watermark: time(2)?,
-            appended_at: time(3)?,
+            watermark: row.millis(2)?,
+            appended_at: row.millis(3)?,
             farewell: number(4)? != 0,
-            region: Some(row.text(5)).filter(|region| !region.is_empty()).map(Name::new).transpose()?,
+            region: region.transpose().map_err(|_| damaged())?,
         };
         let partition = row.text(6).parse().map_err(|_| damaged())?;
-        let node = NodeId::new(row.text(7).parse().map_err(|_| damaged())?)?;
+        let node = row.text(7).parse().ok().and_then(|node| NodeId::new(node).ok()).ok_or_else(damaged)?;
         let key = (partition, node);
         if self.nodes.get(&key).is_none_or(|known| (known.seq, known.part) <= (heard.seq, heard.part)) {
             self.nodes.insert(key, heard);
@@ -77,9 +77,7 @@ impl Known {
     }
 
     fn take_span(&mut self, row: &Row<'_>) -> Result<()> {
-        let damaged = || Error::Damaged("a span of time cannot be read".to_owned());
-        let until = Timestamp::from_millis(row.number(0)?.ok_or_else(damaged)?)?;
-        let from = Timestamp::from_millis(row.text(1).parse().map_err(|_| damaged())?)?;
+        let (until, from) = (row.millis(0)?, row.millis(1)?);
         self.covered.insert(TimeRange::new(from, until));
         Ok(())
     }
