@@ -19,12 +19,12 @@ pub trait Store: Send + Sync + 'static {
     /// Stores raw points, nodes' progress, the number of partitions, dead letters and log positions.
     ///
     /// Points overwrite themselves by their identity. A store may bound how many series it keeps of an environment,
-    /// and fold further ones into `__other__`; a repeat folds as the first one did. Per (partition, node), progress is stored after the
-    /// points, and never moves back: a repeat of an older record changes nothing. No node's watermark passes the
-    /// log's time ([`Positioned::watermark`](crate::Positioned::watermark)), nor does the time in which it was there
-    /// ([`Positioned::covers`](crate::Positioned::covers)). A point whose minute ends at
-    /// or before the announced minute frontier marks (environment, minute) dirty: either the roll-up that was
-    /// announced sees the point, or the point sees the announcement. When this returns, it is durable.
+    /// and fold further ones into `__other__`; a repeat folds as the first one did. Per (partition, node), progress is
+    /// stored after the points, and never moves back: a repeat of an older record changes nothing. No node's watermark
+    /// passes the log's time ([`Positioned::watermark`](crate::Positioned::watermark)), nor does the time in which it
+    /// was there ([`Positioned::covers`](crate::Positioned::covers)). A point whose minute ends at or before the
+    /// announced minute frontier marks (environment, minute) dirty: either the roll-up that was announced sees the
+    /// point, or the point sees the announcement. When this returns, it is durable.
     /// Shared, not taken: whoever repeats a write repeats the very same one.
     async fn write(&self, write: Arc<Write>) -> Result<Written>;
 
@@ -48,8 +48,8 @@ pub trait Store: Send + Sync + 'static {
     /// Moves the announced minute frontier; never back. It comes before the roll-up of what it announces.
     async fn announce(&self, until: Timestamp) -> Result<()>;
 
-    /// Makes windows from the finer tier, series and totals, and replaces what was there. A window whose finer
-    /// windows hold nothing is removed. Where the finer tier is past its retention the window is left as it is.
+    /// Makes windows from the finer tier, series and totals, and replaces what was there. Where the finer tier is past
+    /// its retention the window is left as it is, or made from what is left of it, which counts only if it is more.
     ///
     /// Two downsamplers may roll the same window up at once, and one of them may sleep for long between reading and
     /// writing: what is left in the end is never from an older reading than the newest that was finished. Either

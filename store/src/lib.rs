@@ -15,7 +15,8 @@
 //! - Every write is absolute: written again it replaces itself, and nothing is ever added to what is there.
 //! - A point behind the announced minute frontier is never stored without its minute being marked dirty.
 //! - The totals of a window are written by the same call, from the same points, as its series.
-//! - An answer comes from one snapshot where the backend has any. A store that cannot answer says so; it never answers with nothing.
+//! - An answer comes from one snapshot where the backend has any. A store that cannot answer says so; it never answers
+//!   with nothing.
 //! - Every backend passes [`conformance`].
 
 mod answering;

@@ -193,7 +193,7 @@ mod tests {
         same(&downsampler_config(&config), &flagmeter_downsampler::Config::default());
         same(&queries_config(&config), &flagmeter_queries::Config::default());
         let influx = influx::Config::new(&config.influx.url, &config.influx.org, "hush");
-        same(&influx_config(&with_token("hush")).unwrap(), &influx);
+        assert_eq!(influx_config(&with_token("hush")).unwrap(), influx);
     }
 
     #[cfg(feature = "kafka")]

@@ -81,5 +81,12 @@ pub(crate) async fn measure(url: &str) -> Result<()> {
     ask(store, "the same while a minute of one waits", &top).await?;
     fixture::settle(store).await?;
     ask(store, "the same after it was rolled up again", &top).await?;
+    let hours = last..DAYS * 24;
+    let late = hours.map(|hour| seal(300_000 + hour.unsigned_abs(), (hour * HOUR, HOUR), 1, FLAGS, 9));
+    fixture::write(store, &late.collect::<Result<Vec<_>>>()?).await?;
+    fixture::settle(store).await?;
+    ask(store, "the same after one was late in every hour", &top).await?;
+    let by_flag = Read { group_by: vec![Dimension::Name], ..top };
+    ask(store, "the same by flag", &by_flag).await?;
     own.remove().await
 }

@@ -40,12 +40,18 @@ pub(super) struct Ahead {
 impl Ahead {
     /// With so many places.
     pub(super) fn new(places: usize) -> Self {
-        Self { stored: Mutex::default(), sending: tokio::sync::Mutex::default(), places: so_many(places) }
+        let places = Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)));
+        Self { stored: Mutex::default(), sending: tokio::sync::Mutex::default(), places }
     }
 
     /// Waits until nobody who came before has more to send.
     pub(super) async fn turn(&self) -> Room<'_> {
         Room { turn: Some(self.sending.lock().await), places: Arc::clone(&self.places) }
+    }
+
+    /// Room for a write whose turn it is: nobody is waited for but for the places.
+    pub(super) fn room(&self) -> Room<'_> {
+        Room { turn: None, places: Arc::clone(&self.places) }
     }
 
     /// Remembers what was done.
@@ -65,10 +71,6 @@ impl Ahead {
     }
 }
 
-fn so_many(places: usize) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)))
-}
-
 /// Where bodies take their places.
 #[derive(Debug)]
 pub(super) struct Room<'a> {
@@ -77,11 +79,6 @@ pub(super) struct Room<'a> {
 }
 
 impl Room<'_> {
-    /// So many places that nobody else takes.
-    pub(super) fn of_its_own(places: usize) -> Self {
-        Self { places: so_many(places), turn: None }
-    }
-
     /// Waits for a place. It is free again when it is dropped.
     pub(super) async fn place(&self) -> Option<OwnedSemaphorePermit> {
         // `None` when there are no places any more, which nobody ever says.

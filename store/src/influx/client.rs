@@ -17,6 +17,7 @@ use reqwest::{
 use tokio::time::Instant;
 
 use super::{
+    budget::Budget,
     config::Config,
     line::LineBody,
     schema::{Buckets, REGISTER, source},
@@ -80,6 +81,16 @@ pub(super) enum WriteFailure {
     Failed(Error),
 }
 
+/// What is written comes from the store itself, where nothing else is said of it.
+impl From<WriteFailure> for Error {
+    fn from(failure: WriteFailure) -> Self {
+        match failure {
+            WriteFailure::Refused(why) => Self::Damaged(format!("InfluxDB refuses a line: {why}")),
+            WriteFailure::Failed(error) => error,
+        }
+    }
+}
+
 /// Why one try failed.
 enum Failure {
     /// It is the same the next time.
@@ -130,23 +141,32 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
     }
 
-    /// Writes a body whole. A line that the server refuses is [`Error::Damaged`]: what is written here comes from
-    /// the store itself.
+    /// Writes a body whole. A line that the server refuses is [`Error::Damaged`].
     pub(super) async fn write(&self, bucket: &str, body: &LineBody) -> Result<()> {
-        self.try_write(bucket, body).await.map_err(|failure| match failure {
-            WriteFailure::Refused(why) => {
-                Error::Damaged(format!("InfluxDB refuses a line for {bucket}: {why}"))
-            }
-            WriteFailure::Failed(error) => error,
-        })
+        Ok(self.try_write(bucket, body).await?)
     }
 
     /// Writes bodies, several at a time. When it returns, none is on its way any more.
     pub(super) async fn write_all(&self, bucket: &str, bodies: Vec<LineBody>) -> Result<()> {
-        let writes = bodies.into_iter().map(|body| async move { self.write(bucket, &body).await });
-        let done: Vec<Result<()>> =
+        Ok(self.try_write_all(bucket, bodies).await?)
+    }
+
+    /// Writes bodies, several at a time, or tells that the server refuses a line of one, after all others are written.
+    /// When it returns, none is on its way any more.
+    pub(super) async fn try_write_all(
+        &self,
+        bucket: &str,
+        bodies: Vec<LineBody>,
+    ) -> Result<(), WriteFailure> {
+        let writes = bodies.into_iter().map(|body| async move { self.try_write(bucket, &body).await });
+        let done: Vec<Result<(), WriteFailure>> =
             stream::iter(writes).buffer_unordered(self.config.bodies_in_flight).collect().await;
-        done.into_iter().collect()
+        let (refused, failed): (Vec<_>, Vec<_>) = done
+            .into_iter()
+            .filter_map(Result::err)
+            .partition(|failure| matches!(failure, WriteFailure::Refused(_)));
+        // That a line is refused tells less than that the server fails.
+        failed.into_iter().chain(refused).next().map_or(Ok(()), Err)
     }
 
     /// Writes a body whole, or tells that the server refuses a line of it.
@@ -197,7 +217,12 @@ impl Client {
     /// Asks statements of InfluxQL, separated by `;`, and gives the blocks of CSV that they answer with: for each
     /// statement that has an answer one, or several where it groups, in their order. Whole, or an error.
     pub(super) async fn query(&self, statements: &str) -> Result<Bytes> {
-        let body = self.ask(statements, "application/csv", self.config.answer_bytes_max).await?;
+        self.query_within(statements, &Budget::new(self.config.answer_bytes_max)).await
+    }
+
+    /// [`query`](Self::query) as one of several questions that share a budget.
+    pub(super) async fn query_within(&self, statements: &str, budget: &Budget) -> Result<Bytes> {
+        let body = self.ask(statements, "application/csv", budget).await?;
         if let Some(before) = body.strip_suffix(END) {
             // Blocks are separated by an empty line.
             let length = before.strip_suffix(b"\n").unwrap_or(before).len();
@@ -206,7 +231,7 @@ impl Client {
         Err(self.explain(statements).await)
     }
 
-    async fn ask(&self, statements: &str, accept: &'static str, bytes_max: usize) -> Result<Bytes> {
+    async fn ask(&self, statements: &str, accept: &'static str, budget: &Budget) -> Result<Bytes> {
         let mut question = String::with_capacity(statements.len() + self.end.len());
         question.push_str(statements);
         question.push_str(if statements.is_empty() { self.end.trim_start_matches(';') } else { &self.end });
@@ -218,31 +243,33 @@ impl Client {
                     .timeout(self.config.query_timeout)
                     .header(ACCEPT, HeaderValue::from_static(accept))
                     .form(&form);
+                let too_many =
+                    |what, max| Err(Failure::Final(WriteFailure::Failed(Error::TooMany { what, max })));
                 let response = request.send().await.map_err(|error| passing(&error))?;
+                if response.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    return too_many("bytes in its question", question.len());
+                }
                 if !response.status().is_success() {
                     return Err(self.refusal(response, &self.meta).await);
                 }
-                match read(response, bytes_max).await {
+                match read(response, budget).await {
                     Ok(Some(body)) => Ok(body),
-                    Ok(None) => Err(Failure::Final(WriteFailure::Failed(Error::TooMany {
-                        what: "bytes",
-                        max: bytes_max,
-                    }))),
+                    Ok(None) => too_many("bytes", budget.max),
                     Err(error) => Err(passing(&error)),
                 }
             })
             .await;
         asked.map_err(|failure| match failure {
-            WriteFailure::Refused(why) => {
-                Error::Unanswerable(format!("InfluxDB does not take the question: {why}"))
-            }
+            // Whoever asks us has no part in how we ask InfluxDB.
+            WriteFailure::Refused(why) => Error::Damaged(format!("InfluxDB does not take a question: {why}")),
             WriteFailure::Failed(error) => error,
         })
     }
 
     /// Asks again in JSON, which tells errors, why the answer was cut short.
     async fn explain(&self, statements: &str) -> Error {
-        let answer = match self.ask(statements, "application/json", self.config.answer_bytes_max).await {
+        let budget = Budget::new(self.config.answer_bytes_max);
+        let answer = match self.ask(statements, "application/json", &budget).await {
             Ok(answer) => answer,
             Err(error) => return error,
         };
@@ -383,16 +410,20 @@ fn passing(error: &reqwest::Error) -> Failure {
     Failure::Passing(why, None)
 }
 
-/// The body; `None` if it is longer than allowed.
-async fn read(mut response: Response, bytes_max: usize) -> Result<Option<Bytes>, reqwest::Error> {
+/// The body; `None` if it is longer than what is left of the budget. What does not come whole costs nothing.
+async fn read(mut response: Response, budget: &Budget) -> Result<Option<Bytes>, reqwest::Error> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len().saturating_add(chunk.len()) > bytes_max {
-            return Ok(None);
-        }
+    loop {
+        let chunk = match response.chunk().await {
+            Ok(Some(chunk)) if budget.draw(chunk.len()) => chunk,
+            Ok(None) => return Ok(Some(body.into())),
+            failed => {
+                budget.give_back(body.len());
+                return failed.map(|_| None);
+            }
+        };
         body.extend_from_slice(&chunk);
     }
-    Ok(Some(body.into()))
 }
 
 /// How long the server asks to wait, as far as we are ready to.
@@ -403,7 +434,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// The message in an error's JSON, or the beginning of its text.
 async fn message(response: Response) -> String {
-    let body = read(response, ERROR_BYTES_MAX).await.ok().flatten().unwrap_or_default();
+    let body = read(response, &Budget::new(ERROR_BYTES_MAX)).await.ok().flatten().unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
     let told = text
         .split_once("\"message\":\"")

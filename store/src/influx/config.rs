@@ -2,9 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-use flagmeter_model::Tier;
+use flagmeter_model::{Tier, Timestamp};
 
 use crate::{Error, Result};
+
+/// How much sooner than the server forgets something it is not sent any more.
+const FORGOTTEN_MARGIN_MS: i64 = 3_600_000;
 
 /// Days, as durations.
 const fn days(days: u64) -> Duration {
@@ -12,7 +15,7 @@ const fn days(days: u64) -> Duration {
 }
 
 /// The server, what is kept there for how long, and how patient we are.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where the server listens, such as `http://influxdb:8086`.
     pub url: String,
@@ -25,9 +28,10 @@ pub struct Config {
     /// How long raw points are kept. The server keeps them, and what tells marks and progress, twice as long, so
     /// that a downsampler that was away loses nothing. `None`: for ever.
     pub retain_raw: Option<Duration>,
-    /// How long minutes are kept; on the server by [`Config::margin`] longer. `None`: for ever.
+    /// How long minutes are kept; on the server longer by as much as raw points are kept, at least by a week. `None`:
+    /// for ever.
     pub retain_minute: Option<Duration>,
-    /// How long quarters are kept; on the server by [`Config::margin`] longer. `None`: for ever.
+    /// How long quarters are kept; on the server as much longer as minutes. `None`: for ever.
     pub retain_quarter: Option<Duration>,
     /// A node unheard of for longer than this, by the log's time, is missing.
     pub node_timeout_ms: i64,
@@ -76,7 +80,7 @@ impl Config {
     }
 
     /// For how much longer than is asked the server keeps minutes and quarters.
-    pub fn margin(&self) -> Duration {
+    fn margin(&self) -> Duration {
         self.retain_raw.unwrap_or_default().max(days(7))
     }
 
@@ -88,6 +92,13 @@ impl Config {
             Tier::Quarter => self.retain_quarter.map(|kept| kept.saturating_add(self.margin())),
             Tier::Hour => None,
         }
+    }
+
+    /// What lies before this the server forgets soon, or has forgotten: nothing is written there any more. `None`: it
+    /// keeps everything.
+    pub(super) fn forgotten(&self, tier: Tier, now: Timestamp) -> Option<Timestamp> {
+        let kept = i64::try_from(self.on_server(tier)?.as_millis()).unwrap_or(i64::MAX);
+        Some(now.plus_millis(FORGOTTEN_MARGIN_MS.saturating_sub(kept)))
     }
 
     /// Checks each setting: the first that cannot be is an [`Error::Configuration`].

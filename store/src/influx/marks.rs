@@ -17,13 +17,13 @@ use std::{
 use flagmeter_model::{Clock, Environment, Tier, TimeRange, Timestamp, Window};
 
 use super::{
-    InfluxStore,
+    InfluxStore, blocking,
+    client::WriteFailure,
     csv::Row,
     line::Lines,
     ql::Where,
     registers::{self, Register},
     schema::{MARK, NS_PER_MS, source},
-    tiers::blocking,
 };
 use crate::{Error, Filter, Mark, NewMark, Result};
 
@@ -131,11 +131,22 @@ pub(super) async fn clear(store: &InfluxStore, marks: &[Mark]) -> Result<()> {
         let tokens = mark.tokens.iter().map(|&token| Token::unpacked(token));
         tokens.map(|token| (mark.window, mark.environment.clone(), token))
     });
-    put(store, markings.collect(), false).await
+    match put(store, markings.collect(), false).await {
+        // The server takes nothing that is as old as what it forgets; of the rest it has taken what it was given.
+        Err(WriteFailure::Refused(why)) => {
+            tracing::debug!(why, "marks that InfluxDB forgets could not be cleared");
+            Ok(())
+        }
+        cleared => Ok(cleared?),
+    }
 }
 
 /// Writes the points of markings.
-async fn put(store: &InfluxStore, markings: Vec<(Window, Environment, Token)>, is_open: bool) -> Result<()> {
+async fn put(
+    store: &InfluxStore,
+    markings: Vec<(Window, Environment, Token)>,
+    is_open: bool,
+) -> Result<(), WriteFailure> {
     let lines_max = store.config.body_lines_max;
     let body = move |markings: &[(Window, Environment, Token)]| {
         let mut lines = Lines::with_capacity(markings.len());
@@ -144,8 +155,8 @@ async fn put(store: &InfluxStore, markings: Vec<(Window, Environment, Token)>, i
         }
         lines.finish()
     };
-    let bodies = blocking(move || Ok(markings.chunks(lines_max).map(body).collect())).await?;
-    store.client.write_all(&store.buckets.state, bodies).await
+    let bodies = blocking(move || Ok(markings.chunks(lines_max).map(body).collect())).await;
+    store.client.try_write_all(&store.buckets.state, bodies.map_err(WriteFailure::Failed)?).await
 }
 
 fn put_line(lines: &mut Lines, window: Window, environment: &Environment, token: Token, is_open: bool) {
@@ -213,16 +224,12 @@ impl Waiting {
             let name: &str = label.strip_prefix(prefix)?;
             Tier::ROLLED.into_iter().find(|tier| tier.name() == name)
         };
-        let start = |value| match row.number(value)? {
-            Some(start) => timestamp(start),
-            None => Err(damaged()),
-        };
         if let Some(tier) = tier(WAITING) {
             let count = row.number(0)?.ok_or_else(damaged)?;
             self.count = self.count.saturating_add(count.unsigned_abs());
-            self.ends.insert(tier, (start(1)?, start(2)?));
+            self.ends.insert(tier, (row.millis(1)?, row.millis(2)?));
         } else if let Some(tier) = tier(WINDOW) {
-            self.windows.push(Window::starting(tier, start(0)?).map_err(|_| damaged())?);
+            self.windows.push(Window::starting(tier, row.millis(0)?).map_err(|_| damaged())?);
         } else {
             return Ok(false);
         }
@@ -233,10 +240,6 @@ impl Waiting {
     pub(super) fn first(&self, tier: Tier) -> Option<Timestamp> {
         self.ends.get(&tier).map(|&(first, _)| first)
     }
-}
-
-fn timestamp(ms: i64) -> Result<Timestamp> {
-    Timestamp::from_millis(ms).map_err(|_| damaged())
 }
 
 fn damaged() -> Error {
@@ -250,8 +253,7 @@ struct Gathered(BTreeMap<(Window, Environment), BTreeSet<u64>>);
 impl Gathered {
     /// Takes one row of the answer to [`stretch`] in.
     fn take(&mut self, row: &Row<'_>, tier: Tier) -> Result<()> {
-        let start = timestamp(row.number(0)?.ok_or_else(damaged)?)?;
-        let window = Window::starting(tier, start).map_err(|_| damaged())?;
+        let window = Window::starting(tier, row.millis(0)?).map_err(|_| damaged())?;
         let name = |value| row.name(value)?.ok_or_else(damaged);
         let environment = Environment { customer: name(1)?, project: name(2)?, environment: name(3)? };
         let writer = row.text(4).parse().map_err(|_| damaged())?;
@@ -405,9 +407,9 @@ mod tests {
     #[test]
     fn windows_of_one_call_have_times_of_their_own() {
         let token = Token { writer: 7, ms: 9 };
-        // Two weeks of minutes: more than can be late.
+        // Thirty days of minutes: more than can be late.
         let times: BTreeSet<_> =
-            (0..20_160).map(|minute| token.time(Timestamp::from_seconds_clamped(minute * 60))).collect();
-        assert_eq!(times.len(), 20_160);
+            (0..43_200).map(|minute| token.time(Timestamp::from_seconds_clamped(minute * 60))).collect();
+        assert_eq!(times.len(), 43_200);
     }
 }

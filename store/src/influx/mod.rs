@@ -4,7 +4,8 @@
 //!
 //! `write` lays the counts of batches out as lines (`line`) and sends them in compressed bodies (`client`). Then it
 //! reads the announced frontier (`registers`), marks what lies behind it (`marks`), and stores how far the nodes have
-//! got (`progress`). `roll` reads the finer tier and writes windows back; `read`, `scan` and `catalogue` answer.
+//! got (`progress`). `roll` reads the finer tier and writes windows back; `read`, `scan` and `catalogue` answer from what
+//! the tiers hold (`tiers`, `sums`).
 //! `schema` tells what is called what. Counts may be sent while the write before them ends (`ahead`).
 //!
 //! # Invariants
@@ -18,6 +19,7 @@
 //! - An answer is whole or an error; no answer at all is never an answer with nothing.
 
 mod ahead;
+mod budget;
 mod catalogue;
 mod client;
 mod config;
@@ -38,6 +40,7 @@ mod roll;
 mod scan;
 mod schema;
 mod state;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod tiers;
@@ -55,7 +58,7 @@ use self::{
 };
 pub use self::{config::Config, init::init};
 use crate::{
-    Answer, DeadLetter, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
+    Answer, DeadLetter, Error, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
     ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 
@@ -109,6 +112,11 @@ impl InfluxStore {
         known.merge(read);
         *known
     }
+}
+
+/// Works where nobody waits for the thread: on large bodies and answers.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Error::Closed)?
 }
 
 impl fmt::Debug for InfluxStore {

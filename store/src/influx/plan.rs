@@ -164,10 +164,10 @@ impl Plan {
         refused.add(counts, std::slice::from_ref(&alone), Reason::Refused(why.to_owned()));
     }
 
-    /// The lines of the totals: of what is stored, without the points that were refused.
-    pub(super) fn totals(&self, write: &Write, refused: &[Points]) -> Lines {
-        let mut lines = Lines::with_capacity(self.slots.len());
-        for slot in &self.slots {
+    /// The lines of the totals of some slots: of what is stored, without the points that were refused.
+    pub(super) fn totals(write: &Write, slots: &[Points], refused: &[Points]) -> Lines {
+        let mut lines = Lines::with_capacity(slots.len());
+        for slot in slots {
             let Some((batch, counts, slots)) = slot.of(write) else { continue };
             // Within a minute they add up, or they would not be stored.
             let Some(mut sums) = totals(counts, std::slice::from_ref(slots)) else { continue };
@@ -325,7 +325,7 @@ mod tests {
             }
             prop_assert_eq!(plan.points, stored.len() as u64);
             let stored: Vec<String> = stored.into_iter().collect();
-            let totals = plan.totals(&write, &bad);
+            let totals = Plan::totals(&write, &plan.slots, &bad);
             prop_assert_eq!(sum_of(totals.text(), "total"), sum_of(&stored.join("\n"), "count"));
             let set_aside: u64 = plan
                 .refused

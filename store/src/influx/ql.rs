@@ -52,7 +52,7 @@ impl fmt::Display for Literal<'_> {
 pub(super) struct Where(String);
 
 impl Where {
-    /// Points of a range of time. Every question has one, so that none reads more than it must.
+    /// Points of a range of time. Every question for counts has one, so that none reads more than it must.
     pub(super) fn within(range: TimeRange) -> Self {
         Self(format!("time >= {} AND time < {}", nanoseconds(range.from), nanoseconds(range.to)))
     }
@@ -86,15 +86,15 @@ impl Where {
 
     /// Of any of these environments.
     pub(super) fn environments<'e>(self, environments: impl IntoIterator<Item = &'e Environment>) -> Self {
-        self.or(environments.into_iter().map(|environment| {
-            let Environment { customer, project, environment } = environment;
-            let [customer, project, environment] = [
-                equal(Dimension::Customer, Some(customer)),
-                equal(Dimension::Project, Some(project)),
-                equal(Dimension::Environment, Some(environment)),
-            ];
-            format!("({customer} AND {project} AND {environment})")
-        }))
+        let is = |environment: &Environment| format!("({})", tags_of(environment, "=").join(" AND "));
+        self.or(environments.into_iter().map(is))
+    }
+
+    /// Of none of these environments. The language has no `NOT`.
+    pub(super) fn without<'e>(self, environments: impl IntoIterator<Item = &'e Environment>) -> Self {
+        environments.into_iter().fold(self, |conditions, environment| {
+            conditions.and(format_args!("({})", tags_of(environment, "!=").join(" OR ")))
+        })
     }
 
     /// With one of these values, where there are any.
@@ -132,6 +132,13 @@ impl fmt::Display for Where {
 fn equal(dimension: Dimension, value: Option<&Name>) -> String {
     let text = value.map_or_else(Default::default, |name| tag_text(name));
     format!("\"{}\" = {}", tag(dimension), literal(&text))
+}
+
+/// The tags of an environment, each compared with its value.
+fn tags_of(environment: &Environment, compared: &str) -> [String; 3] {
+    let Environment { customer, project, environment } = environment;
+    [(Dimension::Customer, customer), (Dimension::Project, project), (Dimension::Environment, environment)]
+        .map(|(dimension, name)| format!("\"{}\" {compared} {}", tag(dimension), literal(&tag_text(name))))
 }
 
 /// Buckets of equal length in a row, cut off at the ends of a part: one `GROUP BY time(…)`.
@@ -260,14 +267,16 @@ mod tests {
                     variants: vec![None, Some(name.clone())],
                     ..Filter::default()
                 };
-                Where::always().meter(Meter::Evaluations).filter(&filter).environments([&environment]).to_string()
+                let conditions = Where::always().meter(Meter::Evaluations).filter(&filter);
+                conditions.environments([&environment]).without([&environment]).to_string()
             };
             let plain = Name::new("plain").unwrap();
             let (shape, literals) = taken_apart(&of(&name, &other));
             prop_assert_eq!(shape, taken_apart(&of(&plain, &plain)).0);
             let (name, other) = (tag_text(&name).into_owned(), tag_text(&other).into_owned());
             let expected =
-                ["evaluations", &name, &other, &other, "", &name, &name, &other, &name].map(str::to_owned);
+                ["evaluations", &name, &other, &other, "", &name, &name, &other, &name, &name, &other, &name]
+                    .map(str::to_owned);
             prop_assert_eq!(literals, expected);
         }
 

@@ -3,7 +3,7 @@
 //! # The way of a question through here
 //!
 //! The standing is asked for first: frontiers, floors, what waits to be rolled up again, how far the nodes have got.
-//! It gives a [`cover`]: which tier answers for which part. Then the tiers are asked ([`tiers`]). There
+//! It gives a [`cover`]: which tier answers for which part. Then the tiers are asked ([`sums`]). There
 //! are no snapshots; but counts only grow, so that an answer lies between what was there when it was asked and what
 //! was there when it came.
 //!
@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use flagmeter_model::{Tier, TimeRange, Timestamp};
 
-use super::{InfluxStore, state::standing_in, tiers};
+use super::{InfluxStore, state::standing_in, sums, tiers};
 use crate::{
     Answer, Read, Result, TierChoice,
     answering::{Standpoint, Sums, by_totals},
@@ -33,7 +33,7 @@ pub(super) async fn read(store: &InfluxStore, read: &Read) -> Result<Answer> {
     let all = cover(&read.edges, kept, &dirty, read.tiers)?;
 
     let sums = Sums::new(read.edges.len() - 1, read.groups_max);
-    let sums = tiers::add_up(store, &Arc::new(read.clone()), axis, &all.parts, sums).await?;
+    let sums = sums::add_up(store, &Arc::new(read.clone()), axis, &all.parts, sums).await?;
 
     let beyond: BTreeSet<usize> = all.beyond.iter().chain(&shared.beyond).copied().collect();
     let standpoint = Standpoint {

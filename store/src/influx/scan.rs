@@ -9,7 +9,7 @@ use super::{
     csv::damaged,
     ql::Where,
     registers,
-    tiers::{Axis, Windows},
+    tiers::{Axis, Split, Windows},
 };
 use crate::{Result, Scan, ScanRow};
 
@@ -22,11 +22,11 @@ pub(super) async fn scan(store: &InfluxStore, scan: &Scan) -> Result<Vec<ScanRow
     if range.is_empty() {
         return Ok(Vec::new());
     }
-    let conditions = Where::within(range).environments([&scan.environment]);
     let mut rows = BTreeMap::new();
     for axis in Axis::BOTH {
-        let points = axis.points(store, scan.tier, &conditions);
-        let windows = store.fold(&points, Windows::of(scan.tier)).await?;
+        let points =
+            |range| axis.points(store, scan.tier, &Where::within(range).environments([&scan.environment]));
+        let windows = store.fold(range, Split::ByTime, points, Windows::of(scan.tier)).await?;
         for (counted, start, value) in windows.iter() {
             let row = rows.entry(start).or_insert_with(|| ScanRow {
                 start,

@@ -8,7 +8,7 @@
 //! | 1m, 15m, 1h | `count`, `total` | the series; environment, meter | `count` | start of the window |
 //! | 1m, 15m, 1h | `count_again`, `total_again` | the same | the same | [`again_time`] |
 //! | state | `mark` | environment, `tier`, `writer` | `start` (ms), `open` (1 or 0) | the token |
-//! | state, meta | `progress` | `partition`, `node` | `seq`, `part`, `watermark`, `heard_at` (ms), `farewell`, `region` | seq in s, part in ns |
+//! | state, meta | `progress` | `partition`, `node` | `seq`, `part`, `watermark`, `heard_at` (ms), `farewell`, `region` | seq in quarters of a second, part in ns |
 //! | state, meta | `covered` | `from` (ms) | `until` (ms) | until |
 //! | meta | `register` | `name` | `set` | the value |
 //! | meta | `environment` | environment | `seen` | 0 |

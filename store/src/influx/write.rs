@@ -11,12 +11,13 @@ use std::{
     sync::Arc,
 };
 
-use flagmeter_model::{Environment, Tier, Timestamp, Window};
+use flagmeter_model::{Environment, Meter, Tier, Timestamp, Window};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 
 use super::{
     InfluxStore,
     ahead::{Room, Stored},
+    blocking,
     client::WriteFailure,
     letters::{self, Count},
     line::{LineBody, Lines},
@@ -25,14 +26,11 @@ use super::{
     progress::{Memory, Told, took_too_long},
     registers::{self, Register, Registers},
     schema::{ENVIRONMENT, MINUTE, nanoseconds},
-    tiers::blocking,
 };
 use crate::{DeadLetter, Error, NewMark, Result, Write, Written};
 
 /// Environments and minutes that are remembered as told; beyond it they are told again.
 const TOLD_MAX: usize = 100_000;
-/// How much sooner than the server forgets raw points they are not sent any more.
-const FORGOTTEN_MARGIN_MS: i64 = 3_600_000;
 
 /// What was told before the first points of it.
 #[derive(Debug, Default)]
@@ -45,7 +43,7 @@ pub(super) struct Announced {
 pub(super) async fn write(store: &InfluxStore, write: Arc<Write>) -> Result<Written> {
     let stored = match store.ahead.take(&write) {
         Some(stored) => stored,
-        None => counts(store, &write, Room::of_its_own(store.config.bodies_in_flight)).await?,
+        None => counts(store, &write, store.ahead.room()).await?,
     };
     let Stored { mut plan, refused, floor, began, .. } = stored;
     if !plan.slots.is_empty() {
@@ -84,10 +82,7 @@ async fn floor(store: &InfluxStore, now: Timestamp) -> Result<Option<Timestamp>>
         unknown if unknown == Registers::default() => registers::read(store).await?,
         known => known,
     };
-    let forgotten = store.config.on_server(Tier::Raw).map(|kept| {
-        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
-        now.plus_millis(FORGOTTEN_MARGIN_MS.saturating_sub(kept)).ceil_to(Tier::Minute.seconds())
-    });
+    let forgotten = store.config.forgotten(Tier::Raw, now).map(|at| at.ceil_to(Tier::Minute.seconds()));
     Ok(registers.floors().raw.max(forgotten))
 }
 
@@ -214,16 +209,25 @@ async fn encoded(write: Arc<Write>, points: Vec<Points>) -> Result<(LineBody, Ve
     blocking(move || Ok((lines(&write, &points).finish(), points))).await
 }
 
-/// Writes the totals of what was taken.
+/// Writes the totals of what was taken. One that is refused belongs to counts that were taken a moment ago: all of it is
+/// planned again, and what is refused by then is set aside with its counts.
 async fn totals(store: &InfluxStore, plan: Plan, write: &Arc<Write>, refused: Vec<Points>) -> Result<Plan> {
     let write = Arc::clone(write);
+    // A slot has a total for each meter at most.
+    let slots_max = store.config.body_lines_max.div_ceil(Meter::ALL.len());
     let (plan, bodies) = blocking(move || {
-        let totals = plan.totals(&write, &refused);
-        Ok((plan, totals.finish()))
+        let slots = plan.slots.chunks(slots_max);
+        let bodies: Vec<LineBody> =
+            slots.map(|slots| Plan::totals(&write, slots, &refused).finish()).collect();
+        Ok((plan, bodies))
     })
     .await?;
-    store.client.write(store.buckets.tier(Tier::Raw), &bodies).await?;
-    Ok(plan)
+    match store.client.try_write_all(store.buckets.tier(Tier::Raw), bodies).await {
+        Err(WriteFailure::Refused(why)) => Err(Error::Unavailable(format!(
+            "InfluxDB takes counts, but not their totals; the write is repeated: {why}"
+        ))),
+        written => Ok(written.map(|()| plan)?),
+    }
 }
 
 /// Reads what was announced meanwhile, and marks the minutes that lie behind it. How many they are.

@@ -1,13 +1,13 @@
 //! What is sent of a write before its turn, and what then.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use flagmeter_model::{Lane, ManualClock, Seq};
+use flagmeter_model::ManualClock;
 
 use super::stub::{Reply, Request, Stub};
 use crate::{
     Store, Write,
-    conformance::fixture::{Seal, at, environment, flag, write_of},
+    conformance::fixture::{Seal, at, environment, flag, seq_at, write_of},
     influx::{Config, InfluxStore},
 };
 
@@ -20,8 +20,8 @@ fn seal(seq: u64) -> Arc<Write> {
         seal.count(&environment("one").unwrap(), &flag(&format!("flag-{number:02}")).unwrap(), second, number)
     };
     // Numbered by its second, so that it is young.
-    let number = Seq::next(None, at(second), Lane::default()).get();
-    write_of(&[(1..=16).fold(Seal::new(1, number).unwrap().covering(second, second + 10), counted)]).unwrap()
+    write_of(&[(1..=16).fold(Seal::new(1, seq_at(second)).unwrap().covering(second, second + 10), counted)])
+        .unwrap()
 }
 
 fn is_counts(request: &Request) -> bool {
@@ -104,6 +104,18 @@ async fn the_older_of_two_writes_has_sent_all_before_the_newer_begins() {
         assert_eq!(store.write(write).await.unwrap().points, 16);
     }
     assert_eq!(sent(&stub).0, 32);
+}
+
+/// A write that was not sent ahead takes its places from the same ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_bodies_are_on_their_way_than_there_are_places() {
+    let stub = Stub::new(|request| is_counts(request).then(|| Reply::Late(Duration::from_millis(2))));
+    let config = Config { body_lines_max: 1, bodies_in_flight: 2, ..stub.config() };
+    let store = InfluxStore::open(config, Arc::new(ManualClock::at(at(0)))).await.unwrap();
+    let (repeated, next) = (seal(1), seal(2));
+    let (written, ()) = tokio::join!(store.write(repeated), store.ahead(&next));
+    assert_eq!((written.unwrap().points, sent(&stub).0), (16, 32));
+    assert_eq!(stub.most_counts(), 2);
 }
 
 /// Writes that never come are forgotten, and cost no more than being sent again.

@@ -7,11 +7,14 @@ use crate::{
     Axis, Dimension, Filter, Read, Result, Row, ScanRow, Store, TierChoice,
     conformance::{
         Harness,
-        fixture::{HOUR, MINUTE, QUARTER, Seal, assert_agree, at, environment, flag, roll_up, settle, write},
+        fixture::{
+            HOUR, MINUTE, QUARTER, Seal, assert_agree, at, environment, flag, roll_up, series, settle, write,
+        },
     },
     influx::{
         InfluxStore,
         line::{LineBody, Lines},
+        registers::{self, Register},
         schema::{COUNT, TOTAL, nanoseconds},
     },
 };
@@ -73,6 +76,25 @@ async fn a_downsampler_that_slept_between_reading_and_writing_changes_nothing() 
     write(store, &[seal(5, 30, 1)]).await.unwrap();
     settle(store).await.unwrap();
     assert_agree(store, &one).await.unwrap();
+}
+
+/// Retention looked before the mark was there, and moved the floors after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs InfluxDB: ./services run cargo test -- --include-ignored"]
+async fn a_late_count_that_a_floor_passes_once_it_is_marked_reaches_the_hours() {
+    let harness = Influx::new().await.unwrap();
+    let store = &*harness.store;
+    let (one, a) = (environment("one").unwrap(), flag("a").unwrap());
+    write(store, &[Seal::new(1, 1).unwrap().count(&one, &a, 0, 5)]).await.unwrap();
+    roll_up(store, 0, 2 * HOUR).await.unwrap();
+    let written = write(store, &[Seal::new(1, 2).unwrap().count(&one, &a, 10, 2)]).await.unwrap();
+    assert_eq!((written.dirty, written.past_retention), (1, 0));
+    let floors =
+        [Tier::Raw, Tier::Minute, Tier::Quarter].map(|tier| (Register::Floor(tier), nanoseconds(at(HOUR))));
+    registers::raise(store, &floors).await.unwrap();
+    settle(store).await.unwrap();
+    assert_eq!(series(store, &one, Tier::Hour).await.unwrap()[&(0, a)], 7);
+    assert_eq!(store.state().await.unwrap().dirty, 0);
 }
 
 /// Names that would be taken for other ones if tags were read as InfluxDB writes them in a row.

@@ -6,6 +6,8 @@ mod commuting;
 mod failing;
 mod kept;
 mod many;
+mod meanwhile;
+mod refusing;
 mod server;
 mod stub;
 

@@ -80,6 +80,8 @@ pub(super) struct Stub {
     address: String,
     requests: Arc<Mutex<Vec<Request>>>,
     under_way: Arc<AtomicUsize>,
+    /// Bodies of counts that came in and have no answer yet, and the most that they ever were.
+    counts: Arc<[AtomicUsize; 2]>,
 }
 
 impl Stub {
@@ -87,15 +89,15 @@ impl Stub {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let script: Arc<Mutex<Box<Script>>> = Arc::new(Mutex::new(Box::new(script)));
-        let (requests, under_way) = (Arc::default(), Arc::default());
-        let stub = Self { address, requests: Arc::clone(&requests), under_way: Arc::clone(&under_way) };
+        let stub =
+            Self { address, requests: Arc::default(), under_way: Arc::default(), counts: Arc::default() };
+        let seen = (Arc::clone(&stub.requests), Arc::clone(&stub.under_way), Arc::clone(&stub.counts));
         thread::spawn(move || {
             for connection in listener.incoming() {
                 let Ok(connection) = connection else { return };
-                let (script, requests, under_way) =
-                    (Arc::clone(&script), Arc::clone(&requests), Arc::clone(&under_way));
+                let (script, (requests, under_way, counts)) = (Arc::clone(&script), seen.clone());
                 // A client that cuts its connection ends the thread.
-                thread::spawn(move || drop(serve(&connection, &script, &requests, &under_way)));
+                thread::spawn(move || drop(serve(&connection, &script, &requests, &under_way, &counts)));
             }
         });
         stub
@@ -131,6 +133,11 @@ impl Stub {
     pub(super) fn under_way(&self) -> usize {
         self.under_way.load(Ordering::SeqCst)
     }
+
+    /// The most bodies of counts that were on their way at once.
+    pub(super) fn most_counts(&self) -> usize {
+        self.counts[1].load(Ordering::SeqCst)
+    }
 }
 
 /// Answers the requests of a connection until one side ends it.
@@ -139,10 +146,13 @@ fn serve(
     script: &Mutex<Box<Script>>,
     requests: &Mutex<Vec<Request>>,
     under_way: &AtomicUsize,
+    [counts, most_counts]: &[AtomicUsize; 2],
 ) -> io::Result<()> {
     let mut reader = BufReader::new(connection);
     while let Some(request) = read(&mut reader)? {
         under_way.fetch_add(1, Ordering::SeqCst);
+        let count = usize::from(request.bucket().is_some() && request.body.starts_with("count,"));
+        most_counts.fetch_max(counts.fetch_add(count, Ordering::SeqCst) + count, Ordering::SeqCst);
         requests.lock().push(request.clone());
         let told = script.lock()(&request);
         let told = told.unwrap_or_else(|| well(&request));
@@ -150,6 +160,7 @@ fn serve(
             thread::sleep(after);
         }
         // Before the answer leaves: whoever has it looks at once.
+        counts.fetch_sub(count, Ordering::SeqCst);
         under_way.fetch_sub(1, Ordering::SeqCst);
         if !reply(connection, told)? {
             break;

@@ -1,0 +1,97 @@
+//! What the server refuses, and what it holds that cannot be read.
+
+use std::sync::Arc;
+
+use flagmeter_model::{ManualClock, Tier};
+
+use super::stub::{END, Reply, Request, Stub};
+use crate::{
+    Error, Mark, Store, Write,
+    conformance::fixture::{MINUTE, Seal, at, environment, flag, window, write_of},
+    influx::{Config, InfluxStore},
+};
+
+fn seal() -> Arc<Write> {
+    let seal = Seal::new(1, 7).unwrap().covering(0, 60);
+    let one = environment("one").unwrap();
+    write_of(&[(0..12).fold(seal, |seal, slot| seal.count(&one, &flag("a").unwrap(), slot * 10, 1))]).unwrap()
+}
+
+fn is_total(request: &Request) -> bool {
+    request.body.starts_with("total,")
+}
+
+/// Ingest takes `Error::Model` for a value of its own records, and would set every one of them aside.
+#[tokio::test]
+async fn what_is_stored_and_cannot_be_read_is_damage_and_no_fault_of_the_records() {
+    let progress = |values: &str| {
+        format!(
+            "name,tags,time,progress,part,watermark,heard_at,farewell,region,partition,node\nprogress,,0,{values}\n"
+        )
+    };
+    let bad = [
+        progress("1,0,9223372036854775807,0,0,,0,1"),
+        progress("1,0,0,0,0,\"a\tb\",0,1"),
+        progress("1,0,0,0,0,,0,60000"),
+        "name,tags,time,covered,from\ncovered,,0,9223372036854775807,0\n".to_owned(),
+        "name,tags,time,covered,from\ncovered,,0,0,-9223372036854775807\n".to_owned(),
+    ];
+    for rows in bad {
+        let answer = format!("{rows}\n{END}");
+        let stub = Stub::new(move |request| {
+            let is_it = request.question()?.contains("AS \"progress\"");
+            is_it.then(|| Reply::Status(200, "", answer.clone()))
+        });
+        let store = stub.open().await.unwrap();
+        for error in [store.state().await.unwrap_err(), store.write(seal()).await.unwrap_err()] {
+            assert!(matches!(error, Error::Damaged(_)), "{rows}: {error:?}");
+        }
+    }
+}
+
+/// Whoever asks us has no part in how we ask InfluxDB.
+#[tokio::test]
+async fn a_question_that_is_refused_is_no_fault_of_who_asked() {
+    for (status, is_long) in [(400, false), (422, false), (413, true)] {
+        let stub = Stub::new(move |request| {
+            request.question()?.contains("AS \"progress\"").then(|| Reply::refused(status, "parse error"))
+        });
+        match stub.open().await.unwrap().state().await.unwrap_err() {
+            Error::Damaged(why) => assert!(!is_long && why.contains("parse error"), "{why}"),
+            error => assert!(is_long && matches!(error, Error::TooMany { .. }), "{error:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn marks_that_the_server_forgets_anyway_are_cleared_as_far_as_it_goes() {
+    let stub = Stub::new(|request| {
+        let is_old = request.body.starts_with("mark,") && request.body.contains("environment=old");
+        is_old.then(|| Reply::refused(422, "points beyond retention policy dropped=1"))
+    });
+    let config = Config { body_lines_max: 1, ..stub.config() };
+    let store = InfluxStore::open(config, Arc::new(ManualClock::at(at(0)))).await.unwrap();
+    let mark = |name: &str| {
+        let mark = window(Tier::Minute, MINUTE, &environment(name).unwrap());
+        Mark { window: mark.window, environment: mark.environment, tokens: vec![1 << 40] }
+    };
+    store.clear(&[mark("old"), mark("young")]).await.unwrap();
+    assert_eq!(stub.written("flagmeter_state").len(), 2);
+}
+
+#[tokio::test]
+async fn totals_go_in_bodies_like_counts_and_one_that_is_refused_repeats_the_write() {
+    let mut is_first = true;
+    let stub = Stub::new(move |request| {
+        let is_it = is_total(request) && std::mem::take(&mut is_first);
+        is_it.then(|| Reply::refused(422, "points beyond retention policy dropped=1"))
+    });
+    let config = Config { body_lines_max: 10, ..stub.config() };
+    let store = InfluxStore::open(config, Arc::new(ManualClock::at(at(0)))).await.unwrap();
+    let error = store.write(seal()).await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
+    assert!(stub.requests().iter().all(|request| !request.body.contains("progress,")));
+    assert_eq!(store.write(seal()).await.unwrap().points, 12);
+    let bodies: Vec<_> = stub.requests().into_iter().filter(is_total).collect();
+    assert!(bodies.len() > 2 && bodies.iter().all(|body| body.body.lines().count() <= 10), "{bodies:?}");
+}
