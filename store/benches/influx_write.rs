@@ -9,16 +9,17 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
+mod own;
+
 use std::{
     env,
-    error::Error,
     fmt::Write as _,
     io::Write as _,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use flagmeter_model::{Environment, ManualClock, Name};
+use flagmeter_model::ManualClock;
 use flagmeter_store::{
     Store, Write,
     conformance::fixture::{Seal, at, flag, seq_at, write_of},
@@ -26,7 +27,8 @@ use flagmeter_store::{
 };
 use flate2::{Compression, write::GzEncoder};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use influxdb2::api::buckets::ListBucketsRequest;
+
+use self::own::{Result, config, environment, remove};
 
 const CUSTOMERS: u32 = 1_000;
 const FLAGS: u32 = 100;
@@ -36,45 +38,15 @@ const SEALS: u32 = 10;
 const SEALS_AT_ONCE: usize = 2;
 const ROUNDS: usize = 3;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
 /// The bytes of a body, ready to be sent.
 type Body = Vec<u8>;
-
-fn config(url: &str) -> Config {
-    let told = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
-    let org = told("FLAGMETER_TEST_INFLUX_ORG", "flagmeter");
-    let token = told("FLAGMETER_TEST_INFLUX_TOKEN", "devtoken");
-    Config {
-        prefix: format!("bench-{:08x}", rand::random::<u32>()),
-        retain_raw: None,
-        retain_minute: None,
-        retain_quarter: None,
-        ..Config::new(url, org, token)
-    }
-}
-
-async fn remove(config: &Config) -> Result<()> {
-    let admin = influxdb2::Client::new(&config.url, &config.org, &config.token);
-    let all = ListBucketsRequest { limit: Some(100), ..ListBucketsRequest::default() };
-    for bucket in admin.list_buckets(Some(all)).await?.buckets {
-        if let (true, Some(id)) = (bucket.name.starts_with(&config.prefix), bucket.id) {
-            admin.delete_bucket(&id).await?;
-        }
-    }
-    Ok(())
-}
 
 /// Counts of all series in one slot.
 fn seal(number: u64) -> Result<Seal> {
     let second = number.cast_signed() * 10;
     let mut seal = Seal::new(1, seq_at(second))?.covering(second, second + 10);
     for customer in 0..CUSTOMERS {
-        let environment = Environment {
-            customer: Name::new(&format!("customer-{customer:04}"))?,
-            project: Name::new("web")?,
-            environment: Name::new("production")?,
-        };
+        let environment = environment(customer as usize)?;
         for name in 0..FLAGS {
             let count = 1 + (number * 7 + u64::from(name * name * 37 % 20_000)) % 1_000;
             seal = seal.count(&environment, &flag(&format!("flag-{name:03}"))?, second, count);

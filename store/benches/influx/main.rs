@@ -11,29 +11,22 @@
 
 mod languages;
 mod minute;
+#[path = "../own/mod.rs"]
+mod own;
 mod questions;
 
-use std::{env, error::Error, sync::Arc, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
-use flagmeter_model::{Environment, ManualClock, Name};
+use flagmeter_model::ManualClock;
 use flagmeter_store::{
     conformance::fixture::{HOUR, Seal, at, flag},
     influx::{Config, InfluxStore, init},
 };
-use influxdb2::api::buckets::ListBucketsRequest;
+
+use self::own::{Result, environment};
 
 const FLAGS: usize = 100;
 const DAYS: i64 = 90;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-fn environment(customer: usize) -> Result<Environment> {
-    Ok(Environment {
-        customer: Name::new(&format!("customer-{customer:04}"))?,
-        project: Name::new("web")?,
-        environment: Name::new("production")?,
-    })
-}
 
 /// A store in buckets of its own.
 struct Own {
@@ -43,16 +36,7 @@ struct Own {
 
 impl Own {
     async fn new(url: String) -> Result<Self> {
-        let told = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.to_owned());
-        let org = told("FLAGMETER_TEST_INFLUX_ORG", "flagmeter");
-        let token = told("FLAGMETER_TEST_INFLUX_TOKEN", "devtoken");
-        let config = Config {
-            prefix: format!("bench-{:08x}", rand::random::<u32>()),
-            retain_raw: None,
-            retain_minute: None,
-            retain_quarter: None,
-            ..Config::new(url, org, token)
-        };
+        let config = own::config(&url);
         init(&config).await?;
         let clock = Arc::new(ManualClock::at(at(DAYS * 24 * HOUR)));
         let store = InfluxStore::open(config.clone(), clock).await?;
@@ -60,14 +44,7 @@ impl Own {
     }
 
     async fn remove(self) -> Result<()> {
-        let admin = influxdb2::Client::new(&self.config.url, &self.config.org, &self.config.token);
-        let all = ListBucketsRequest { limit: Some(100), ..ListBucketsRequest::default() };
-        for bucket in admin.list_buckets(Some(all)).await?.buckets {
-            if let (true, Some(id)) = (bucket.name.starts_with(&self.config.prefix), bucket.id) {
-                admin.delete_bucket(&id).await?;
-            }
-        }
-        Ok(())
+        own::remove(&self.config).await
     }
 }
 

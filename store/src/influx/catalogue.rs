@@ -6,24 +6,22 @@ use flagmeter_model::{Environment, Meter, Series, Tier, TimeRange, Timestamp};
 
 use super::{
     InfluxStore, csv,
-    ql::{Where, tag},
+    ql::{ENVIRONMENT_TAGS, Where},
     schema::{ENVIRONMENT, source},
     state::standing,
     tiers::{Axis, Counted, columns},
 };
-use crate::{Dimension, Error, Filter, Result, SeriesSeen};
+use crate::{Error, Filter, Result, SeriesSeen};
 
 /// The environments, in order.
 pub(super) async fn environments(store: &InfluxStore) -> Result<Vec<Environment>> {
-    let tags = [Dimension::Customer, Dimension::Project, Dimension::Environment].map(tag);
     let source = source(&store.buckets.meta, ENVIRONMENT);
-    let question = format!("SELECT \"seen\"{} FROM {source} WHERE {}", columns(&tags), Where::always());
+    let question =
+        format!("SELECT \"seen\"{} FROM {source} WHERE {}", columns(&ENVIRONMENT_TAGS), Where::always());
     let answer = store.client.query(&question).await?;
     let mut environments = Vec::new();
     csv::visit(&answer, |row| {
-        let named =
-            |column| row.name(column)?.ok_or_else(|| csv::damaged("an environment without its names"));
-        environments.push(Environment { customer: named(1)?, project: named(2)?, environment: named(3)? });
+        environments.push(row.environment(1)?);
         Ok(())
     })?;
     environments.sort_unstable();

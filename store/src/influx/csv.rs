@@ -17,7 +17,7 @@
 use std::borrow::Cow;
 
 use csv::{Reader, ReaderBuilder, StringRecord};
-use flagmeter_model::{Error as ModelError, Name, Timestamp};
+use flagmeter_model::{Environment, Error as ModelError, Name, Timestamp};
 
 use super::schema::{instant, text_of_tag};
 use crate::{Error, Result, answering::COUNT_MAX};
@@ -109,6 +109,14 @@ impl<'r> Row<'r> {
         let name =
             |text: Cow<'_, str>| Name::new(&text).map_err(|_| damaged("an answer with a name that is none"));
         self.tag(value).map(name).transpose()
+    }
+
+    /// An environment, told by the tags of [`ENVIRONMENT_TAGS`](super::ql::ENVIRONMENT_TAGS) from a position on.
+    pub(super) fn environment(&self, first: usize) -> Result<Environment> {
+        let name = |value| {
+            self.name(first + value)?.ok_or_else(|| damaged("a point without the tags of an environment"))
+        };
+        Ok(Environment { customer: name(0)?, project: name(1)?, environment: name(2)? })
     }
 
     fn field(&self, at: usize) -> &'r str {

@@ -21,9 +21,10 @@ use super::{
     client::WriteFailure,
     csv::Row,
     line::Lines,
-    ql::Where,
+    ql::{ENVIRONMENT_TAGS, Where},
     registers::{self, Register},
     schema::{MARK, NS_PER_MS, source},
+    tiers::columns,
 };
 use crate::{Error, Filter, Mark, NewMark, Result};
 
@@ -254,8 +255,7 @@ impl Gathered {
     /// Takes one row of the answer to [`stretch`] in.
     fn take(&mut self, row: &Row<'_>, tier: Tier) -> Result<()> {
         let window = Window::starting(tier, row.millis(0)?).map_err(|_| damaged())?;
-        let name = |value| row.name(value)?.ok_or_else(damaged);
-        let environment = Environment { customer: name(1)?, project: name(2)?, environment: name(3)? };
+        let environment = row.environment(1)?;
         let writer = row.text(4).parse().map_err(|_| damaged())?;
         let token = Token::of_point(writer, row.nanoseconds()?).packed();
         self.0.entry((window, environment)).or_default().insert(token);
@@ -322,8 +322,7 @@ async fn stretch(
     range: TimeRange,
     is_one: bool,
 ) -> Result<(impl Iterator<Item = Mark>, usize)> {
-    let select =
-        |_| format!("\"start\" AS \"{LABEL}\", \"customer\", \"project\", \"environment\", \"writer\"");
+    let select = |_| format!("\"start\" AS \"{LABEL}\"{}, \"writer\"", columns(&ENVIRONMENT_TAGS));
     let limit = if is_one { format!(" LIMIT {ROWS_MAX}") } else { String::new() };
     let question = statements(store, &[tier], select, &format!("{}{limit}", starting(range)));
     let answer = store.client.query(&question).await?;

@@ -13,6 +13,10 @@ use crate::{Dimension, Filter};
 /// The tag that tells what is counted.
 pub(super) const METER: &str = "meter";
 
+/// The tags that tell an environment.
+pub(super) const ENVIRONMENT_TAGS: [&str; 3] =
+    [tag(Dimension::Customer), tag(Dimension::Project), tag(Dimension::Environment)];
+
 /// The tag of a dimension.
 pub(super) const fn tag(dimension: Dimension) -> &'static str {
     match dimension {

@@ -100,13 +100,10 @@ pub(super) struct Counted {
 impl Counted {
     /// From the tags of a row, in the order of [`Axis::tags`], the first of them in column `first`.
     pub(super) fn of(row: &Row<'_>, first: usize) -> Result<Self> {
-        let named =
-            |column| row.name(first + column)?.ok_or_else(|| damaged("a point without the tags of a series"));
-        let environment = Environment { customer: named(0)?, project: named(1)?, environment: named(2)? };
         let meter = row.text(first + 3);
         let meter = Meter::ALL.into_iter().find(|known| known.name() == meter);
         Ok(Self {
-            environment,
+            environment: row.environment(first)?,
             meter: meter.ok_or_else(|| damaged("a point of an unknown meter"))?,
             name: row.name(first + 4)?,
             variant: row.name(first + 5)?,
