@@ -80,8 +80,8 @@ pub struct InfluxStore {
 impl InfluxStore {
     /// Opens the store, after checking that its buckets are there and can be written and read.
     ///
-    /// [`Error::Configuration`](crate::Error::Configuration) says what to do about it when not;
-    /// [`Error::Unavailable`](crate::Error::Unavailable) when the server does not answer.
+    /// [`Error::Configuration`] says what to do about it when not;
+    /// [`Error::Unavailable`] when the server does not answer.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Self> {
         let buckets = Buckets::new(&config.prefix);
         let client = Client::new(&config, &buckets)?;
