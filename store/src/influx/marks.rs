@@ -226,9 +226,15 @@ impl Waiting {
             Tier::ROLLED.into_iter().find(|tier| tier.name() == name)
         };
         if let Some(tier) = tier(WAITING) {
-            let count = row.number(0)?.ok_or_else(damaged)?;
+            // The server finds each of the three by itself, while marks come and go: what was there all the time is
+            // within the ends that it found, and one of them may be missing.
+            let at = |value| row.number(value)?.map(|_| row.millis(value)).transpose();
+            let (first, last) = (at(1)?, at(2)?);
+            let count = row.number(0)?.unwrap_or_default();
             self.count = self.count.saturating_add(count.unsigned_abs());
-            self.ends.insert(tier, (row.millis(1)?, row.millis(2)?));
+            if let (Some(first), Some(last)) = (first.or(last), last.or(first)) {
+                self.ends.insert(tier, (first.min(last), last.max(first)));
+            }
         } else if let Some(tier) = tier(WINDOW) {
             self.windows.push(Window::starting(tier, row.millis(0)?).map_err(|_| damaged())?);
         } else {
@@ -400,6 +406,30 @@ mod tests {
                 prop_assert!(Some(token) > last);
                 last = Some(token);
             }
+        }
+    }
+
+    #[test]
+    fn marks_that_come_and_go_while_they_are_looked_at_are_no_damage() {
+        let at = Timestamp::from_seconds_clamped;
+        for (values, count, ends) in [
+            ("2,60000,120000", 2, Some((60, 120))),
+            ("0,60000,60000", 0, Some((60, 60))),
+            (",60000,60000", 0, Some((60, 60))),
+            ("1,,60000", 1, Some((60, 60))),
+            ("1,60000,", 1, Some((60, 60))),
+            ("1,120000,60000", 1, Some((60, 120))),
+            ("1,,", 1, None),
+        ] {
+            let body = format!("name,tags,time,{WAITING}1m,min,max\nmark,,0,{values}\n");
+            let mut waiting = Waiting::default();
+            super::super::csv::visit(body.as_bytes(), |row| waiting.take(row).map(drop)).unwrap();
+            let found = waiting.ends.get(&Tier::Minute).copied();
+            assert_eq!(
+                (waiting.count, found),
+                (count, ends.map(|(from, to)| (at(from), at(to)))),
+                "{values}"
+            );
         }
     }
 
