@@ -90,7 +90,7 @@ impl Metrics {
                 registry,
                 IntGauge::new(
                     "flagmeter_downsampler_dirty_windows",
-                    "Windows that wait to be rolled up again.",
+                    "Windows that wait to be rolled up again; in InfluxDB one that was marked twice counts twice.",
                 )?,
             )?,
             missing: registered(
