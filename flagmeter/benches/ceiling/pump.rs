@@ -13,17 +13,16 @@ use crate::{Result, load::Body, servers::Servers};
 /// As many as ingest has.
 const CONNECTIONS: usize = 4;
 
-/// Bodies, and where to.
+/// Where bodies go to, and those that come first.
 pub(crate) struct Pump {
     address: String,
     org: String,
     token: String,
     warming: Vec<Body>,
-    bodies: Vec<Body>,
 }
 
 impl Pump {
-    pub(crate) fn new(servers: &Servers, warming: Vec<Body>, bodies: Vec<Body>) -> Result<Self> {
+    pub(crate) fn new(servers: &Servers, warming: Vec<Body>) -> Result<Self> {
         let address =
             servers.influx_url.strip_prefix("http://").ok_or("InfluxDB's address begins with http://")?;
         Ok(Self {
@@ -31,7 +30,6 @@ impl Pump {
             org: servers.influx_org.clone(),
             token: servers.influx_token.clone(),
             warming,
-            bodies,
         })
     }
 
@@ -40,10 +38,10 @@ impl Pump {
         self.send_all(prefix, &self.warming)
     }
 
-    /// Sends all bodies. How long it took.
-    pub(crate) fn send(&self, prefix: &str) -> Result<Duration> {
+    /// Sends bodies. How long it took.
+    pub(crate) fn send(&self, prefix: &str, bodies: &[Body]) -> Result<Duration> {
         let began = Instant::now();
-        self.send_all(prefix, &self.bodies)?;
+        self.send_all(prefix, bodies)?;
         Ok(began.elapsed())
     }
 

@@ -39,7 +39,7 @@ impl Points {
 /// What a write comes to.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// All points that are stored, a slot of an environment each.
+    /// All points that are stored, a slot of an environment each; those of one environment stand together.
     pub(super) slots: Vec<Points>,
     /// How many they are.
     pub(super) points: u64,
@@ -60,6 +60,9 @@ impl Plan {
                 plan.environment(batch, environment, counts, floor);
             }
         }
+        // Many points of few series in a body cost InfluxDB a tenth less than one point each of many: a step that holds
+        // several seals, as after an outage, is laid out by environment (docs/performance.md, section 5).
+        plan.slots.sort_by_key(|slot| slot.of(write).map(|(_, counts, _)| &counts.environment));
         plan
     }
 
@@ -302,6 +305,14 @@ mod tests {
                 together.extend(points);
             }
             prop_assert_eq!(together, all);
+        }
+
+        #[test]
+        fn the_points_of_an_environment_stand_together_in_the_order_of_their_seals(counted in counted()) {
+            let write = written(&counted);
+            let slots = Plan::new(&write, None).slots;
+            let of = |slot: &Points| (&slot.of(&write).unwrap().1.environment, slot.batch, slot.slot);
+            prop_assert!(slots.is_sorted_by_key(of));
         }
 
         #[test]
