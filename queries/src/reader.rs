@@ -4,7 +4,7 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use flagmeter_model::{Meter, Name, Timestamp};
 use flagmeter_store::{
-    Answer, Axis, Dimension, Error as StoreError, Read, SeriesSeen, State, Store, TierChoice,
+    Answer, AxisChoice, Dimension, Error as StoreError, Read, SeriesSeen, State, Store, TierChoice,
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -147,7 +147,7 @@ impl Reading<'_> {
             filter: question.scope.filter().clone(),
             group_by: question.group_by,
             tiers: TierChoice::Cover,
-            axis: Axis::Any,
+            axis: AxisChoice::Any,
             groups_max: question.groups_max,
         };
         self.within(self.reader.store.read(&read)).await

@@ -9,7 +9,7 @@ use std::{error::Error, sync::Arc, time::Instant};
 
 use flagmeter_model::{ManualClock, Meter, Name, Tier, Timestamp};
 use flagmeter_store::{
-    Axis, Dimension, Filter, Read, Store, TierChoice,
+    AxisChoice, Dimension, Filter, Read, Store, TierChoice,
     conformance::fixture::{self, HOUR, Seal, environment, flag},
     embedded::{Config, EmbeddedStore},
 };
@@ -61,7 +61,7 @@ fn by_flag() -> Result<Read> {
         filter: Filter { environments: vec![Name::new("production")?], ..Filter::default() },
         group_by: vec![Dimension::Name],
         tiers: TierChoice::Cover,
-        axis: Axis::Any,
+        axis: AxisChoice::Any,
         groups_max: 10_000,
     })
 }

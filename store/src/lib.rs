@@ -36,7 +36,7 @@ mod write;
 pub use contract::Store;
 pub use error::{Error, Result};
 pub use read::{
-    Answer, Axis, Cell, CoveredPart, Dimension, Filter, GroupKey, Read, Row, RowState, Scan, ScanRow,
+    Answer, AxisChoice, Cell, CoveredPart, Dimension, Filter, GroupKey, Read, Row, RowState, Scan, ScanRow,
     SeriesSeen, TierChoice, Totals,
 };
 pub use write::{

@@ -78,7 +78,7 @@ pub enum TierChoice {
 
 /// Which of the two axes may answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Axis {
+pub enum AxisChoice {
     /// The totals where they tell all that is asked, else the series.
     #[default]
     Any,
@@ -107,7 +107,7 @@ pub struct Read {
     /// Which tiers may answer.
     pub tiers: TierChoice,
     /// Which axis may answer.
-    pub axis: Axis,
+    pub axis: AxisChoice,
     /// Groups at most; a read that would answer with more is [`TooMany`](crate::Error::TooMany), before it grows beyond it.
     pub groups_max: usize,
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use flagmeter_model::{Environment, Meter, Name, Tier, Timestamp};
-use flagmeter_store::{Axis, Dimension, Filter, Read, Result, Store, TierChoice};
+use flagmeter_store::{AxisChoice, Dimension, Filter, Read, Result, Store, TierChoice};
 
 use super::{Arrived, Due, Fates, Report};
 
@@ -178,7 +178,7 @@ async fn sums(store: &dyn Store, meter: Meter, now: Timestamp) -> Result<Vec<(En
             filter: Filter::default(),
             group_by: vec![Dimension::Customer, Dimension::Project, Dimension::Environment],
             tiers: TierChoice::Cover,
-            axis: Axis::Totals,
+            axis: AxisChoice::Totals,
             groups_max: ENVIRONMENTS_MAX,
         })
         .await?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use flagmeter_model::{Meter, Name};
 use flagmeter_store::{
-    Axis, Dimension, Filter, Read, Store, TierChoice,
+    AxisChoice, Dimension, Filter, Read, Store, TierChoice,
     conformance::fixture::{self, HOUR, at},
     influx::InfluxStore,
 };
@@ -36,7 +36,7 @@ fn days(filter: Filter, group_by: Vec<Dimension>) -> Read {
         filter,
         group_by,
         tiers: TierChoice::Cover,
-        axis: Axis::Any,
+        axis: AxisChoice::Any,
         groups_max: 10_000,
     }
 }

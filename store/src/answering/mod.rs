@@ -8,7 +8,7 @@ use flagmeter_model::{NodeProgress, Spans, Tier, Timestamp, low_watermark};
 
 pub(crate) use self::sums::{COUNT_MAX, Sums, plus};
 use crate::{
-    Answer, Axis, Dimension, Error, Read, Result, Row, RowState, TierChoice,
+    Answer, AxisChoice, Dimension, Error, Read, Result, Row, RowState, TierChoice,
     cover::{Cover, Kept, Knowledge, bucket},
 };
 
@@ -16,17 +16,17 @@ use crate::{
 pub(crate) fn by_totals(read: &Read) -> Result<bool> {
     let told = read.filter.takes_all_keys() && read.group_by.iter().copied().all(Dimension::is_in_totals);
     match read.axis {
-        Axis::Any => Ok(told),
-        Axis::Series => Ok(false),
-        Axis::Totals if !told => Err(Error::Unanswerable(
+        AxisChoice::Any => Ok(told),
+        AxisChoice::Series => Ok(false),
+        AxisChoice::Totals if !told => Err(Error::Unanswerable(
             "the totals do not tell flags, variants and SDKs apart: filter and group by customer, project and \
              environment, or ask the series"
                 .into(),
         )),
-        Axis::Totals if !on_minutes(&read.edges) => Err(Error::Unanswerable(
+        AxisChoice::Totals if !on_minutes(&read.edges) => Err(Error::Unanswerable(
             "the totals are kept by minute: move the edges to whole minutes, or ask the series".into(),
         )),
-        Axis::Totals => Ok(true),
+        AxisChoice::Totals => Ok(true),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     Harness, NODE_TIMEOUT_MS,
     fixture::{HOUR, Seal, at, environment, flag, node, range, write},
 };
-use crate::{Axis, Filter, Read, Result, Store, TierChoice, Write};
+use crate::{AxisChoice, Filter, Read, Result, Store, TierChoice, Write};
 
 async fn only(store: &dyn Store) -> Result<NodeProgress> {
     let progress = store.state().await?.progress;
@@ -215,7 +215,7 @@ pub async fn a_partition_that_was_not_read_holds_the_answers_open<H: Harness>() 
         filter: Filter::default(),
         group_by: Vec::new(),
         tiers: TierChoice::Cover,
-        axis: Axis::Any,
+        axis: AxisChoice::Any,
         groups_max: 1,
     };
     write_from(&*store, 2, &[Seal::new(1, 5)?.covering(0, 20).heard(20)]).await?;

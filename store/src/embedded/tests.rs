@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::{Config, EmbeddedStore};
 use crate::{
-    Axis, Dimension, Error, Filter, Floors, Read, Result, Rolling, Store, TierChoice,
+    AxisChoice, Dimension, Error, Filter, Floors, Read, Result, Rolling, Store, TierChoice,
     conformance::{
         Harness, NODE_TIMEOUT_MS,
         fixture::{
@@ -161,7 +161,7 @@ fn question() -> Read {
         filter: Filter::default(),
         group_by: vec![Dimension::Name],
         tiers: TierChoice::Cover,
-        axis: Axis::Any,
+        axis: AxisChoice::Any,
         groups_max: 10,
     }
 }

@@ -12,7 +12,7 @@ use super::{
     world::{World, evaluations, name, parents, question},
 };
 use crate::{
-    Axis, Cell, Dimension, Filter, Floors, Mark, NewMark, Read, Result, Rolling, Row, RowState, Scan,
+    AxisChoice, Cell, Dimension, Filter, Floors, Mark, NewMark, Read, Result, Rolling, Row, RowState, Scan,
     TierChoice,
 };
 
@@ -192,7 +192,7 @@ impl<H: Harness> History<H> {
             Dimension::Sdk,
         ];
         let group_by = (0..self.dice.below(3)).map(|_| self.dice.one(&dimensions)).collect();
-        let axis = self.dice.one(&[Axis::Any, Axis::Series]);
+        let axis = self.dice.one(&[AxisChoice::Any, AxisChoice::Series]);
         Ok(Read { filter, group_by, axis, ..question(edges) })
     }
 
@@ -210,7 +210,7 @@ impl<H: Harness> History<H> {
         for tier in Tier::ALL {
             let from = state.floors.of(tier).unwrap_or(at(0)).max(at(0));
             let edges = vec![from, at(SPAN)];
-            for axis in [Axis::Series, Axis::Totals] {
+            for axis in [AxisChoice::Series, AxisChoice::Totals] {
                 let group_by = vec![Dimension::Environment, Dimension::Project];
                 let all = Read { tiers: TierChoice::Only(tier), axis, group_by, ..question([0, SPAN]) };
                 if from < at(SPAN) {

@@ -14,8 +14,8 @@ use super::{
     fixture::{HOUR, at, node, range},
 };
 use crate::{
-    Answer, Axis, CoveredPart, DeadLetter, Dimension, Error, Filter, Floors, Read, Result, RowState, Scan,
-    TierChoice, Write,
+    Answer, AxisChoice, CoveredPart, DeadLetter, Dimension, Error, Filter, Floors, Read, Result, RowState,
+    Scan, TierChoice, Write,
 };
 
 const WEB: &str = "acme/web/production";
@@ -59,7 +59,7 @@ pub async fn answers_agree_before_between_and_after_every_roll_up<H: Harness>() 
         for tier in Tier::ROLLED {
             for question in &questions {
                 world.assert_answer(question).await?;
-                let series = Read { axis: Axis::Series, ..question.clone() };
+                let series = Read { axis: AxisChoice::Series, ..question.clone() };
                 world.assert_answer(&series).await?;
             }
             world.roll_up_tier(tier, at(until)).await?;
@@ -88,7 +88,7 @@ pub async fn late_counts_are_in_the_next_answer<H: Harness>() -> Result<()> {
     assert_ne!(before.rows, after.rows);
     let by_minute: Vec<i64> = (960..=1_080).step_by(60).collect();
     world.assert_answer(&question(by_minute.clone())).await?;
-    world.assert_answer(&Read { axis: Axis::Series, ..question(by_minute) }).await?;
+    world.assert_answer(&Read { axis: AxisChoice::Series, ..question(by_minute) }).await?;
 
     world.roll_up_marked().await?;
     assert_eq!(world.store.state().await?.dirty, 0);
@@ -186,8 +186,8 @@ pub async fn what_cannot_be_answered_is_refused<H: Harness>() -> Result<()> {
     let error = world.store.read(&Read { groups_max: 2, ..by_name.clone() }).await.err();
     assert!(matches!(error, Some(Error::TooMany { max: 2, .. })), "refused with {error:?}");
     let refused = [
-        Read { axis: Axis::Totals, ..by_name },
-        Read { axis: Axis::Totals, ..question([0, 10]) },
+        Read { axis: AxisChoice::Totals, ..by_name },
+        Read { axis: AxisChoice::Totals, ..question([0, 10]) },
         Read { tiers: TierChoice::Only(Tier::Hour), ..question([0, 1_800]) },
         question([0]),
         question([0, 0]),
@@ -288,7 +288,7 @@ pub async fn audits_see_each_tier_and_axis_by_itself<H: Harness>() -> Result<()>
     world.roll_up(HOUR).await?;
     for tier in Tier::ALL {
         let rolled = if tier == Tier::Raw { 2 } else { 1 };
-        for axis in [Axis::Series, Axis::Totals] {
+        for axis in [AxisChoice::Series, AxisChoice::Totals] {
             let read = Read { tiers: TierChoice::Only(tier), axis, ..question([0, HOUR, 2 * HOUR]) };
             let answer = world.store.read(&read).await?;
             let expected = world.rows(&read);

@@ -14,7 +14,7 @@ use super::super::{
     fixture::{HOUR, Seal, at},
 };
 use crate::{
-    Answer, Axis, Dimension, Filter, GroupKey, NewMark, Positioned, Read, Result, Rolling, Row, Store,
+    Answer, AxisChoice, Dimension, Filter, GroupKey, NewMark, Positioned, Read, Result, Rolling, Row, Store,
     TierChoice, Write, Written,
 };
 
@@ -58,7 +58,7 @@ pub(super) fn question(edges: impl IntoIterator<Item = i64>) -> Read {
         filter: Filter::default(),
         group_by: Vec::new(),
         tiers: TierChoice::Cover,
-        axis: Axis::Any,
+        axis: AxisChoice::Any,
         groups_max: 1_000,
     }
 }

@@ -4,7 +4,7 @@ use flagmeter_model::{Environment, Meter, Name, SeriesKey, Tier};
 
 use super::Influx;
 use crate::{
-    Axis, Dimension, Filter, Read, Result, Row, ScanRow, Store, TierChoice,
+    AxisChoice, Dimension, Filter, Read, Result, Row, ScanRow, Store, TierChoice,
     conformance::{
         Harness,
         fixture::{
@@ -30,7 +30,7 @@ fn old_minute(one: &Environment, key: &SeriesKey, count: u64) -> LineBody {
 async fn answers(store: &InfluxStore) -> Result<Vec<Vec<Row>>> {
     let mut answers = Vec::new();
     for tiers in [TierChoice::Cover, TierChoice::Only(Tier::Minute), TierChoice::Only(Tier::Hour)] {
-        for axis in [Axis::Series, Axis::Totals] {
+        for axis in [AxisChoice::Series, AxisChoice::Totals] {
             let edges = if tiers == TierChoice::Only(Tier::Hour) {
                 vec![at(0), at(HOUR)]
             } else {
@@ -120,7 +120,7 @@ async fn names_that_look_like_tags_or_questions_are_told_apart() {
         filter: Filter::default(),
         group_by: vec![Dimension::Name, Dimension::Sdk],
         tiers: TierChoice::Cover,
-        axis: Axis::Any,
+        axis: AxisChoice::Any,
         groups_max: 100,
     };
     for row in &expected {
@@ -174,7 +174,7 @@ async fn long_charts_add_up_where_every_other_window_was_rolled_up_again() {
         filter: Filter::default(),
         group_by: vec![Dimension::Name],
         tiers: TierChoice::Only(Tier::Minute),
-        axis: Axis::Any,
+        axis: AxisChoice::Any,
         groups_max: 9,
     };
     for tiers in [TierChoice::Only(Tier::Minute), TierChoice::Cover, TierChoice::Only(Tier::Raw)] {

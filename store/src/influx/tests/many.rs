@@ -9,7 +9,7 @@ use super::{
     stub::{END, Reply, Request, Stub},
 };
 use crate::{
-    Axis, Dimension, Error, Filter, NewMark, Read, Store, TierChoice,
+    AxisChoice, Dimension, Error, Filter, NewMark, Read, Store, TierChoice,
     conformance::fixture::{
         HOUR, MINUTE, Seal, assert_agree, at, environment, flag, roll_up, settle, window, write,
     },
@@ -35,7 +35,7 @@ fn sums(edges: Vec<Timestamp>, group_by: Vec<Dimension>) -> Read {
         filter: Filter::default(),
         group_by,
         tiers: TierChoice::Cover,
-        axis: Axis::Any,
+        axis: AxisChoice::Any,
         groups_max: 100,
     }
 }
