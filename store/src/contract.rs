@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 
 use crate::{
-    Answer, DeadLetter, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
-    ScanRow, SeriesSeen, State, Write, Written,
+    Answer, DeadLetter, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled, Rolling,
+    Scan, ScanRow, SeriesSeen, State, Write, Written,
 };
 
 /// A store. Every call is safe to repeat, and safe to be cut off: what it did stays, the rest is done by the
@@ -41,6 +41,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// What is known of nodes, frontiers and floors.
     async fn state(&self) -> Result<State>;
+
+    /// How far the tiers are rolled up, alone. It costs the same whatever is stored and waits, so it also tells whether
+    /// the store can be read.
+    async fn frontiers(&self) -> Result<Frontiers>;
 
     /// The first marks of a tier whose windows end at or before `until`, in the order of time.
     async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>>;

@@ -163,6 +163,10 @@ impl Store for ModelStore {
         kept.failure.take().map_or_else(|| Ok(kept.state()), Err)
     }
 
+    async fn frontiers(&self) -> Result<Frontiers> {
+        Ok(self.0.lock().frontiers)
+    }
+
     async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {
         let kept = self.0.lock();
         let due = kept.marks.iter().filter(|((window, _), _)| window.tier() == tier && window.end() <= until);

@@ -23,7 +23,7 @@ const STANDS_FOR: Duration = Duration::from_secs(1);
 pub(crate) struct Needs {
     /// An edge whose journal has room. A log that is away for a while stops no edge.
     pub(crate) edge: Option<Arc<Edge>>,
-    /// A store that answers.
+    /// A store that can be read.
     pub(crate) store: Option<Arc<dyn Store>>,
 }
 
@@ -93,7 +93,7 @@ impl Readiness {
         {
             return found.clone();
         }
-        let found = match tokio::time::timeout(ANSWER_WITHIN, store.state()).await {
+        let found = match tokio::time::timeout(ANSWER_WITHIN, store.frontiers()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("the store did not answer within {} s", ANSWER_WITHIN.as_secs())),
@@ -121,29 +121,4 @@ fn unready(why: &str) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use flagmeter_model::SystemClock;
-    use flagmeter_store::embedded::{Config, EmbeddedStore};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn it_is_ready_between_its_start_and_its_end_and_says_why_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = Config::new(folder.path().join("store.sqlite"));
-        let store = EmbeddedStore::open(config, Arc::new(SystemClock)).unwrap();
-        let readiness = Readiness::default();
-        assert_eq!(readiness.look().await, Err("starting".into()));
-        readiness.waits_for("waiting for Kafka".into());
-        assert_eq!(readiness.look().await, Err("waiting for Kafka".into()));
-        readiness.works_with(Needs { store: Some(Arc::new(store)), edge: None });
-        assert_eq!(readiness.look().await, Ok(()));
-        let look = |ago: Duration| Some((Instant::now().checked_sub(ago).unwrap(), Err("gone".to_owned())));
-        *readiness.looked.lock().await = look(Duration::ZERO);
-        assert_eq!(readiness.look().await, Err("gone".into()), "who asks often hears the same for a while");
-        *readiness.looked.lock().await = look(STANDS_FOR);
-        assert_eq!(readiness.look().await, Ok(()));
-        readiness.stops();
-        assert_eq!(readiness.look().await, Err("stopping".into()));
-    }
-}
+mod tests;

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use flagmeter_log::{Consumer, Lag, Positions, Record};
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 use flagmeter_store::{
-    Answer, DeadLetter, Error, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
-    ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
+    Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 use tokio::sync::{Notify, watch};
 
@@ -187,6 +187,10 @@ impl Store for FaultyStore {
 
     async fn state(&self) -> Result<State> {
         self.inner.state().await
+    }
+
+    async fn frontiers(&self) -> Result<Frontiers> {
+        self.inner.frontiers().await
     }
 
     async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 use flagmeter_store::{
-    Answer, DeadLetter, Error, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
-    ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
+    Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 use tokio::time::sleep;
 
@@ -51,6 +51,9 @@ impl Store for Silent {
     async fn state(&self) -> Result<State> {
         let answer = self.answer().await;
         if matches!(self, Self::Slow) { Ok(State::default()) } else { answer }
+    }
+    async fn frontiers(&self) -> Result<Frontiers> {
+        self.answer().await
     }
     async fn marks(&self, _: Tier, _: Timestamp, _: usize) -> Result<Vec<Mark>> {
         self.answer().await

@@ -6,7 +6,7 @@ use super::{
     Harness,
     fixture::{HOUR, MINUTE, QUARTER, Seal, at, environment, flag, window, write},
 };
-use crate::{Frontier, Mark, NewMark, Result, Store};
+use crate::{Error, Frontier, Frontiers, Mark, NewMark, Result, Store};
 
 async fn all(store: &dyn Store, tier: Tier) -> Result<Vec<Mark>> {
     store.marks(tier, Timestamp::MAX, usize::MAX).await
@@ -18,7 +18,7 @@ pub async fn points_behind_the_frontier_mark_their_minutes<H: Harness>() -> Resu
     let store = harness.store();
     let (one, two, a) = (environment("one")?, environment("two")?, flag("a")?);
     let seal = |seq| {
-        Ok::<_, crate::Error>(
+        Ok::<_, Error>(
             Seal::new(1, seq)?
                 .count(&one, &a, 0, 1)
                 .count(&one, &a, 50, 1)
@@ -44,19 +44,24 @@ pub async fn points_behind_the_frontier_mark_their_minutes<H: Harness>() -> Resu
 pub async fn the_announced_frontier_never_moves_back<H: Harness>() -> Result<()> {
     let harness = H::new().await?;
     let store = harness.store();
-    assert_eq!(store.state().await?.frontiers.minute, Frontier::default());
+    let frontiers = async || {
+        let frontiers = store.frontiers().await?;
+        assert_eq!(store.state().await?.frontiers, frontiers);
+        Ok::<_, Error>(frontiers)
+    };
+    assert_eq!(frontiers().await?, Frontiers::default());
     store.announce(at(2 * MINUTE)).await?;
     store.announce(at(MINUTE)).await?;
-    let minute = store.state().await?.frontiers.minute;
+    let minute = frontiers().await?.minute;
     assert_eq!(minute, Frontier { announced: Some(at(2 * MINUTE)), whole: None });
     store.advance(Tier::Minute, at(2 * MINUTE)).await?;
     store.advance(Tier::Minute, at(MINUTE)).await?;
-    let minute = store.state().await?.frontiers.minute;
+    let minute = frontiers().await?.minute;
     assert_eq!(minute, Frontier { announced: Some(at(2 * MINUTE)), whole: Some(at(2 * MINUTE)) });
     for tier in [Tier::Quarter, Tier::Hour] {
         store.advance(tier, at(HOUR)).await?;
         store.advance(tier, at(0)).await?;
-        assert_eq!(store.state().await?.frontiers.whole(tier), Some(at(HOUR)));
+        assert_eq!(frontiers().await?.whole(tier), Some(at(HOUR)));
     }
     Ok(())
 }
@@ -96,7 +101,7 @@ pub async fn a_mark_set_again_survives_being_cleared<H: Harness>() -> Result<()>
     let store = harness.store();
     let (one, a) = (environment("one")?, flag("a")?);
     store.announce(at(HOUR)).await?;
-    let seal = |seq, second| Ok::<_, crate::Error>(Seal::new(1, seq)?.count(&one, &a, second, 1));
+    let seal = |seq, second| Ok::<_, Error>(Seal::new(1, seq)?.count(&one, &a, second, 1));
     write(&*store, &[seal(1, 0)?, seal(1, MINUTE)?, seal(1, 2 * MINUTE)?]).await?;
     let read = all(&*store, Tier::Minute).await?;
     write(&*store, &[seal(2, 0)?]).await?;

@@ -40,10 +40,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use flagmeter_model::{Clock, Environment, Meter, Tier, Timestamp};
 
-use self::{connections::Connections, writer::Writer};
+use self::{connections::Connections, standing::Standing, writer::Writer};
 use crate::{
-    Answer, DeadLetter, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
-    ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, DeadLetter, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled, Rolling,
+    Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 
 /// Where the store lies and how it is kept.
@@ -114,6 +114,10 @@ impl Store for EmbeddedStore {
 
     async fn state(&self) -> Result<State> {
         self.connections.look(state::state).await
+    }
+
+    async fn frontiers(&self) -> Result<Frontiers> {
+        self.connections.look(|connection| Ok(Standing::load(connection)?.frontiers)).await
     }
 
     async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {

@@ -58,8 +58,8 @@ use self::{
 };
 pub use self::{config::Config, init::init};
 use crate::{
-    Answer, DeadLetter, Error, Filter, Floors, Mark, NewMark, Read, Result, Retained, Rolled, Rolling, Scan,
-    ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
+    Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 
 /// The store in InfluxDB. Any number of processes may open the same one.
@@ -142,6 +142,10 @@ impl Store for InfluxStore {
 
     async fn state(&self) -> Result<State> {
         state::state(self).await
+    }
+
+    async fn frontiers(&self) -> Result<Frontiers> {
+        Ok(registers::read(self).await?.frontiers())
     }
 
     async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {

@@ -133,6 +133,24 @@ async fn late_counts_of_one_environment_leave_the_others_to_the_database() {
     assert_eq!(counts(&store).await, expected);
 }
 
+/// Who asks every second whether all is well must not wait because much else does.
+#[tokio::test]
+async fn frontiers_are_told_without_a_look_at_anything_that_waits() {
+    let stub = Stub::new(|_| None);
+    let store = stub.open().await.unwrap();
+    let before = stub.requests().len();
+    store.frontiers().await.unwrap();
+    let asked = stub.requests().split_off(before);
+    let [question] = asked.iter().map(|it| it.question().unwrap()).collect::<Vec<_>>()[..] else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(
+        question.matches(" FROM ").count(),
+        question.matches("\"autogen\".\"register\"").count(),
+        "{question}"
+    );
+}
+
 /// Each answer is short enough, but all of them are not.
 #[tokio::test]
 async fn the_answers_of_one_question_have_one_bound_and_those_that_are_cut_cost_nothing() {
