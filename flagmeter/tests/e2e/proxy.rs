@@ -4,7 +4,9 @@
 //! request; both sides are told so.
 
 use std::{
+    collections::HashMap,
     fmt::Write as _,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     io::{self, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{
@@ -15,6 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flagmeter_model::{ContentEncoding, decompress};
+use flate2::{Compression, write::GzEncoder};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use crate::server::free_address;
@@ -25,7 +29,10 @@ const POLL_EVERY: Duration = Duration::from_millis(5);
 const STEP: Duration = Duration::from_millis(50);
 /// A client that is silent for longer has gone.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// What was on its way when a time of rest began is no haste, and a busy machine may take long over it.
+/// More than any body holds, decompressed.
+const LINES_BYTES_MAX: usize = 64 << 20;
+/// Other points that were on their way when a time of rest began are no haste, and a busy machine may take long over
+/// them. The same ones come again only from who has read the answer: none of these is too early by any slack.
 const UNDER_WAY: Duration = Duration::from_secs(2);
 
 /// What is done to requests and answers.
@@ -89,6 +96,8 @@ struct State {
     rng: StdRng,
     /// Since when and until when no raw point is to be written.
     rest: Option<(Instant, Instant)>,
+    /// Until when points are not to be written again, by their bytes.
+    told: HashMap<u64, Instant>,
 }
 
 impl Proxy {
@@ -96,8 +105,13 @@ impl Proxy {
     pub(crate) fn new(url: &str, seed: u64) -> Self {
         let listener = TcpListener::bind(free_address()).expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
-        let state =
-            State { fault: Fault::None, done: Done::default(), rng: StdRng::seed_from_u64(seed), rest: None };
+        let state = State {
+            fault: Fault::None,
+            done: Done::default(),
+            rng: StdRng::seed_from_u64(seed),
+            rest: None,
+            told: HashMap::new(),
+        };
         let shared = Arc::new(Shared {
             server: url.strip_prefix("http://").expect("a server without TLS").to_owned(),
             closing: AtomicBool::new(false),
@@ -157,6 +171,27 @@ impl State {
     /// Whether this request is hit, given the chance.
     fn hits(&mut self, one_in: u32) -> bool {
         self.rng.random_ratio(1, one_in)
+    }
+
+    /// An answer is about to leave that asks not to be written to for so long. Whoever reads it does so later, and may
+    /// come back no sooner than so long after that.
+    fn tell(&mut self, request: &Request, rest: Duration) {
+        if request.is_raw() {
+            let now = Instant::now();
+            self.rest = Some((now, now + rest));
+            if let Some(points) = request.points() {
+                self.told.insert(points, now + rest);
+            }
+        }
+    }
+
+    /// Whether raw points come sooner than they were asked to, on a connection that began then.
+    fn is_hasty(&self, request: &Request, began: Instant) -> bool {
+        let again = request.points().and_then(|points| self.told.get(&points));
+        again.is_some_and(|&until| began < until)
+            || self.rest.is_some_and(|(asked_at, until)| {
+                request.is_raw() && began > asked_at + UNDER_WAY && began < until
+            })
     }
 
     fn hit(&mut self, request: &Request) {
@@ -226,10 +261,7 @@ fn serve(shared: &Shared, client: &TcpStream, began: Instant) -> io::Result<()> 
             }
             let body = r#"{"code":"unavailable","message":"the proxy was told to"}"#;
             let _ = write!(answer, "content-length: {}\r\n\r\n{body}", body.len());
-            let (now, rest) = (Instant::now(), Duration::from_secs(retry_after_seconds.unwrap_or(0)));
-            if request.is_raw() {
-                shared.state().rest = Some((now, now + rest));
-            }
+            shared.state().tell(&request, Duration::from_secs(retry_after_seconds.unwrap_or(0)));
             send(client, answer.as_bytes(), shared)
         }
     }
@@ -238,10 +270,7 @@ fn serve(shared: &Shared, client: &TcpStream, began: Instant) -> io::Result<()> 
 /// What is done to this request, which is noted.
 fn judge(shared: &Shared, request: &Request, began: Instant) -> Fault {
     let mut state = shared.state();
-    if let Some((asked_at, until)) = state.rest.filter(|_| request.is_raw()) {
-        let is_hasty = began > asked_at + UNDER_WAY && began < until;
-        state.done.hasty += u64::from(is_hasty);
-    }
+    state.done.hasty += u64::from(state.is_hasty(request, began));
     let told = state.fault;
     let fault = match told {
         Fault::CutRequest { one_in } | Fault::CutAnswer { one_in } if !state.hits(one_in) => Fault::None,
@@ -319,6 +348,17 @@ impl Request {
         let line = self.bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
         self.is_write() && line.windows(4).any(|at| at == b"_raw")
     }
+
+    /// Tells counts and totals from all others, by their bytes: a retry sends the same ones. `None` for what else is
+    /// written beside them, of which two writes may say the same at once.
+    fn points(&self) -> Option<u64> {
+        let body = self.bytes.windows(4).position(|at| at == b"\r\n\r\n")? + 4;
+        let body = self.bytes.get(body..).filter(|_| self.is_raw())?;
+        let lines = decompress(body, ContentEncoding::Gzip, LINES_BYTES_MAX).ok()?;
+        let mut hasher = DefaultHasher::new();
+        body.hash(&mut hasher);
+        (lines.starts_with(b"count,") || lines.starts_with(b"total,")).then(|| hasher.finish())
+    }
 }
 
 /// The request, told to be the last of its connection, once all of it is there.
@@ -331,4 +371,50 @@ fn whole(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut request = format!("{head}\r\nconnection: close\r\n\r\n").into_bytes();
     request.extend_from_slice(body.get(..length)?);
     Some(request)
+}
+
+/// Whether it is haste that some lines are written, so long after others whose writer was asked to wait.
+fn is_haste(first: &str, second: &str, rest_seconds: u64, after: Duration) -> bool {
+    let proxy = Proxy::new("http://127.0.0.1:1", 1);
+    proxy.set(Fault::Answer { status: 503, retry_after_seconds: Some(rest_seconds) });
+    for (lines, after) in [(first, Duration::ZERO), (second, after)] {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(lines.as_bytes()).expect("written");
+        let body = gzip.finish().expect("compressed");
+        thread::sleep(after);
+        let mut client = TcpStream::connect(&proxy.address).expect("the proxy listens");
+        let head = "POST /api/v2/write?bucket=x_raw HTTP/1.1\r\nhost: proxy\r\ncontent-length:";
+        write!(client, "{head} {}\r\n\r\n", body.len()).expect("sent");
+        client.write_all(&body).expect("sent");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.contains(&format!("retry-after: {rest_seconds}\r\n")), "{answer}");
+    }
+    assert_eq!(proxy.done().writes, 2);
+    proxy.done().hasty == 1
+}
+
+#[test]
+fn whoever_comes_back_too_early_is_seen_with_the_same_points_at_once() {
+    const POINTS: &str = "count,customer=acme count=1i 7";
+    const OTHERS: &str = "count,customer=acme count=2i 7";
+    const TOTALS: &str = "total,customer=acme count=1i 7";
+    const MINUTES: &str = "minute seen=1i 0";
+    let at_once = Duration::ZERO;
+    let cases = [
+        (POINTS, POINTS, 60, at_once, true),
+        (TOTALS, TOTALS, 60, at_once, true),
+        (POINTS, POINTS, 1, Duration::from_secs(1), false),
+        (POINTS, OTHERS, 1, at_once, false),
+        (MINUTES, MINUTES, 1, at_once, false),
+        (POINTS, OTHERS, 60, UNDER_WAY, true),
+    ];
+    thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(move || {
+                let (first, second, rest, after, expected) = case;
+                assert_eq!(is_haste(first, second, rest, after), expected, "{case:?}");
+            });
+        }
+    });
 }
