@@ -26,6 +26,7 @@ mod stage;
 #[expect(dead_code, reason = "of the tests' client, the benchmark needs a part")]
 mod http;
 #[path = "../../tests/e2e/cluster/servers.rs"]
+#[expect(dead_code, reason = "of the tests' servers, the benchmark needs a part")]
 #[expect(clippy::panic, reason = "the tests' way to say that an address is missing")]
 mod servers;
 

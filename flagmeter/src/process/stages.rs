@@ -28,15 +28,17 @@ pub(crate) struct Stages {
 }
 
 /// What is closed once all stages have stopped.
-#[derive(Debug)]
 pub(crate) struct Closing<T> {
     /// What it is.
     pub(crate) what: &'static str,
     /// The parts, closed in the order of their fields.
     pub(crate) parts: T,
-    /// What that means, said at the very end.
-    pub(crate) then: &'static str,
+    /// Tells at the very end what that means.
+    pub(crate) then: Then,
 }
+
+/// The last words, of a process that has stopped in order.
+pub(crate) type Then = Box<dyn FnOnce() -> &'static str + Send>;
 
 impl Stages {
     /// Starts a stage; `stopping` is said when it is told to stop.
@@ -124,7 +126,7 @@ impl Stages {
             (Some(error), _) => Err(error),
             (None, Err(_)) => Err(Error::StageEnded("closing")),
             (None, Ok(())) => {
-                output::note(format!("stopped: {}", closing.then));
+                output::note(format!("stopped: {}", (closing.then)()));
                 Ok(())
             }
         }
@@ -190,7 +192,7 @@ mod tests {
         stages.start("first", "the first", until_stopped("first"));
         stages.start("second", "the second", until_stopped("second"));
         let parts = Told("parts", Arc::clone(&told));
-        stages.stop_in_order(Closing { what: "the parts", parts, then: "done" }).await.unwrap();
+        stages.stop_in_order(Closing { what: "the parts", parts, then: Box::new(|| "done") }).await.unwrap();
         assert_eq!(*told.lock().unwrap(), ["first", "second", "helper", "parts"]);
     }
 
@@ -205,7 +207,8 @@ mod tests {
             Ok(())
         });
         stages.broken.cancelled().await;
-        let ended = stages.stop_in_order(Closing { what: "nothing", parts: (), then: "done" }).await;
+        let ended =
+            stages.stop_in_order(Closing { what: "nothing", parts: (), then: Box::new(|| "done") }).await;
         assert!(matches!(ended, Err(Error::Usage(_))), "{ended:?}");
         was_stopped.await.unwrap();
     }

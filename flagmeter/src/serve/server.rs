@@ -185,7 +185,7 @@ impl Server {
         let closing = Closing {
             what: "the store and the log",
             parts: self.parts,
-            then: "everything that was acknowledged is stored",
+            then: Box::new(|| "everything that was acknowledged is stored"),
         };
         self.stages.stop(closing, signals).await
     }

@@ -16,7 +16,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
     let store = process.influx().await?;
     stages.downsampler(process.with(), &store);
     let greeting = format!("downsampler works on {}", process.config.influx.url);
-    let closing =
-        Closing { what: "the connections", parts: (), then: "what is not rolled up yet waits in InfluxDB" };
+    let then = Box::new(|| "what is not rolled up yet waits in InfluxDB");
+    let closing = Closing { what: "the connections", parts: (), then };
     Ok(Started { greeting, needs: Needs { store: Some(store), edge: None }, closing })
 }

@@ -80,10 +80,11 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
         config.kafka.brokers,
         folder.path().display()
     );
-    let closing = Closing {
-        what: "the data folder",
-        parts: folder,
-        then: "everything that was acknowledged is in Kafka, or in the journal for the next start",
-    };
+    let stopped = Arc::clone(&edge);
+    let then = Box::new(move || match stopped.waiting_bytes() {
+        0 => "everything that was acknowledged is in Kafka",
+        _ => "what Kafka has not taken is in the journal, for the next start with this data folder",
+    });
+    let closing = Closing { what: "the data folder", parts: folder, then };
     Ok(Started { greeting, needs: Needs { edge: Some(edge), store: None }, closing })
 }

@@ -32,7 +32,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
         "ingest{name} in the group {group} reads the topic {} at {} and writes to {}",
         config.kafka.topic, config.kafka.brokers, config.influx.url
     );
-    let closing =
-        Closing { what: "the connections", parts: (), then: "what is not stored yet waits in Kafka" };
+    let then = Box::new(|| "what is not stored yet waits in Kafka");
+    let closing = Closing { what: "the connections", parts: (), then };
     Ok(Started { greeting, needs: Needs { store: Some(store), edge: None }, closing })
 }

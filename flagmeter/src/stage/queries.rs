@@ -56,6 +56,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
         config.influx.url,
         folder.path().display()
     );
-    let closing = Closing { what: "the data folder", parts: folder, then: "nothing was left undone" };
+    let then = Box::new(|| "nothing was left undone");
+    let closing = Closing { what: "the data folder", parts: folder, then };
     Ok(Started { greeting, needs: Needs { store: Some(store), edge: None }, closing })
 }

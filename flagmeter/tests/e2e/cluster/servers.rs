@@ -65,28 +65,61 @@ impl Servers {
         }
     }
 
-    /// Kafka's `DeleteTopics`, version 1, in its own words: only the log's crate knows a client.
+    /// Kafka's `DeleteTopics`, version 1.
     fn ask_to_delete(&self, topic: &str) -> io::Result<()> {
         let mut request = Vec::new();
-        request.extend(20_i16.to_be_bytes()); // DeleteTopics
-        request.extend(1_i16.to_be_bytes()); // its version
-        request.extend(1_i32.to_be_bytes()); // correlation
-        request.extend((-1_i16).to_be_bytes()); // no client id
         request.extend(1_i32.to_be_bytes()); // one topic
-        request.extend(i16::try_from(topic.len()).map_err(io::Error::other)?.to_be_bytes());
-        request.extend(topic.as_bytes());
-        request.extend(10_000_i32.to_be_bytes()); // time-out in ms
-        let length = i32::try_from(request.len()).map_err(io::Error::other)?;
-        let mut stream = TcpStream::connect(&self.kafka)?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-        stream.write_all(&[&length.to_be_bytes(), request.as_slice()].concat())?;
-        // Length, correlation, throttle time, one topic, its name, its error.
-        let mut answer = vec![0; 4 * 4 + 2 + topic.len() + 2];
-        stream.read_exact(&mut answer)?;
-        match answer[answer.len() - 2..] {
+        request.extend(text(topic)?);
+        request.extend(KAFKA_WITHIN_MS.to_be_bytes());
+        match self.ask_kafka(20, 1, topic, &request)? {
             // Done, or no such topic.
-            [0, 0 | 3] => Ok(()),
-            ref code => Err(io::Error::other(format!("Kafka answers with the error {code:?}"))),
+            0 | 3 => Ok(()),
+            error => Err(io::Error::other(format!("Kafka answers with the error {error}"))),
         }
     }
+
+    /// Kafka's `CreatePartitions`, version 0: the topic has so many then.
+    pub(crate) fn add_partitions(&self, topic: &str, partitions: i32) -> io::Result<()> {
+        let mut request = Vec::new();
+        request.extend(1_i32.to_be_bytes()); // one topic
+        request.extend(text(topic)?);
+        request.extend(partitions.to_be_bytes());
+        request.extend((-1_i32).to_be_bytes()); // wherever there is room
+        request.extend(KAFKA_WITHIN_MS.to_be_bytes());
+        request.push(0); // not only to see whether it could
+        match self.ask_kafka(37, 0, topic, &request)? {
+            0 => Ok(()),
+            error => Err(io::Error::other(format!("Kafka answers with the error {error}"))),
+        }
+    }
+
+    /// Asks Kafka for something to be done with one topic, in its own words: only the log's crate knows a client. The
+    /// error that it answers with; 0 for none.
+    fn ask_kafka(&self, request: i16, version: i16, topic: &str, body: &[u8]) -> io::Result<i16> {
+        let mut message = Vec::new();
+        message.extend(request.to_be_bytes());
+        message.extend(version.to_be_bytes());
+        message.extend(1_i32.to_be_bytes()); // correlation
+        message.extend((-1_i16).to_be_bytes()); // no client id
+        message.extend(body);
+        let length = i32::try_from(message.len()).map_err(io::Error::other)?;
+        let mut stream = TcpStream::connect(&self.kafka)?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.write_all(&[&length.to_be_bytes(), message.as_slice()].concat())?;
+        // Length, correlation, throttle time, one topic, its name; then its error.
+        let mut before = vec![0; 4 * 4 + 2 + topic.len()];
+        stream.read_exact(&mut before)?;
+        let mut error = [0; 2];
+        stream.read_exact(&mut error)?;
+        Ok(i16::from_be_bytes(error))
+    }
+}
+
+/// How long Kafka may take.
+const KAFKA_WITHIN_MS: i32 = 10_000;
+
+/// A text as Kafka reads it.
+fn text(text: &str) -> io::Result<Vec<u8>> {
+    let length = i16::try_from(text.len()).map_err(io::Error::other)?;
+    Ok([&length.to_be_bytes(), text.as_bytes()].concat())
 }

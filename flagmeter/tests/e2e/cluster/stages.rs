@@ -82,6 +82,11 @@ impl Cluster {
         }
     }
 
+    /// Adds partitions to the topic: so many are there then.
+    pub(crate) fn add_partitions(&self, partitions: i32) {
+        self.servers.add_partitions(&self.name, partitions).expect("Kafka adds partitions");
+    }
+
     /// Of the topic and of the buckets' prefix.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -320,6 +325,15 @@ impl Stage {
     /// The sum over all labels of a metric; `None` if there is none of that name.
     pub(crate) fn metric(&self, name: &str) -> Option<f64> {
         metric(&self.metrics, name)
+    }
+
+    /// SIGTERM: it ends in order, and these are its last words.
+    pub(crate) fn stops_with(&mut self, last_words: &str) {
+        let status = self.terminate();
+        let printed = self.printed();
+        assert_eq!(status.code(), Some(0), "{}:\n{printed}", self.name);
+        let last = printed.lines().rfind(|line| line.starts_with("stopped: ")).unwrap_or_default();
+        assert_eq!(last, format!("stopped: {last_words}"), "{}:\n{printed}", self.name);
     }
 
     /// SIGTERM, and waits for the end.

@@ -202,9 +202,8 @@ impl Scenario {
         let seen = self.watch.end();
         assert!(seen.answers > 0, "nobody was ever answered: {seen:?}");
         self.compare();
-        let stopping = self.edges.iter_mut().map(|edge| (edge.terminate(), edge));
-        for (status, edge) in stopping {
-            assert_eq!(status.code(), Some(0), "{}:\n{}", edge.name(), edge.printed());
+        for edge in &mut self.edges {
+            edge.stops_with("everything that was acknowledged is in Kafka");
         }
         let audit = self.audit();
         self.look_at_processes();
