@@ -85,9 +85,14 @@ impl Drop for Topic {
     }
 }
 
+/// The payload, as a number.
+fn number(record: &Record) -> u32 {
+    String::from_utf8_lossy(&record.payload).parse().unwrap()
+}
+
 /// The payloads, as numbers.
 fn numbers(records: &[Record]) -> BTreeSet<u32> {
-    records.iter().map(|record| String::from_utf8_lossy(&record.payload).parse().unwrap()).collect()
+    records.iter().map(number).collect()
 }
 
 /// The positions after these records.

@@ -1,7 +1,80 @@
 //! Several consumers of one log.
 
+use std::collections::BTreeMap;
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    topic_partition_list::TopicPartitionListElem,
+};
+
 use super::*;
-use crate::conformance::read_all;
+use crate::{Partition, conformance::read_all};
+
+/// What consumers have read, record after record. Numbers were appended by [`append`], so each has one before it in its
+/// partition.
+struct Readings {
+    partitions: u32,
+    /// All that were read, by whomever.
+    seen: BTreeSet<u32>,
+    /// After these somebody has committed, or tried to.
+    committed: BTreeSet<u32>,
+    /// Nothing before these positions may come again to who has just begun with a partition.
+    floor: Positions,
+}
+
+/// The number that one consumer read last of each partition.
+type Last = BTreeMap<Partition, u32>;
+
+impl Readings {
+    fn of(partitions: u32) -> Self {
+        let (seen, committed, floor) = (BTreeSet::new(), BTreeSet::new(), Positions::new());
+        Self { partitions, seen, committed, floor }
+    }
+
+    /// One consumer has read these. Within a partition it goes on without a gap, or begins where somebody has committed
+    /// (at the beginning, where nobody has), and with nothing that was committed before partitions changed hands.
+    fn read(&mut self, last: &mut Last, records: &[Record]) {
+        for record in records {
+            let number = number(record);
+            assert_eq!(record.partition, number % self.partitions);
+            let before = number.checked_sub(self.partitions);
+            let goes_on = before.is_some() && last.get(&record.partition).copied() == before;
+            if !goes_on {
+                let is_committed = before.is_none_or(|before| self.committed.contains(&before));
+                assert!(is_committed, "{number} after {last:?}: nobody has committed there");
+                let floor = self.floor.get(&record.partition).copied().unwrap_or(0);
+                assert!(record.offset >= floor, "{number} at {} comes again after {floor}", record.offset);
+            }
+            last.insert(record.partition, number);
+            self.seen.insert(number);
+        }
+    }
+
+    /// One consumer commits what it has read.
+    fn commit(&mut self, records: &[Record]) {
+        let last: Last = records.iter().map(|record| (record.partition, number(record))).collect();
+        self.committed.extend(last.into_values());
+    }
+}
+
+/// Where the group stands, as the broker has it.
+fn committed(topic: &Topic) -> Positions {
+    let mut client = topic.config.admin();
+    client.set("group.id", &topic.config.topic);
+    let client: BaseConsumer<Plain> = client.create_with_context(Plain).unwrap();
+    let metadata = client.fetch_metadata(Some(&topic.config.topic), SOON).unwrap();
+    let mut list = TopicPartitionList::new();
+    for partition in metadata.topics()[0].partitions() {
+        list.add_partition(&topic.config.topic, partition.id());
+    }
+    let found = client.committed_offsets(list, SOON).unwrap();
+    let position = |element: TopicPartitionListElem<'_>| match element.offset() {
+        Offset::Offset(offset) => Some((element.partition().cast_unsigned(), offset.cast_unsigned())),
+        _ => None,
+    };
+    found.elements().into_iter().filter_map(position).collect()
+}
 
 /// Reads until these numbers were read, in order within each partition; returns what was read.
 async fn read_until(consumer: &mut Consumer, wanted: &BTreeSet<u32>) -> Vec<Record> {
@@ -96,14 +169,18 @@ async fn nothing_is_skipped_while_partitions_change_hands() {
         let (producer, runtime) = (Arc::clone(&producer), tokio::runtime::Handle::current());
         move || runtime.block_on(append(&producer, 0..200))
     });
-    let mut seen = BTreeSet::new();
+    let (mut readings, mut last_of_one) = (Readings::of(6), Last::new());
+    let standing = || tokio::task::block_in_place(|| committed(&topic));
     for _ in 0..3 {
+        readings.floor = standing();
         let mut two = topic.consumer(None).await.unwrap();
+        let mut last_of_two = Last::new();
         until_owns(&mut two, 3).await;
         for _ in 0..5 {
-            for consumer in [&mut one, &mut two] {
+            for (consumer, last) in [(&mut one, &mut last_of_one), (&mut two, &mut last_of_two)] {
                 let records = consumer.read(300, Duration::from_millis(50)).await.unwrap();
-                seen.extend(numbers(&records));
+                readings.read(last, &records);
+                readings.commit(&records);
                 consumer.commit(&after(&records)).await.unwrap();
             }
         }
@@ -111,11 +188,12 @@ async fn nothing_is_skipped_while_partitions_change_hands() {
         drop(two);
     }
     appending.await.unwrap();
+    readings.floor = standing();
     until_owns(&mut one, 6).await;
-    let rest: BTreeSet<u32> = (0..200).filter(|number| !seen.contains(number)).collect();
+    let rest: BTreeSet<u32> = (0..200).filter(|number| !readings.seen.contains(number)).collect();
     let records = read_until(&mut one, &rest).await;
-    seen.extend(numbers(&records));
-    assert_eq!(seen, (0..200).collect());
+    readings.read(&mut last_of_one, &records);
+    assert_eq!(readings.seen, (0..200).collect());
     one.commit(&after(&records)).await.unwrap();
     assert_eq!(one.lag().await.unwrap().records, 0);
 }
@@ -131,11 +209,17 @@ async fn a_second_consumer_with_the_same_instance_name_takes_over_and_the_first_
     append(&producer, 0..4).await;
     assert_eq!(read_all(&mut one).await.unwrap().len(), 4);
     let mut two = topic.consumer(Some("ingest-1")).await.unwrap();
-    assert_eq!(read_all(&mut two).await.unwrap().len(), 4, "nothing was committed");
+    let mut readings = Readings::of(2);
+    let mut last = Last::new();
+    let records = read_all(&mut two).await.unwrap();
+    readings.read(&mut last, &records);
+    assert_eq!(readings.seen, (0..4).collect(), "nothing was committed");
     let told = async {
+        let (mut of_one, mut last) = (Readings::of(2), Last::new());
         loop {
             match one.read(usize::MAX, Duration::from_millis(100)).await {
-                Ok(_) => {}
+                // From the beginning, if any: it has taken its name back.
+                Ok(records) => of_one.read(&mut last, &records),
                 Err(error) => return error,
             }
         }
@@ -145,7 +229,11 @@ async fn a_second_consumer_with_the_same_instance_name_takes_over_and_the_first_
     assert!(!error.is_retryable());
     drop(one);
     append(&producer, 4..6).await;
-    assert!(numbers(&read_all(&mut two).await.unwrap()).is_superset(&[4, 5].into()));
+    // It goes on, or it begins again where the name was taken back: nothing was committed.
+    let records = read_until(&mut two, &[4, 5].into()).await;
+    readings.read(&mut last, &records);
+    two.commit(&after(&records)).await.unwrap();
+    assert_eq!(two.lag().await.unwrap().records, 0);
 }
 
 /// More waits in the log than a consumer may hold.
