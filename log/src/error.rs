@@ -17,7 +17,10 @@ pub enum Error {
         reason: String,
     },
     /// A record for a partition that is not there.
-    #[error("partition {partition} does not exist: the log has {partitions}")]
+    #[error(
+        "partition {partition} does not exist: the log has {partitions}; it had or was set to more when this record was \
+         made, so give it as many again"
+    )]
     NoSuchPartition {
         /// The partition asked for.
         partition: u32,

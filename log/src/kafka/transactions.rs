@@ -20,6 +20,7 @@ use super::{
     claim::Claim,
     lane::Place,
     metrics::ProducerMetrics,
+    producer::check_partition,
 };
 use crate::{Error, NewRecord, Result};
 
@@ -216,6 +217,10 @@ impl Transactions {
                 if records.is_empty() {
                     return Ok(true);
                 }
+                let partitions = self.partitions.unwrap_or_default();
+                for record in records {
+                    check_partition(record.partition, partitions).map_err(Trouble::Ours)?;
+                }
                 self.client()?.begin_transaction()?;
                 // From here on the transaction has to be ended one way or the other.
                 self.state = State::Aborting;
@@ -257,16 +262,25 @@ impl Transactions {
     fn hear(&mut self) -> Result<()> {
         let client = broker::asking(&self.config.admin())?;
         let found = broker::partitions(&client, &self.config, ASK_TIMEOUT)?;
-        if let Some(set) = self.config.partitions
-            && found < set
-        {
-            // More are no harm: what was cut for fewer stays in its partitions.
-            let reason =
-                format!("it has {found} partitions and {set} are set: set kafka.partitions to {found}");
-            return Err(Error::Topic { topic: self.config.topic.clone(), reason });
+        let set = self.config.partitions.unwrap_or(found);
+        if found < set {
+            let topic = self.config.topic.clone();
+            let reason = format!(
+                "it has {found} partitions, and what waits here is for the {set} that are set: add some with \
+                 `kafka-topics --alter --topic {topic} --partitions {set}`"
+            );
+            return Err(Error::Topic { topic, reason });
         }
         self.claim.leave(&self.config, &self.place)?;
         self.partitions = Some(found);
+        if found > set {
+            // Nothing is lost by that: what was cut for fewer stays in its partitions.
+            tracing::warn!(
+                node = %self.node,
+                "the topic has {found} partitions, and this edge began with {set} while Kafka was away: nothing that it \
+                 counts becomes complete until it is restarted; set kafka.partitions to {found}"
+            );
+        }
         Ok(())
     }
 

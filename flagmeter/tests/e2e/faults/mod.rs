@@ -12,6 +12,7 @@ mod load;
 mod log;
 mod outages;
 mod own;
+mod partitions;
 mod rolling;
 mod scenario;
 mod stops;

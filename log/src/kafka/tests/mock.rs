@@ -233,31 +233,44 @@ async fn brokers_that_are_away_are_waited_for_and_nothing_is_lost() {
     assert_eq!(numbers(&records.await.unwrap()), [4, 5].into());
 }
 
-/// An edge restarts while the brokers are away.
+/// An edge restarts while the brokers are away, and maybe with another setting.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_opens_without_brokers_where_it_knows_the_partitions_and_compares_them_later() {
     let (cluster, mut config) = cluster(2);
     config.append_timeout = Duration::from_millis(300);
     cluster.broker_down(-1).unwrap();
-    config.partitions = Some(2);
-    let right = producer(&config, &prometheus::Registry::new()).await;
-    assert_eq!(right.partitions(), 2);
+    let opened = async |partitions| {
+        let config = Config { partitions: Some(partitions), ..config.clone() };
+        let producer = producer(&config, &prometheus::Registry::new()).await;
+        assert_eq!(producer.partitions(), partitions);
+        producer
+    };
+    let (right, more, fewer) = (opened(2).await, opened(3).await, opened(1).await);
     let error = right.append(vec![record(1, "0")]).await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
-    config.partitions = Some(3);
-    let wrong = producer(&config, &prometheus::Registry::new()).await;
-    config.partitions = Some(1);
-    let fewer = producer(&config, &prometheus::Registry::new()).await;
     cluster.broker_up(-1).unwrap();
     insist(&fewer, "0").await;
-    insist(&right, "0").await;
-    let error = wrong.append(vec![record(2, "0")]).await.unwrap_err();
-    assert!(!error.is_retryable(), "{error}");
-    assert!(
-        error.to_string().contains("it has 2 partitions and 3 are set: set kafka.partitions to 2"),
-        "{error}"
-    );
-    right.append(vec![record(1, "1")]).await.unwrap();
+    // From a journal that was cut for as many as there are, before the restart.
+    fewer.append(vec![record(0, "1"), record(1, "2")]).await.unwrap();
+    assert_eq!(fewer.partitions(), 1, "it does not change");
+    insist(&right, "3").await;
+    // One that is opened now asks nobody either.
+    for producer in [&more, &opened(3).await] {
+        for partition in [2, 0] {
+            let error = producer.append(vec![record(0, "4"), record(partition, "5")]).await.unwrap_err();
+            assert!(matches!(error, Error::Topic { .. }) && !error.is_retryable(), "{error}");
+            let told = error.to_string();
+            assert!(told.contains("it has 2 partitions, and what waits here is for the 3"), "{told}");
+            assert!(told.contains("`kafka-topics --alter --topic flagmeter --partitions 3`"), "{told}");
+        }
+    }
+    right.append(vec![record(1, "6")]).await.expect("those have not taken its number");
+    let error = right.append(vec![record(0, "7"), record(2, "8")]).await.unwrap_err();
+    assert!(matches!(error, Error::NoSuchPartition { partition: 2, partitions: 2 }), "{error}");
+    right.append(vec![record(0, "9")]).await.unwrap();
+    let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
+    let records = read_all(&mut consumer).await.unwrap();
+    assert_eq!((records.len(), numbers(&records)), (6, [0, 1, 2, 3, 6, 9].into()));
 }
 
 /// The topic may have another number of partitions than an edge that starts for the first time was told.
