@@ -12,7 +12,10 @@ use std::{
 };
 
 use flagmeter_model::{Environment, Meter, Tier, Timestamp, Window};
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    stream::{self, FuturesUnordered},
+};
 
 use super::{
     InfluxStore,
@@ -209,25 +212,49 @@ async fn encoded(write: Arc<Write>, points: Vec<Points>) -> Result<(LineBody, Ve
     blocking(move || Ok((lines(&write, &points).finish(), points))).await
 }
 
-/// Writes the totals of what was taken. One that is refused belongs to counts that were taken a moment ago: all of it is
-/// planned again, and what is refused by then is set aside with its counts.
+/// Writes the totals of what was taken, several bodies at a time. When it returns, none is on its way any more.
 async fn totals(store: &InfluxStore, plan: Plan, write: &Arc<Write>, refused: Vec<Points>) -> Result<Plan> {
-    let write = Arc::clone(write);
     // A slot has a total for each meter at most.
     let slots_max = store.config.body_lines_max.div_ceil(Meter::ALL.len());
-    let (plan, bodies) = blocking(move || {
-        let slots = plan.slots.chunks(slots_max);
-        let bodies: Vec<LineBody> =
-            slots.map(|slots| Plan::totals(&write, slots, &refused).finish()).collect();
-        Ok((plan, bodies))
-    })
-    .await?;
-    match store.client.try_write_all(store.buckets.tier(Tier::Raw), bodies).await {
-        Err(WriteFailure::Refused(why)) => Err(Error::Unavailable(format!(
-            "InfluxDB takes counts, but not their totals; the write is repeated: {why}"
-        ))),
-        written => Ok(written.map(|()| plan)?),
+    let refused = Arc::new(refused);
+    let pieces: Vec<Vec<Points>> = plan.slots.chunks(slots_max).map(<[Points]>::to_vec).collect();
+    let sent = pieces.into_iter().map(|slots| send_totals(store, write, &refused, slots));
+    let done: Vec<Result<()>> =
+        stream::iter(sent).buffer_unordered(store.config.bodies_in_flight).collect().await;
+    done.into_iter().collect::<Result<()>>()?;
+    Ok(plan)
+}
+
+/// Writes the totals of some slots. Where the server refuses them, halves are tried: there may be too many. One slot that
+/// is refused belongs to counts that were taken a moment ago: all of it is planned again, and what is refused by then is
+/// set aside with its counts. Its totals alone are not: they would not agree with the counts any more.
+async fn send_totals(
+    store: &InfluxStore,
+    write: &Arc<Write>,
+    refused: &Arc<Vec<Points>>,
+    slots: Vec<Points>,
+) -> Result<()> {
+    let mut waiting = vec![slots];
+    while let Some(mut slots) = waiting.pop() {
+        let (write, refused) = (Arc::clone(write), Arc::clone(refused));
+        let body;
+        (body, slots) =
+            blocking(move || Ok((Plan::totals(&write, &slots, &refused).finish(), slots))).await?;
+        match store.client.try_write(store.buckets.tier(Tier::Raw), &body).await {
+            Ok(()) => {}
+            Err(WriteFailure::Refused(_)) if slots.len() > 1 => {
+                let second = slots.split_off(slots.len() / 2);
+                waiting.extend([second, slots]);
+            }
+            Err(WriteFailure::Refused(why)) => {
+                return Err(Error::Unavailable(format!(
+                    "InfluxDB takes counts, but not their totals; the write is repeated: {why}"
+                )));
+            }
+            Err(WriteFailure::Failed(error)) => return Err(error),
+        }
     }
+    Ok(())
 }
 
 /// Reads what was announced meanwhile, and marks the minutes that lie behind it. How many they are.
