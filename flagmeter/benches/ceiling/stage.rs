@@ -2,8 +2,8 @@
 
 use std::{
     env, fs,
-    net::TcpListener,
-    process::{Child, Command, Stdio},
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -72,10 +72,10 @@ impl Drop for Running {
 /// Lets ingest store so many points, and measures from the first step that is stored to the last: how long it takes
 /// to join its group says nothing.
 pub(crate) fn ingest(settings: &[(&'static str, String)], points: u64) -> Result<Used> {
-    let address = format!("127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
-    let mut command = binary(settings, &["ingest", "--metrics", &address]);
-    let mut running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+    let mut command = binary(settings, &["ingest", "--metrics", "127.0.0.1:0"]);
+    let mut running = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?);
     let pid = running.0.id();
+    let address = metrics_at(running.0.stdout.take().ok_or("its output is piped")?)?;
     let mut wait_for = |least: u64| -> Result<(u64, Instant)> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -102,6 +102,16 @@ pub(crate) fn ingest(settings: &[(&'static str, String)], points: u64) -> Result
         took_for_all: took.mul_f64(points as f64 / measured.max(1) as f64),
         processor: cpu_seconds(pid) - before,
     })
+}
+
+/// Where its metrics are, as it says in its greeting: the port is one that was free.
+fn metrics_at(output: ChildStdout) -> Result<String> {
+    let mut greeting = String::new();
+    BufReader::new(output).read_line(&mut greeting)?;
+    let told = greeting.split_once("metrics on http://").and_then(|(_, rest)| rest.split_once('/'));
+    let (address, _) =
+        told.ok_or_else(|| format!("flagmeter ingest says where no metrics are: {greeting:?}"))?;
+    Ok(address.to_owned())
 }
 
 /// Points that the store took; 0 while nothing answers.
