@@ -16,7 +16,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     && strip --strip-debug /out/flagmeter
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 10001 --user-group --home-dir /data --no-create-home flagmeter \
+RUN useradd --uid 10001 --user-group --home-dir /data --no-create-home flagmeter \
     && install --directory --owner flagmeter --group flagmeter /data
 COPY --from=build /out/flagmeter /usr/local/bin/flagmeter
 USER flagmeter
@@ -26,7 +26,7 @@ ENV FLAGMETER_DATA_PATH=/data \
     FLAGMETER_LISTEN_METRICS=0.0.0.0:9464
 EXPOSE 8080 9464
 # Ready means connected and at work. bash speaks enough HTTP for the question, and the image needs no other client.
-HEALTHCHECK --interval=10s --timeout=5s --retries=3 --start-period=120s --start-interval=1s \
+HEALTHCHECK --interval=10s --timeout=5s --retries=3 --start-period=120s \
     CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${FLAGMETER_LISTEN_METRICS##*:} && printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [[ $status == 200 ]]"]
 ENTRYPOINT ["flagmeter"]
 CMD ["serve"]
