@@ -39,6 +39,10 @@ need_system_packages() {
   # Of librdkafka's build.
   command -v c++ >/dev/null || missing+=(g++)
   command -v make >/dev/null || missing+=(make)
+  # TLS to Kafka and InfluxDB is built with OpenSSL, and its command makes the certificates of the tests.
+  command -v pkg-config >/dev/null || missing+=(pkg-config)
+  pkg-config --exists openssl 2>/dev/null || missing+=(libssl-dev)
+  command -v openssl >/dev/null || missing+=(openssl)
   command -v git >/dev/null || missing+=(git)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
   install_packages "${missing[@]}"
@@ -101,9 +105,8 @@ need_node() {
   printf 'node %s\n' "$(node --version)"
 }
 
-# What ./services takes where no Docker engine runs.
+# What `./services --tls` takes: it does without Docker.
 need_servers() {
-  [[ $(./services engine) == native ]] || return 0
   local missing=()
   command -v java >/dev/null || missing+=(default-jre-headless)
   command -v mvn >/dev/null || missing+=(maven)

@@ -45,6 +45,14 @@ pub enum Error {
         /// What is wrong with the value, and the fix.
         reason: String,
     },
+    /// The brokers are there, and cannot be spoken to as it is set: a certificate or a password is not accepted.
+    #[error("Kafka at {brokers} cannot be spoken to: {reason}")]
+    Refused {
+        /// As they are set.
+        brokers: String,
+        /// What stands in the way, and what mends it.
+        reason: String,
+    },
     /// The topic is not as the promises need it.
     #[error("the topic {topic} cannot be used: {reason}")]
     Topic {

@@ -19,7 +19,7 @@ GO_MINOR_MIN=21
 
 need_native_tools() {
   [[ $(uname -s) == Linux ]] ||
-    fail "without Docker the servers run on Linux only: start a Docker engine and call this again"
+    fail "without Docker, and so with --tls, the servers run on Linux only: start a Docker engine and call this again"
   local missing="" tool java
   for tool in flock sha256sum timeout setsid java; do
     command -v "$tool" >/dev/null || missing+=" $tool"

@@ -228,7 +228,10 @@ mod tests {
             assert!(sentence.starts_with(&format!("{setting} is \"1KiB\" (--set): ")), "{sentence}");
             assert!(sentence.contains(says), "{sentence}");
         }
-        let mut cases = vec![("influx.prefix=a b", "letters, digits")];
+        let mut cases = vec![
+            ("influx.prefix=a b", "letters, digits"),
+            ("influx.ca_file=ca.pem", "begin influx.url with https://"),
+        ];
         if cfg!(feature = "kafka") {
             cases.extend([
                 ("kafka.partitions=2000", "kafka.partitions is \"2000\" (--set): 2000 is out of range"),

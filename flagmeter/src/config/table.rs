@@ -200,8 +200,9 @@ settings! {
         /// A name for this ingester that no other has: its partitions wait for it while it restarts. Empty: they
         /// go to the others at once.
         instance: String = "",
-        /// Properties of librdkafka, such as "sasl.mechanism=PLAIN, sasl.username=edge,
-        /// sasl.password=…"; a comma in a value is written twice. TLS and SASL need a build with the feature `tls`.
+        /// Properties of librdkafka, such as "sasl.mechanism=SCRAM-SHA-512, ssl.ca.location=ca.pem,
+        /// sasl.username=edge, sasl.password=…"; a comma in a value is written twice. TLS and SASL need a build with
+        /// the feature `tls`: docs/tls.md.
         properties: Properties = "",
     }
 
@@ -223,6 +224,9 @@ settings! {
         token: Secret = "",
         /// A file that holds the token, instead.
         token_file: PathBuf = "",
+        /// A file with the certificate of the CA that signed the server's, in PEM, where the system does not know that
+        /// CA. For https, which needs a build with the feature `tls`.
+        ca_file: PathBuf = "",
         /// What the names of the buckets begin with.
         prefix: String = "flagmeter",
         /// How long a connection may take to be made.

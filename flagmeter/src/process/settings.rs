@@ -120,6 +120,7 @@ pub(crate) fn influx_config(config: &Config) -> Result<influx::Config> {
 pub(crate) fn influx_config_with(config: &Config, token: String) -> influx::Config {
     let (influx, retention) = (&config.influx, &config.retention);
     influx::Config {
+        ca_file: Some(influx.ca_file.clone()).filter(|path| !path.as_os_str().is_empty()),
         prefix: influx.prefix.clone(),
         retain_raw: Some(retention.raw),
         retain_minute: Some(retention.minute),

@@ -27,6 +27,7 @@ pub(crate) async fn until_there<T>(
     let began = Instant::now();
     let mut pause = PAUSE_MIN;
     let mut said_at = None;
+    let mut last = None;
     loop {
         let left = patience.saturating_sub(began.elapsed());
         let error = match tokio::time::timeout(left, open()).await {
@@ -38,7 +39,10 @@ pub(crate) async fn until_there<T>(
             }
             Ok(Err(error)) if !error.is_retryable() => return Err(error),
             Ok(Err(error)) => error,
-            Err(_) => flagmeter_store::Error::Unavailable("it does not answer".to_owned()).into(),
+            // The time is up in the middle of a try: what ended the one before says more.
+            Err(_) => last.take().unwrap_or_else(|| {
+                flagmeter_store::Error::Unavailable("it does not answer".to_owned()).into()
+            }),
         };
         if began.elapsed() + pause > patience {
             let waited_seconds = began.elapsed().as_secs();
@@ -55,6 +59,7 @@ pub(crate) async fn until_there<T>(
         }
         tokio::time::sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
+        last = Some(error);
     }
 }
 
@@ -102,6 +107,16 @@ mod tests {
             until_there("the server", patience, &readiness, std::future::pending::<Result<()>>).await;
         assert!(opened.unwrap_err().to_string().contains("it does not answer"));
         assert_eq!(began.elapsed(), patience);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_last_try_that_is_cut_off_does_not_hide_what_ended_the_others() {
+        let (mut tries, readiness) = (0, Readiness::default());
+        let opened = until_there("the server", Duration::from_secs(20), &readiness, async || {
+            tries += 1;
+            if tries < 3 { Err(away()) } else { std::future::pending::<Result<()>>().await }
+        });
+        assert!(opened.await.unwrap_err().to_string().contains("nobody answers"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -37,17 +37,17 @@ async fn open_producer(process: &Process, folder: &Folder) -> Result<Producer> {
     if folder.lane().exists() {
         let kafka = of_this_edge(settings::kafka_config(config));
         let topic = settings::topic_settings(config);
-        match tokio::time::timeout(GLANCE, kafka::topic::check(&kafka, &topic)).await {
-            Ok(Ok(_)) => {}
+        let why = match tokio::time::timeout(GLANCE, kafka::topic::check(&kafka, &topic)).await {
+            Ok(Ok(_)) => None,
+            // A certificate or a password may be mended on the brokers' side: no reason to turn posts away.
+            Ok(Err(error @ flagmeter_log::Error::Refused { .. })) => Some(error.to_string()),
             Ok(Err(error)) if !error.is_retryable() => return Err(error.into()),
-            Ok(Err(_)) | Err(_) => {
-                warn!(
-                    "Kafka at {} does not answer: what is counted waits for it on this disk",
-                    kafka.brokers
-                );
-                let kafka = kafka::Config { partitions: Some(config.kafka.partitions), ..kafka };
-                return Ok(Producer::open(kafka, node, metrics).await?);
-            }
+            Ok(Err(_)) | Err(_) => Some(format!("Kafka at {} does not answer", kafka.brokers)),
+        };
+        if let Some(why) = why {
+            warn!("{why}; what is counted waits for it on this disk");
+            let kafka = kafka::Config { partitions: Some(config.kafka.partitions), ..kafka };
+            return Ok(Producer::open(kafka, node, metrics).await?);
         }
     }
     process.with_kafka(async |kafka| Ok(Producer::open(of_this_edge(kafka), node, metrics).await?)).await

@@ -112,24 +112,31 @@ fn is_left_out(why: &str) -> bool {
 
 /// A call failed. Whatever it was, it may be mended from outside while we go on asking.
 pub(super) fn failed(what: &str, config: &Config, error: &KafkaError) -> Error {
+    let mend = mend(code(error)).unwrap_or("see that the brokers run and can be reached");
+    Error::Unavailable(format!("{what} failed at {}: {error}; {mend}", config.brokers))
+}
+
+/// An error that was told beside, with what mends it where that is known.
+pub(super) fn explained(error: &KafkaError) -> String {
+    mend(code(error)).map_or_else(|| error.to_string(), |mend| format!("{error}; {mend}"))
+}
+
+/// What mends it, where it is a matter of rights or settings.
+fn mend(code: Option<RDKafkaErrorCode>) -> Option<&'static str> {
     use RDKafkaErrorCode as Code;
-    let code = code(error);
-    let mend = match code {
-        Some(Code::TopicAuthorizationFailed) => {
-            "grant this user Read, Write, Describe and DescribeConfigs on the topic"
+    Some(match code? {
+        Code::TopicAuthorizationFailed => {
+            "grant this user Read, Write and DescribeConfigs on the topic, and Create to make it"
         }
-        Some(Code::GroupAuthorizationFailed) => "grant this user Read on the group",
-        Some(Code::TransactionalIdAuthorizationFailed) => "grant this user Write on the transactional id",
-        Some(Code::ClusterAuthorizationFailed) => "grant this user IdempotentWrite on the cluster",
-        Some(Code::SaslAuthenticationFailed | Code::Authentication) => {
-            "see kafka.properties for user and password"
-        }
-        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+        Code::GroupAuthorizationFailed => "grant this user Read on the group",
+        Code::TransactionalIdAuthorizationFailed => "grant this user Write on the transactional id",
+        Code::ClusterAuthorizationFailed => "grant this user IdempotentWrite on the cluster",
+        Code::SaslAuthenticationFailed | Code::Authentication => "see kafka.properties for user and password",
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => {
             "make the topic with `flagmeter topic create`"
         }
-        _ => "see that the brokers run and can be reached",
-    };
-    Error::Unavailable(format!("{what} failed at {}: {error}; {mend}", config.brokers))
+        _ => return None,
+    })
 }
 
 /// The code of an error, also where rdkafka does not give it.
@@ -211,7 +218,10 @@ mod tests {
         let config = Config::new("broker-1:9092", "flagmeter");
         let said = |code| failed("an append", &config, &KafkaError::MessageProduction(code)).to_string();
         let cases = [
-            (RDKafkaErrorCode::TopicAuthorizationFailed, "Describe and DescribeConfigs on the topic"),
+            (
+                RDKafkaErrorCode::TopicAuthorizationFailed,
+                "Read, Write and DescribeConfigs on the topic, and Create",
+            ),
             (RDKafkaErrorCode::GroupAuthorizationFailed, "Read on the group"),
             (RDKafkaErrorCode::TransactionalIdAuthorizationFailed, "Write on the transactional id"),
             (RDKafkaErrorCode::UnknownTopicOrPartition, "`flagmeter topic create`"),

@@ -106,13 +106,23 @@ fn note(client: &BaseConsumer<Plain>, config: &Config) -> KafkaResult<String> {
     let mut place = TopicPartitionList::new();
     place.add_partition(&config.topic, 0);
     once_coordinated(|| {
-        let found = client.committed_offsets(place.clone(), ASK_TIMEOUT)?;
+        let found = client
+            .committed_offsets(place.clone(), ASK_TIMEOUT)
+            .map_err(|error| told_beside(client).unwrap_or(error))?;
         let note = |element: &TopicPartitionListElem<'_>| {
             element.error()?;
             Ok(element.metadata().to_owned())
         };
         found.elements().iter().map(note).collect()
     })
+}
+
+/// What a client was told beside, whose question was not answered in time: so it learns that it may not ask for the
+/// group.
+fn told_beside(client: &BaseConsumer<Plain>) -> Option<KafkaError> {
+    std::iter::from_fn(|| client.poll(PAUSE))
+        .filter_map(Result::err)
+        .find(|error| broker::code(error) == Some(Code::GroupAuthorizationFailed))
 }
 
 /// Asks until the group has a coordinator that is ready: brokers that have just started, or that leave, say so instead

@@ -12,7 +12,8 @@
 //! are still its own. What was fetched of a partition that has gone is dropped; its new owner begins where it was
 //! committed last.
 //!
-//! [`topic`] makes the topic, and checks that it is as the promises need it.
+//! [`topic`] makes the topic, and checks that it is as the promises need it; before that it is seen whether the
+//! brokers can be spoken to at all (the module `reach`).
 //!
 //! # How librdkafka is asked
 //!
@@ -46,6 +47,7 @@ mod metrics;
 mod poller;
 mod prefetch;
 mod producer;
+mod reach;
 #[cfg(test)]
 mod tests;
 pub mod topic;

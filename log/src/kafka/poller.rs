@@ -186,7 +186,7 @@ impl Poller {
                 tracing::error!(%error, "the log's consumer cannot go on: it is made anew");
                 state.standing = Standing::Broken;
             }
-            other => state.trouble = Some(other.to_string()),
+            other => state.trouble = Some(broker::explained(other)),
         }
         drop(state);
         shared.tell();

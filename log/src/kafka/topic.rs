@@ -10,6 +10,7 @@ use rdkafka::{
 use super::{
     Config,
     broker::{self, ASK_TIMEOUT, Plain},
+    reach,
 };
 use crate::{Error, Result};
 
@@ -197,6 +198,7 @@ async fn with_admin<T: Send + 'static>(
     config.check()?;
     let runtime = tokio::runtime::Handle::current();
     tokio::task::spawn_blocking(move || {
+        reach::check(&config)?;
         let admin: AdminClient<Plain> =
             config.admin().create_with_context(Plain).map_err(|error| broker::not_made(&error))?;
         runtime.block_on(work(&admin, &config))

@@ -21,6 +21,7 @@ use super::{
     lane::Place,
     metrics::ProducerMetrics,
     producer::check_partition,
+    reach,
 };
 use crate::{Error, NewRecord, Result};
 
@@ -260,6 +261,11 @@ impl Transactions {
 
     /// The first that is asked of the brokers: how many partitions there are. Then the number is claimed.
     fn hear(&mut self) -> Result<()> {
+        reach::check(&self.config).map_err(|error| match error {
+            // An edge that is at work goes on: what stands in the way may be mended on the brokers' side.
+            refused @ Error::Refused { .. } => Error::Unavailable(refused.to_string()),
+            other => other,
+        })?;
         let client = broker::asking(&self.config.admin())?;
         let found = broker::partitions(&client, &self.config, ASK_TIMEOUT)?;
         let set = self.config.partitions.unwrap_or(found);

@@ -4,7 +4,7 @@
 //! statements of every question stands one more, whose answer is known. InfluxDB stops at the first statement that
 //! fails and, in CSV, says nothing about it; so what does not end in that answer is not an answer.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::{
     budget::Budget,
     config::Config,
+    connection::{self, url},
     line::LineBody,
     schema::{Buckets, REGISTER, source},
 };
@@ -102,14 +103,14 @@ enum Failure {
 impl Client {
     /// Nothing is asked of the server yet.
     pub(super) fn new(config: &Config, buckets: &Buckets) -> Result<Self> {
-        config.check()?;
+        let http = connection::http(config)?;
         let mut headers = HeaderMap::new();
         let mut authorization = HeaderValue::from_str(&format!("Token {}", config.token)).map_err(|_| {
             Error::Configuration("the token for InfluxDB has characters that no header can hold".to_owned())
         })?;
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
-        let http = Self::http(config).build().map_err(|error| {
+        let http = http.build().map_err(|error| {
             Error::Configuration(format!("no HTTP client for InfluxDB can be made: {error}"))
         })?;
         let mut write_url = url(&config.url, "/api/v2/write")?;
@@ -128,17 +129,6 @@ impl Client {
             meta: buckets.meta.clone(),
             rest: Arc::default(),
         })
-    }
-
-    /// HTTP/1.1 without a proxy, and never without a time limit.
-    pub(super) fn http(config: &Config) -> reqwest::ClientBuilder {
-        reqwest::Client::builder()
-            .connect_timeout(config.connect_timeout)
-            .timeout(config.query_timeout.max(config.write_timeout))
-            .no_proxy()
-            .http1_only()
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
     }
 
     /// Writes a body whole. A line that the server refuses is [`Error::Damaged`].
@@ -355,6 +345,10 @@ impl Client {
         let why = message(response).await;
         let for_good = |error| Failure::Final(WriteFailure::Failed(error));
         match status {
+            // It says nothing about what was sent: lines that are refused would be taken for bad ones.
+            StatusCode::BAD_REQUEST if connection::is_for_tls(&why) => {
+                Failure::Passing(connection::obstacle(&why).unwrap_or_default().to_owned(), after)
+            }
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => {
                 Failure::Final(WriteFailure::Refused(why))
             }
@@ -376,38 +370,11 @@ impl Client {
     }
 }
 
-/// An address of the server's API.
-pub(super) fn url(base: &str, path: &str) -> Result<Url> {
-    let wrong = |why: String| {
-        Error::Configuration(format!(
-            "{base:?} is no address of InfluxDB, such as http://influxdb:8086: {why}"
-        ))
-    };
-    let mut url = Url::parse(base).map_err(|error| wrong(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
-        return Err(wrong("it must begin with http:// or https://".to_owned()));
-    }
-    if url.scheme() == "https" && !cfg!(feature = "tls") {
-        return Err(Error::Configuration(format!(
-            "{base:?} cannot be spoken to: this build of flagmeter has no TLS: build it with `--features tls`"
-        )));
-    }
-    let path = format!("{}{path}", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    Ok(url)
-}
-
-/// Timeouts, refused connections and cut ones alike: the next try may go well.
+/// Timeouts, refused connections and cut ones alike: the next try may go well. So may one after a certificate was not
+/// accepted: it may be renewed.
 fn passing(error: &reqwest::Error) -> Failure {
-    // The address is told elsewhere; what reqwest hides in its sources is what went wrong.
-    let mut why = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(deeper) = source {
-        // Writing to a string does not fail.
-        let _ = write!(why, ": {deeper}");
-        source = deeper.source();
-    }
-    Failure::Passing(why, None)
+    let told = connection::told(error);
+    Failure::Passing(connection::obstacle(&told).map_or(told, ToOwned::to_owned), None)
 }
 
 /// The body; `None` if it is longer than what is left of the budget. What does not come whole costs nothing.
@@ -455,19 +422,5 @@ mod tests {
         assert_eq!(asked("86400"), Some(RETRY_AFTER_MAX));
         assert_eq!(asked("Fri, 31 Dec 1999 23:59:59 GMT"), None);
         assert_eq!(retry_after(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn addresses_that_cannot_be_asked_are_refused() {
-        assert_eq!(url("http://db:8086/", "/query").unwrap().as_str(), "http://db:8086/query");
-        assert_eq!(url("http://proxy/influx", "/query").unwrap().as_str(), "http://proxy/influx/query");
-        for base in ["", "db:8086", "ftp://db", "http//db"] {
-            let error = url(base, "/query").unwrap_err();
-            assert!(error.to_string().contains("such as http://influxdb:8086"), "{base}: {error}");
-        }
-        match url("https://db", "/query") {
-            Ok(url) => assert!(cfg!(feature = "tls") && url.scheme() == "https"),
-            Err(error) => assert!(!cfg!(feature = "tls") && error.to_string().contains("--features tls")),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! Where the server is, and how it is used.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use flagmeter_model::{Tier, Timestamp};
 
@@ -23,6 +23,8 @@ pub struct Config {
     pub org: String,
     /// A token that may read and write the buckets; for [`init`](super::init()) one that may make them too.
     pub token: String,
+    /// Certificates in PEM that are trusted besides those of the system, for `https`: the file's.
+    pub ca_file: Option<PathBuf>,
     /// What the names of the buckets begin with: letters, digits, `-` and `_`, at most 40.
     pub prefix: String,
     /// How long raw points are kept. The server keeps them, and what tells marks and progress, twice as long, so
@@ -62,6 +64,7 @@ impl Config {
             url: url.into(),
             org: org.into(),
             token: token.into(),
+            ca_file: None,
             prefix: "flagmeter".to_owned(),
             retain_raw: Some(days(7)),
             retain_minute: Some(days(30)),
@@ -114,6 +117,19 @@ impl Config {
         }
         if self.org.is_empty() || self.token.is_empty() {
             return wrong("InfluxDB needs an organization and a token: give both".to_owned());
+        }
+        if self.ca_file.is_some() && !self.url.starts_with("https:") {
+            return wrong(format!(
+                "influx.ca_file is set, and nobody shows a certificate at {:?}: begin influx.url with https://, or set \
+                 no influx.ca_file",
+                self.url
+            ));
+        }
+        if self.ca_file.is_some() && !cfg!(feature = "tls") {
+            return wrong(
+                "influx.ca_file is set, and this build of flagmeter has no TLS: build it with `--features tls`"
+                    .to_owned(),
+            );
         }
         if self.tries_max == 0 || self.bodies_in_flight == 0 || self.body_lines_max == 0 {
             return wrong(

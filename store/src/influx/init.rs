@@ -12,6 +12,7 @@ use influxdb2::{
 use super::{
     client::{Client, WriteFailure},
     config::Config,
+    connection,
     line::Lines,
     registers::put_initialised,
     schema::Buckets,
@@ -102,8 +103,8 @@ pub(super) async fn check(config: &Config, client: &Client, buckets: &Buckets) -
 }
 
 fn admin(config: &Config) -> Result<influxdb2::Client> {
-    let url = super::client::url(&config.url, "")?;
-    ClientBuilder::with_builder(Client::http(config), url.as_str(), &config.org, &config.token)
+    let url = connection::url(&config.url, "")?;
+    ClientBuilder::with_builder(connection::http(config)?, url.as_str(), &config.org, &config.token)
         .build()
         .map_err(|error| Error::Configuration(format!("no HTTP client for InfluxDB can be made: {error}")))
 }
@@ -183,6 +184,10 @@ fn told(kept: Option<Duration>) -> String {
 }
 
 fn failed(config: &Config, what: &str, error: &RequestError) -> Error {
+    // The first that is asked: here it is a setting that is wrong. Later it may be a certificate that is being renewed.
+    if let Some(mend) = connection::obstacle(&connection::told(error)) {
+        return Error::Configuration(format!("InfluxDB at {} cannot be spoken to: {mend}", config.url));
+    }
     match error {
         RequestError::Http { status, .. } if status.as_u16() == 401 => Error::Configuration(format!(
             "InfluxDB at {} does not know the token: give one of the organization {:?}",

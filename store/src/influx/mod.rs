@@ -23,6 +23,7 @@ mod budget;
 mod catalogue;
 mod client;
 mod config;
+mod connection;
 mod csv;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;

@@ -3,6 +3,8 @@
 mod readme;
 pub(crate) mod servers;
 pub(crate) mod stages;
+#[cfg(feature = "tls")]
+mod tls;
 mod traffic;
 
 use std::collections::BTreeMap;

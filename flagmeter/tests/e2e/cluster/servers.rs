@@ -71,7 +71,7 @@ impl Servers {
         request.extend(1_i32.to_be_bytes()); // one topic
         request.extend(text(topic)?);
         request.extend(KAFKA_WITHIN_MS.to_be_bytes());
-        match self.ask_kafka(20, 1, topic, &request)? {
+        match self.ask_kafka(20, 1, &request, 2 + topic.len())? {
             // Done, or no such topic.
             0 | 3 => Ok(()),
             error => Err(io::Error::other(format!("Kafka answers with the error {error}"))),
@@ -87,15 +87,21 @@ impl Servers {
         request.extend((-1_i32).to_be_bytes()); // wherever there is room
         request.extend(KAFKA_WITHIN_MS.to_be_bytes());
         request.push(0); // not only to see whether it could
-        match self.ask_kafka(37, 0, topic, &request)? {
+        match self.ask_kafka(37, 0, &request, 2 + topic.len())? {
             0 => Ok(()),
             error => Err(io::Error::other(format!("Kafka answers with the error {error}"))),
         }
     }
 
-    /// Asks Kafka for something to be done with one topic, in its own words: only the log's crate knows a client. The
-    /// error that it answers with; 0 for none.
-    fn ask_kafka(&self, request: i16, version: i16, topic: &str, body: &[u8]) -> io::Result<i16> {
+    /// Asks Kafka for one thing, in its own words: only the log's crate knows a client. The error that it answers with,
+    /// of which as many bytes tell what it is about; 0 for none.
+    pub(crate) fn ask_kafka(
+        &self,
+        request: i16,
+        version: i16,
+        body: &[u8],
+        about_bytes: usize,
+    ) -> io::Result<i16> {
         let mut message = Vec::new();
         message.extend(request.to_be_bytes());
         message.extend(version.to_be_bytes());
@@ -106,8 +112,8 @@ impl Servers {
         let mut stream = TcpStream::connect(&self.kafka)?;
         stream.set_read_timeout(Some(Duration::from_secs(20)))?;
         stream.write_all(&[&length.to_be_bytes(), message.as_slice()].concat())?;
-        // Length, correlation, throttle time, one topic, its name; then its error.
-        let mut before = vec![0; 4 * 4 + 2 + topic.len()];
+        // Length, correlation, throttle time, one result; then what it is about, and the error.
+        let mut before = vec![0; 4 * 4 + about_bytes];
         stream.read_exact(&mut before)?;
         let mut error = [0; 2];
         stream.read_exact(&mut error)?;
@@ -119,7 +125,7 @@ impl Servers {
 const KAFKA_WITHIN_MS: i32 = 10_000;
 
 /// A text as Kafka reads it.
-fn text(text: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn text(text: &str) -> io::Result<Vec<u8>> {
     let length = i16::try_from(text.len()).map_err(io::Error::other)?;
     Ok([&length.to_be_bytes(), text.as_bytes()].concat())
 }

@@ -295,3 +295,28 @@ async fn what_the_token_may_not_and_what_is_missing_is_said_at_once() {
     let error = stub.open().await.unwrap_err().to_string();
     assert!(error.contains("has no bucket flagmeter_meta that this token may read"), "{error}");
 }
+
+/// Its answer has the status that it gives to lines that are wrong: what is written must not be taken for bad.
+#[tokio::test]
+async fn a_server_that_wants_tls_from_now_on_refuses_no_line() {
+    let mut answers = 4;
+    let stub = Stub::new(move |request| {
+        let wants = is_counts(request) && answers > 0;
+        answers -= usize::from(wants);
+        let said = "Client sent an HTTP request to an HTTPS server.\n".to_owned();
+        wants.then_some(Reply::Status(400, "", said))
+    });
+    let store = stub.open().await.unwrap();
+    let error = store.write(seal()).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("begin influx.url with https://"), "{error}");
+    let written = store.write(seal()).await.unwrap();
+    assert_eq!((written.points, written.dead_letters.len()), (16, 0));
+}
+
+#[tokio::test]
+async fn a_start_at_a_server_that_wants_tls_says_so_at_once() {
+    let said = "Client sent an HTTP request to an HTTPS server.\n";
+    let stub = Stub::new(move |_| Some(Reply::Status(400, "", said.to_owned())));
+    let error = stub.open().await.unwrap_err();
+    assert!(!error.is_retryable() && error.to_string().contains("begin influx.url with https://"), "{error}");
+}

@@ -44,7 +44,7 @@ async fn forget(harness: &Influx, before: Timestamp) {
     let url =
         format!("{}/api/v2/delete?org={}&bucket={}", config.url, config.org, harness.store.buckets.state);
     let range = json!({ "start": "1970-01-01T00:00:00Z", "stop": before.to_string() });
-    let http = crate::influx::client::Client::http(config).build().unwrap();
+    let http = crate::influx::connection::http(config).unwrap().build().unwrap();
     let deleted = http
         .post(url)
         .header("authorization", format!("Token {}", config.token))
