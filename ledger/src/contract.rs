@@ -1,0 +1,259 @@
+//! What every ledger promises.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use flagmeter_model::{Environment, Meter, Name, NodeId, TimeRange, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::Result;
+
+/// The place of a row in the feed: 1 is the first; 0 stands before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(u64);
+
+impl Position {
+    /// Before the first row.
+    pub const START: Self = Self(0);
+    /// Behind every row.
+    pub const MAX: Self = Self(i64::MAX.unsigned_abs());
+
+    /// The `number`th row; numbers beyond [`MAX`](Self::MAX) are that.
+    pub const fn new(number: u64) -> Self {
+        if number > Self::MAX.0 { Self::MAX } else { Self(number) }
+    }
+
+    /// Its number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The next one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self::new(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What an hour of an environment came to, as it was read from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// Whose.
+    pub environment: Environment,
+    /// What was counted: evaluations or requests.
+    pub meter: Meter,
+    /// Start of the hour.
+    pub hour: Timestamp,
+    /// How many, with all that is known of the hour.
+    pub count: u64,
+    /// Every node that was there has handed on all that it received, and at each instant one was there.
+    pub complete: bool,
+    /// The nodes that were silent, in order. None, and not complete: nobody was there for a while.
+    pub missing: Vec<NodeId>,
+}
+
+/// What is appended in one step.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Append {
+    /// Hours, each behind the announced frontier and in this list once at most.
+    pub counted: Vec<Counted>,
+    /// With these, every hour that ends at or before this is closed: those that are in no row counted nothing.
+    pub closed: Option<Timestamp>,
+    /// When this was found, by the clock of who appends.
+    pub at: Timestamp,
+}
+
+/// What became of an [`Append`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Appended {
+    /// Rows of hours that had none, made when their hour was closed.
+    pub closings: u64,
+    /// Rows of hours that were closed before.
+    pub corrections: u64,
+    /// The last row of the ledger, as far as this append knows.
+    pub end: Position,
+}
+
+/// A revision of an hour. Never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its place in the feed.
+    pub position: Position,
+    /// Whose.
+    pub environment: Arc<Environment>,
+    /// What was counted.
+    pub meter: Meter,
+    /// Start of the hour.
+    pub hour: Timestamp,
+    /// 1 is the first. A consumer keeps the greatest.
+    pub revision: u32,
+    /// What the hour comes to from this revision on.
+    pub count: u64,
+    /// What it came to before: the count of the revision before, 0 for the first.
+    pub previous: u64,
+    /// The hour was closed when this was found: it corrects what was said before. So may a first revision, of an hour
+    /// that was closed without a count.
+    pub correction: bool,
+    /// Whether all was in when this was found, see [`Counted::complete`].
+    pub complete: bool,
+    /// The nodes that were silent.
+    pub missing: Vec<NodeId>,
+    /// When this was found.
+    pub closed_at: Timestamp,
+}
+
+impl Row {
+    /// What this revision adds: at least 1.
+    pub const fn difference(&self) -> u64 {
+        self.count.saturating_sub(self.previous)
+    }
+
+    /// What tells it from all others, in the order of bills.
+    pub fn key(&self) -> RowKey {
+        RowKey {
+            environment: Environment::clone(&self.environment),
+            hour: self.hour,
+            meter: self.meter,
+            revision: self.revision,
+        }
+    }
+}
+
+/// What tells a row from all others; the order of bills: an environment after the other, in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowKey {
+    /// Whose.
+    pub environment: Environment,
+    /// Start of the hour.
+    pub hour: Timestamp,
+    /// What was counted.
+    pub meter: Meter,
+    /// Which revision.
+    pub revision: u32,
+}
+
+/// Where a ledger stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Hours that end at or before this may have been closed: a change to one of them must be appended. `None` before
+    /// the first.
+    pub announced: Option<Timestamp>,
+    /// All hours that end at or before this are closed. `None` before the first.
+    pub closed: Option<Timestamp>,
+    /// The last row.
+    pub end: Position,
+}
+
+/// A frontier that has moved: hours up to `until` were closed by rows up to `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closing {
+    /// End of the last hour.
+    pub until: Timestamp,
+    /// When, by the clock of who closed.
+    pub at: Timestamp,
+    /// The last row that belongs to it.
+    pub end: Position,
+}
+
+/// Whose rows are meant. An empty list means all; several values mean any of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Customers.
+    pub customers: Vec<Name>,
+    /// Projects.
+    pub projects: Vec<Name>,
+    /// Environments.
+    pub environments: Vec<Name>,
+}
+
+impl Scope {
+    /// Whether an environment is meant.
+    pub fn takes(&self, environment: &Environment) -> bool {
+        let meant = |list: &[Name], name: &Name| list.is_empty() || list.contains(name);
+        meant(&self.customers, &environment.customer)
+            && meant(&self.projects, &environment.project)
+            && meant(&self.environments, &environment.environment)
+    }
+}
+
+/// A question for rows in the order in which they became known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// Whose.
+    pub scope: Scope,
+    /// Those after this.
+    pub after: Position,
+    /// Those up to this.
+    pub until: Position,
+    /// At most so many, at least 1.
+    pub limit: usize,
+}
+
+/// A question for rows in the order of bills ([`RowKey`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hours {
+    /// Whose.
+    pub scope: Scope,
+    /// Of which meters; none means all.
+    pub meters: Vec<Meter>,
+    /// Hours that begin in this range.
+    pub range: TimeRange,
+    /// As the ledger stood when this was its last row: the same question then has the same answer for ever.
+    pub as_of: Position,
+    /// Those after this key.
+    pub after: Option<RowKey>,
+    /// At most so many, at least 1.
+    pub limit: usize,
+}
+
+/// Some rows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Of a feed: everything up to here was looked at, also where nothing of it is meant. Ask on from here.
+    pub looked_to: Position,
+    /// There may be more: ask again.
+    pub more: bool,
+}
+
+/// A ledger. Every call is safe to repeat, and safe to be cut off.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    // The downsampler.
+
+    /// Where it stands, with every announcement and append of anyone that returned before this was called.
+    async fn standing(&self) -> Result<Standing>;
+
+    /// Moves the announced frontier; never back. It comes before the counts are read that are going to be appended:
+    /// either they hold a late count, or who stored the late count finds the announcement ([`standing`](Self::standing)
+    /// after the store took it) and appends the hour itself.
+    async fn announce(&self, until: Timestamp) -> Result<()>;
+
+    /// Appends what is more than the newest revision says, as [`decide`](crate::decide) has it; then moves the closed frontier, never back.
+    /// All of it, or nothing. Fails with [`NotAnnounced`](crate::Error::NotAnnounced) where an hour lies beyond the
+    /// announced frontier, and nothing is appended then.
+    async fn append(&self, append: Append) -> Result<Appended>;
+
+    // Queries: they see what this process has learnt of.
+
+    /// The last row that this process knows, and whenever it knows more.
+    fn end(&self) -> watch::Receiver<Position>;
+
+    /// The last closing that belongs to a ledger which ends with `as_of`; `None` before the first.
+    async fn closing(&self, as_of: Position) -> Result<Option<Closing>>;
+
+    /// Rows in the order of the feed.
+    async fn feed(&self, feed: Feed) -> Result<Page>;
+
+    /// Rows in the order of bills.
+    async fn hours(&self, hours: Hours) -> Result<Page>;
+}

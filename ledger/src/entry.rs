@@ -1,0 +1,16 @@
+//! What an append, or an announcement, changes: the unit in which a book grows.
+
+use flagmeter_model::Timestamp;
+
+use crate::{Closing, Row};
+
+/// One step of a ledger, whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Entry {
+    /// The announced frontier moves to here.
+    pub announced: Option<Timestamp>,
+    /// Rows, in the order of their positions.
+    pub rows: Vec<Row>,
+    /// The closed frontier moves, by these rows and those before.
+    pub closing: Option<Closing>,
+}

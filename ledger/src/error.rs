@@ -1,0 +1,47 @@
+//! What can go wrong with a ledger.
+
+use std::path::PathBuf;
+
+use flagmeter_model::Timestamp;
+
+/// Why the ledger did not do it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The ledger's file cannot be used.
+    #[error("the ledger at {path} cannot be opened: {reason}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What to do about it.
+        reason: String,
+    },
+    /// An hour that was not announced cannot be appended: late counts would not be seen to be late.
+    #[error("the hour {hour} was not announced: announce it before its counts are read")]
+    NotAnnounced {
+        /// The hour.
+        hour: Timestamp,
+    },
+    /// A count that is not of a full hour of what customers use.
+    #[error("{0}")]
+    NotBillable(String),
+    /// What is kept does not read back: the sentence says what and where.
+    #[error("the ledger is damaged: {0}")]
+    Damaged(String),
+    /// The backend failed; the same call may succeed later.
+    #[error("the ledger did not answer: {0}")]
+    Unavailable(String),
+    /// The ledger is shutting down.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether the same call may succeed later.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// The ledger's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

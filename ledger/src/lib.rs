@@ -1,0 +1,44 @@
+//! The ledger: what each hour of an environment came to, for good.
+//!
+//! A store answers with what it knows at the moment; money needs an answer that stays. So when an hour is *final* it
+//! gets a row here, and a row is never changed. Counts that come later make a further row, the next *revision* of the
+//! hour, with the difference.
+//!
+//! # The way of a count through this crate
+//!
+//! The downsampler announces until when it is going to close, reads the hours, and appends them
+//! ([`Ledger::announce`], [`Ledger::append`]); where late counts change an hour that was announced, it appends that hour
+//! again. What makes a row of it is decided in one place ([`decide`]): a count that is not more than the newest
+//! revision's makes none, so whoever appends may repeat it, and two may append at once. Rows are numbered in the order of
+//! the *feed*, and every process that reads keeps them in a [`Book`](book), an SQLite file that can be read by
+//! position (the feed) and by hour (bills).
+//!
+//! # Backends
+//!
+//! - [`EmbeddedLedger`]: the book is the ledger. One process has it.
+//!
+//! # Invariants
+//!
+//! - Rows are numbered 1, 2, 3 … without gaps, in the order in which they became known; nothing is edited or removed.
+//! - Revisions of an hour are 1, 2, 3 … without gaps, and their counts only grow: counts are added to a store, never
+//!   taken from it. So whoever counted less has looked earlier, whenever its words arrive.
+//! - `previous` of a revision is the count of the one before; the differences of an hour add up to its newest count.
+//! - The announced frontier and the closed one only move forward, and the announced one comes first.
+//! - An append is there whole or not at all.
+
+mod book;
+mod contract;
+pub mod conformance;
+mod decide;
+mod embedded;
+mod entry;
+mod error;
+
+pub use book::Config;
+pub use contract::{
+    Append, Appended, Closing, Counted, Feed, Hours, Ledger, Page, Position, Row, RowKey, Scope, Standing,
+};
+pub use decide::{Latest, decide};
+pub use embedded::EmbeddedLedger;
+pub use entry::Entry;
+pub use error::{Error, Result};
