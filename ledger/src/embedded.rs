@@ -60,3 +60,79 @@ impl Ledger for EmbeddedLedger {
         self.book.read(move |book| book::hours(book, &hours)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        Error,
+        conformance::{Harness, ledger_conformance},
+    };
+
+    struct Folder {
+        folder: tempfile::TempDir,
+        ledger: Option<Arc<EmbeddedLedger>>,
+    }
+
+    impl Folder {
+        fn open(&mut self) -> Result<()> {
+            let path = self.folder.path().join("ledger.sqlite");
+            self.ledger = Some(Arc::new(EmbeddedLedger::open(&Config { path })?));
+            Ok(())
+        }
+    }
+
+    #[async_trait]
+    impl Harness for Folder {
+        async fn new() -> Result<Self> {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut made = Self { folder, ledger: None };
+            made.open()?;
+            Ok(made)
+        }
+
+        fn ledger(&self) -> Arc<dyn Ledger> {
+            self.ledger.clone().expect("it is open")
+        }
+
+        async fn other(&self) -> Result<Arc<dyn Ledger>> {
+            Ok(self.ledger())
+        }
+
+        async fn crash(&mut self) -> Result<()> {
+            // A copy of the files as they are at this instant is what a killed process leaves.
+            let left = tempfile::tempdir().expect("a folder");
+            for file in ["ledger.sqlite", "ledger.sqlite-wal"] {
+                let (from, to) = (self.folder.path().join(file), left.path().join(file));
+                if from.exists() {
+                    std::fs::copy(from, to).expect("copied");
+                }
+            }
+            self.ledger = None;
+            self.folder = left;
+            self.open()
+        }
+    }
+
+    ledger_conformance!(Folder);
+
+    #[test]
+    fn a_file_has_one_process_and_is_a_ledger_of_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { path: folder.path().join("ledger.sqlite") };
+        let first = EmbeddedLedger::open(&config).unwrap();
+        let second = EmbeddedLedger::open(&config).unwrap_err().to_string();
+        assert!(second.contains("another process is using it"), "{second}");
+        drop(first);
+        EmbeddedLedger::open(&config).unwrap();
+        let strange = Config { path: folder.path().join("other.sqlite") };
+        rusqlite::Connection::open(&strange.path).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+        let refused = EmbeddedLedger::open(&strange).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Open { reason, .. } if reason.contains("not a ledger")),
+            "{refused}"
+        );
+    }
+}

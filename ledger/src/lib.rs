@@ -27,8 +27,9 @@
 //! - An append is there whole or not at all.
 
 mod book;
+#[cfg(test)]
+mod conformance;
 mod contract;
-pub mod conformance;
 mod decide;
 mod embedded;
 mod entry;

@@ -52,7 +52,9 @@ fn check(counted: &Counted, announced: Option<Timestamp>) -> Result<()> {
         return Err(Error::NotBillable(format!("{meter} of {environment} are not what customers use")));
     }
     if i64::try_from(*count).is_err() {
-        return Err(Error::NotBillable(format!("{count} in the hour {hour} of {environment} cannot be kept")));
+        return Err(Error::NotBillable(format!(
+            "{count} in the hour {hour} of {environment} cannot be kept"
+        )));
     }
     let window = Window::starting(Tier::Hour, *hour)
         .map_err(|_| Error::NotBillable(format!("{hour} is not the beginning of an hour")))?;
@@ -97,8 +99,10 @@ pub(crate) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
         }
     }
     if let Some(Closing { until, at, end }) = entry.closing {
-        step.prepare_cached("INSERT INTO closings (until, at, position) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-            .execute(params![until.as_millis(), at.as_millis(), number(end)])?;
+        step.prepare_cached(
+            "INSERT INTO closings (until, at, position) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![until.as_millis(), at.as_millis(), number(end)])?;
     }
     step.prepare_cached(
         "UPDATE standing SET position = ?1, announced = nullif(max(ifnull(announced, ?4), ifnull(?2, ?4)), ?4),
@@ -129,7 +133,10 @@ fn same(step: &Transaction<'_>, row: &Row) -> Result<()> {
     if found.optional()? == Some(expected) {
         return Ok(());
     }
-    Err(Error::Damaged(format!("row {} is not what it was: the ledger was exchanged for another", row.position)))
+    Err(Error::Damaged(format!(
+        "row {} is not what it was: the ledger was exchanged for another",
+        row.position
+    )))
 }
 
 fn insert(step: &Transaction<'_>, row: &Row) -> Result<()> {
@@ -143,19 +150,21 @@ fn insert(step: &Transaction<'_>, row: &Row) -> Result<()> {
         let new = "INSERT INTO environments (customer, project, environment) VALUES (?1, ?2, ?3)";
         step.prepare_cached(new)?.insert(names)?
     };
-    step.prepare_cached("INSERT INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?.execute(params![
-        id,
-        row.hour.as_millis(),
-        row.meter.number(),
-        row.revision,
-        number(row.position),
-        row.count.cast_signed(),
-        row.previous.cast_signed(),
-        row.correction,
-        row.complete,
-        missing(&row.missing),
-        row.closed_at.as_millis(),
-    ])?;
+    step.prepare_cached("INSERT INTO rows VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?.execute(
+        params![
+            id,
+            row.hour.as_millis(),
+            row.meter.number(),
+            row.revision,
+            number(row.position),
+            row.count.cast_signed(),
+            row.previous.cast_signed(),
+            row.correction,
+            row.complete,
+            missing(&row.missing),
+            row.closed_at.as_millis(),
+        ],
+    )?;
     Ok(())
 }
 

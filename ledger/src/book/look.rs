@@ -18,11 +18,7 @@ pub(crate) fn standing(book: &Connection) -> Result<Standing> {
     let mut statement = book.prepare_cached("SELECT announced, closed, position FROM standing")?;
     let time = |millis: Option<i64>| millis.map(Timestamp::from_millis_clamped);
     Ok(statement.query_row([], |row| {
-        Ok(Standing {
-            announced: time(row.get(0)?),
-            closed: time(row.get(1)?),
-            end: position(row.get(2)?),
-        })
+        Ok(Standing { announced: time(row.get(0)?), closed: time(row.get(1)?), end: position(row.get(2)?) })
     })?)
 }
 
@@ -60,7 +56,8 @@ pub(crate) fn feed(book: &Connection, feed: &Feed) -> Result<Page> {
             return Ok(page);
         }
         looked_at += 1;
-        let text = |column| Ok::<_, Error>(next.get_ref(column)?.as_str().map_err(unreadable)?);
+        let text =
+            |column| -> Result<&str> { next.get_ref(column)?.as_str().map_err(|error| unreadable(&error)) };
         let (customer, project, name) = (text(10)?, text(11)?, text(12)?);
         let environment = match last.take() {
             Some(same)
@@ -107,7 +104,8 @@ fn environments(book: &Connection, hours: &Hours) -> Result<Vec<(i64, Arc<Enviro
     let from = hours.after.as_ref().map(|after| &after.environment);
     let mut meant = Vec::new();
     while let Some(row) = found.next()? {
-        let text = |column| Ok::<_, Error>(row.get_ref(column)?.as_str().map_err(unreadable)?);
+        let text =
+            |column| -> Result<&str> { row.get_ref(column)?.as_str().map_err(|error| unreadable(&error)) };
         let environment = environment(text(1)?, text(2)?, text(3)?)?;
         if Some(&environment) >= from && hours.scope.takes(&environment) {
             meant.push((row.get(0)?, Arc::new(environment)));
@@ -165,7 +163,7 @@ fn row(found: &rusqlite::Row<'_>, environment: &Arc<Environment>) -> Result<Row>
     };
     let missing = match found.get_ref(8)? {
         rusqlite::types::ValueRef::Null => Vec::new(),
-        text => nodes(text.as_str().map_err(unreadable)?, at)?,
+        text => nodes(text.as_str().map_err(|error| unreadable(&error))?, at)?,
     };
     Ok(Row {
         position: position(at),
@@ -200,6 +198,6 @@ fn position(number: i64) -> Position {
     Position::new(u64::try_from(number).unwrap_or_default())
 }
 
-fn unreadable(error: rusqlite::types::FromSqlError) -> Error {
+fn unreadable(error: &rusqlite::types::FromSqlError) -> Error {
     Error::Damaged(error.to_string())
 }
