@@ -208,7 +208,7 @@ pub(crate) async fn any_history_is_kept_like_a_plain_list<H: Harness>() -> Resul
                     moments.push(greatest.clone());
                 }
             }
-            assert_eq!(appended.end.get() as usize, moments.len() - 1);
+            assert_eq!(appended.end.get(), moments.len() as u64 - 1);
             if *crash {
                 harness.crash().await?;
             }
