@@ -16,6 +16,9 @@ pub struct Config {
     pub node_timeout_ms: i64,
     /// How long each tier is kept.
     pub retention: Retention,
+    /// How long after the low watermark has passed its end an hour is closed: nodes that fell silent may return until
+    /// then without a correction.
+    pub grace: Duration,
     /// How much one call to the store may do.
     pub bounds: Bounds,
     /// Time from the start of one cycle to the start of the next.
@@ -27,6 +30,7 @@ impl Default for Config {
         Self {
             node_timeout_ms: 60_000,
             retention: Retention::default(),
+            grace: HOUR / 4,
             bounds: Bounds::default(),
             interval: Duration::from_secs(1),
         }
@@ -73,11 +77,13 @@ pub struct Bounds {
     pub hours: u32,
     /// Dirty windows of one tier rolled up at once.
     pub dirty: usize,
+    /// Hours closed at once.
+    pub closings: u32,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { minutes: 60, quarters: 96, hours: 168, dirty: 500 }
+        Self { minutes: 60, quarters: 96, hours: 168, dirty: 500, closings: 24 }
     }
 }
 
@@ -90,6 +96,11 @@ impl Bounds {
             Tier::Hour => self.hours,
         };
         i64::from(windows) * tier.seconds()
+    }
+
+    /// How much is closed at once, in seconds.
+    pub(crate) fn closing_seconds(&self) -> i64 {
+        i64::from(self.closings) * Tier::Hour.seconds()
     }
 }
 
@@ -111,8 +122,8 @@ impl Config {
                 "0 would go round without a rest: set 1 ms or more".into(),
             );
         }
-        let Bounds { minutes, quarters, hours, dirty } = self.bounds;
-        if minutes == 0 || quarters == 0 || hours == 0 || dirty == 0 {
+        let Bounds { minutes, quarters, hours, dirty, closings } = self.bounds;
+        if minutes == 0 || quarters == 0 || hours == 0 || dirty == 0 || closings == 0 {
             return refuse("downsampler.bounds", "with 0 it could never go on: set 1 or more".into());
         }
         // An hour for the way through the log, and for floors that lie on the hour.

@@ -1,12 +1,14 @@
-//! One pass over the phases, one call to the store at a time.
+//! One pass over the phases, one call at a time; and then the closing of hours.
 
 use std::{collections::VecDeque, slice};
 
+use flagmeter_ledger::{Appended, Ledger};
 use flagmeter_model::{LowWatermark, Tier, Timestamp, low_watermark};
 use flagmeter_store::{Mark, Rolling, State, Store};
 
 use crate::{
-    Config, Phase, Plan, Result, Step,
+    Closed, Config, Phase, Plan, Result, Step,
+    closing::{self, Closing},
     metrics::{Kind, Metrics},
     plan::{marks_due, plan},
 };
@@ -20,6 +22,8 @@ pub struct CycleReport {
     pub dirty: u64,
     /// Rows that retention deleted.
     pub deleted: u64,
+    /// What the ledger took.
+    pub closed: Closed,
     /// More is due already: the cycle ended to keep its calls bounded.
     pub more: bool,
     /// Until when everything is in, and who is missing.
@@ -38,12 +42,13 @@ pub(crate) struct Cycle {
     steps: VecDeque<Step>,
     /// Retention had more to delete than one call does, in this cycle or an earlier one.
     leftovers: bool,
+    closing: Closing,
     report: CycleReport,
 }
 
 impl Cycle {
     /// A cycle that has done nothing yet.
-    pub(crate) fn new(leftovers: bool) -> Self {
+    pub(crate) fn new(leftovers: bool, closed: Option<Timestamp>) -> Self {
         Self {
             phases: Phase::ALL.iter(),
             phase: None,
@@ -51,6 +56,7 @@ impl Cycle {
             marks: None,
             steps: VecDeque::new(),
             leftovers,
+            closing: Closing::new(closed),
             report: CycleReport::default(),
         }
     }
@@ -60,10 +66,15 @@ impl Cycle {
         self.leftovers
     }
 
+    /// Until when hours are closed, as far as it is known.
+    pub(crate) fn closed(&self) -> Option<Timestamp> {
+        self.closing.closed()
+    }
+
     /// Makes one call to the store. The report, once the last one is made.
     pub(crate) async fn turn(
         &mut self,
-        store: &dyn Store,
+        (store, ledger): (&dyn Store, Option<&dyn Ledger>),
         config: &Config,
         now: Timestamp,
         metrics: &Metrics,
@@ -72,7 +83,7 @@ impl Cycle {
             if let Some(step) = self.steps.pop_front() {
                 // What was known before is not true any more.
                 self.state = None;
-                self.apply(store, step, metrics).await?;
+                self.apply((store, ledger), step, now, metrics).await?;
                 return Ok(None);
             }
             let Some(state) = &self.state else {
@@ -80,6 +91,15 @@ impl Cycle {
                 return Ok(None);
             };
             let Some(phase) = self.phase.or_else(|| self.phases.next().copied()) else {
+                if let Some(ledger) = ledger {
+                    let Some(closed) = self.closing.turn((store, ledger), state, config, now).await? else {
+                        return Ok(None);
+                    };
+                    self.appended(closed.appended, metrics);
+                    let appended = self.report.closed.appended;
+                    self.report.closed = Closed { appended, ..closed };
+                    self.report.more |= closed.more;
+                }
                 return Ok(Some(self.finish(config)));
             };
             if let (Phase::Reroll(tier), None) = (phase, &self.marks)
@@ -106,7 +126,22 @@ impl Cycle {
         CycleReport { low_watermark, state, ..std::mem::take(&mut self.report) }
     }
 
-    async fn apply(&mut self, store: &dyn Store, step: Step, metrics: &Metrics) -> Result<()> {
+    fn appended(&mut self, appended: Appended, metrics: &Metrics) {
+        let Appended { closings, corrections, end } = appended;
+        metrics.appended(closings, corrections);
+        let sum = &mut self.report.closed.appended;
+        sum.closings = sum.closings.saturating_add(closings);
+        sum.corrections = sum.corrections.saturating_add(corrections);
+        sum.end = sum.end.max(end);
+    }
+
+    async fn apply(
+        &mut self,
+        (store, ledger): (&dyn Store, Option<&dyn Ledger>),
+        step: Step,
+        now: Timestamp,
+        metrics: &Metrics,
+    ) -> Result<()> {
         match step {
             Step::Announce { until } => store.announce(until).await?,
             Step::Roll(rolling) => {
@@ -121,6 +156,12 @@ impl Cycle {
             }
             Step::Advance { tier, until } => store.advance(tier, until).await?,
             Step::Mark(marks) => store.mark(&marks).await?,
+            Step::Correct(windows) => {
+                if let Some(ledger) = ledger {
+                    let appended = closing::correct(store, ledger, &windows, now).await?;
+                    self.appended(appended, metrics);
+                }
+            }
             Step::Clear(marks) => store.clear(&marks).await?,
             Step::Retain(floors) => {
                 let retained = store.retain(floors).await?;

@@ -15,6 +15,9 @@ pub enum Error {
     /// The store did not do what it was asked.
     #[error(transparent)]
     Store(#[from] flagmeter_store::Error),
+    /// The ledger did not do what it was asked.
+    #[error(transparent)]
+    Ledger(#[from] flagmeter_ledger::Error),
     /// Another stage has registered a metric of the same name.
     #[error("the downsampler's metrics cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -25,6 +28,7 @@ impl Error {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
+            Self::Ledger(error) => error.is_retryable(),
             Self::Config { .. } | Self::Metrics(_) => false,
         }
     }
@@ -32,7 +36,11 @@ impl Error {
     /// Whether something that is stored is at fault: no call that needs it succeeds until it is put right, and all
     /// others do.
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Store(flagmeter_store::Error::Damaged(_) | flagmeter_store::Error::Model(_)))
+        matches!(
+            self,
+            Self::Store(flagmeter_store::Error::Damaged(_) | flagmeter_store::Error::Model(_))
+                | Self::Ledger(flagmeter_ledger::Error::Damaged(_))
+        )
     }
 }
 

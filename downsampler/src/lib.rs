@@ -14,8 +14,11 @@
 //! phases, and [`run()`] repeats it every second. Every roll-up is bounded, so a long catch-up goes forward in
 //! visible pieces.
 //!
+//! Hours that are whole, and behind the low watermark by the grace period, are *closed*: what they came to goes to the
+//! [ledger](flagmeter_ledger), and so does whatever late counts make of them afterwards.
+//!
 //! What goes in: what ingest has written to the store. What comes out: windows of each tier, frontiers that say
-//! until when they are whole, and no marks.
+//! until when they are whole, and no marks; and the ledger's rows.
 //!
 //! # Invariants
 //!
@@ -26,12 +29,15 @@
 //! - **Roll up, mark the parent, clear.** A window is rolled up again before its parent is marked, and its own
 //!   mark is cleared last, by its tokens. The parent is marked whether or not anything changed: another
 //!   downsampler may have made the change and died before it marked.
+//! - **Announce, look for marks, read, append**; and **roll up, append, clear**. So a late count of an hour that may be
+//!   closed is in what is read, or is appended by who rolled it up.
 //! - A window is only rolled up once the finer tier is whole for all of it; marks on windows that are not yet
 //!   whole wait.
 //! - Nothing is deleted that a coarser tier has yet to read (see
 //!   [`State::deletable`](flagmeter_store::State::deletable)), and no clock alone makes anything old: retention
 //!   counts back from what is rolled up, or from now if that is earlier.
 
+mod closing;
 mod config;
 mod cycle;
 mod error;
@@ -41,6 +47,7 @@ mod run;
 #[cfg(test)]
 mod simulation;
 
+pub use closing::Closed;
 pub use config::{Bounds, Config, Retention};
 pub use cycle::CycleReport;
 pub use error::{Error, Result};

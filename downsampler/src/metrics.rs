@@ -56,6 +56,8 @@ pub(crate) struct Metrics {
     cycle: Histogram,
     deleted: IntCounter,
     errors: IntCounterVec,
+    ledger_rows: IntCounterVec,
+    closed_lag: IntGauge,
 }
 
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
@@ -111,6 +113,23 @@ impl Metrics {
                 registry,
                 IntCounter::new("flagmeter_downsampler_deleted_rows_total", "Rows deleted by retention.")?,
             )?,
+            ledger_rows: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "flagmeter_downsampler_ledger_rows_total",
+                        "Rows appended to the ledger: closing for an hour's first, correction for what came after it was closed.",
+                    ),
+                    &["kind"],
+                )?,
+            )?,
+            closed_lag: registered(
+                registry,
+                IntGauge::new(
+                    "flagmeter_downsampler_closed_lag_seconds",
+                    "Time from the end of the last closed hour until now; 0 before the first.",
+                )?,
+            )?,
             errors: registered(
                 registry,
                 IntCounterVec::new(
@@ -128,6 +147,7 @@ impl Metrics {
             metrics.rolled(tier, Kind::OnTime, 0);
             metrics.rolled(tier, Kind::Dirty, 0);
         }
+        metrics.appended(0, 0);
         for outcome in Outcome::ALL.map(Outcome::name) {
             metrics.errors.with_label_values(&[outcome]).inc_by(0);
         }
@@ -140,6 +160,15 @@ impl Metrics {
             Kind::Dirty => "dirty",
         };
         self.windows.with_label_values(&[tier.name(), kind]).inc_by(windows);
+    }
+
+    pub(crate) fn appended(&self, closings: u64, corrections: u64) {
+        self.ledger_rows.with_label_values(&["closing"]).inc_by(closings);
+        self.ledger_rows.with_label_values(&["correction"]).inc_by(corrections);
+    }
+
+    pub(crate) fn closed(&self, until: Option<Timestamp>, now: Timestamp) {
+        self.closed_lag.set(until.map_or(0, |until| now.millis_since(until).max(0) / 1_000));
     }
 
     pub(crate) fn deleted(&self, rows: u64) {

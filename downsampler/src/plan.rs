@@ -54,6 +54,8 @@ pub enum Step {
     },
     /// Marks the windows above those that were rolled up again.
     Mark(Vec<NewMark>),
+    /// Tells the ledger of hours that were rolled up again, as far as they may be closed.
+    Correct(Vec<NewMark>),
     /// Takes the marks away that were dealt with.
     Clear(Vec<Mark>),
     /// Deletes what lies before these floors.
@@ -134,7 +136,8 @@ fn beginning(tier: Tier, state: &State) -> Option<Timestamp> {
 }
 
 /// The order is what keeps late data from being lost. Marking the parent first would let another downsampler
-/// roll it up from the old window and clear that mark; clearing first would lose the parent in a crash.
+/// roll it up from the old window and clear that mark; clearing first would lose the parent in a crash. What is above
+/// hours is the ledger.
 fn reroll(tier: Tier, state: &State, marks: &[Mark], config: &Config) -> Plan {
     let whole = state.frontiers.whole(tier);
     let due: Vec<Mark> = marks.iter().filter(|mark| Some(mark.window.end()) <= whole).cloned().collect();
@@ -142,16 +145,20 @@ fn reroll(tier: Tier, state: &State, marks: &[Mark], config: &Config) -> Plan {
         return Plan::default();
     }
     let more = marks.len() >= config.bounds.dirty;
-    let windows =
-        due.iter().map(|mark| NewMark { window: mark.window, environment: mark.environment.clone() });
+    let windows: Vec<NewMark> = due
+        .iter()
+        .map(|mark| NewMark { window: mark.window, environment: mark.environment.clone() })
+        .collect();
     let parents: BTreeSet<NewMark> = due
         .iter()
         .filter_map(|mark| {
             Some(NewMark { window: mark.window.parent()?, environment: mark.environment.clone() })
         })
         .collect();
-    let mut steps = vec![Step::Roll(Rolling::Windows(windows.collect()))];
-    if !parents.is_empty() {
+    let mut steps = vec![Step::Roll(Rolling::Windows(windows.clone()))];
+    if tier == Tier::Hour {
+        steps.push(Step::Correct(windows));
+    } else {
         steps.push(Step::Mark(parents.into_iter().collect()));
     }
     steps.push(Step::Clear(due));

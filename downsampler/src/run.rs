@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use flagmeter_ledger::Ledger;
 use flagmeter_model::{Clock, NodeId, Tier, Timestamp};
 use flagmeter_store::Store;
 use prometheus::Registry;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    Config, CycleReport, Result,
+    Closed, Config, CycleReport, Result,
     cycle::Cycle,
     metrics::{Metrics, lag_seconds},
 };
@@ -20,6 +21,8 @@ const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(15);
 /// How often a long catch-up is spoken of, in seconds.
 const PROGRESS_SECONDS: i64 = 10;
+/// How long hours that are due may wait before that is spoken of, in seconds.
+const WAITING_SECONDS_MAX: i64 = 60;
 /// How far the low watermark, which never passes the log's time, may lie ahead of our clock before that is spoken of,
 /// in seconds.
 const AHEAD_SECONDS_MAX: i64 = 60;
@@ -28,6 +31,9 @@ const AHEAD_SECONDS_MAX: i64 = 60;
 pub struct Downsampler {
     config: Config,
     store: Arc<dyn Store>,
+    ledger: Option<Arc<dyn Ledger>>,
+    /// Until when hours are closed, as it was last seen.
+    closed: Option<Timestamp>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     /// True at first: the one before us may have died while it deleted.
@@ -41,36 +47,44 @@ struct Told {
     missing: BTreeMap<NodeId, Timestamp>,
     catching_up: Option<Timestamp>,
     ahead: bool,
+    /// Since when hours that are due have waited, and when that was told.
+    waiting: Option<(Timestamp, Option<Timestamp>)>,
 }
 
 impl Downsampler {
-    /// A downsampler over `store`.
+    /// A downsampler over `store`, which closes hours where there is a ledger to take them.
     pub fn new(
         config: Config,
         store: Arc<dyn Store>,
+        ledger: Option<Arc<dyn Ledger>>,
         clock: Arc<dyn Clock>,
         registry: &Registry,
     ) -> Result<Self> {
         let metrics = Metrics::register(registry)?;
-        Ok(Self { config, store, clock, metrics, leftovers: true, told: Told::default() })
+        let (closed, told) = (None, Told::default());
+        Ok(Self { config, store, ledger, closed, clock, metrics, leftovers: true, told })
     }
 
     /// One pass: every phase once, each in one bounded piece. Call it again while the report says `more`.
     pub async fn cycle(&mut self) -> Result<CycleReport> {
         let began = self.clock.now();
-        let mut cycle = Cycle::new(self.leftovers);
+        let mut cycle = Cycle::new(self.leftovers, self.closed);
         let outcome = loop {
-            match cycle.turn(self.store.as_ref(), &self.config, began, &self.metrics).await {
+            let parts = (self.store.as_ref(), self.ledger.as_deref());
+            match cycle.turn(parts, &self.config, began, &self.metrics).await {
                 Ok(None) => {}
                 Ok(Some(report)) => break Ok(report),
                 Err(error) => break Err(error),
             }
         };
         self.leftovers = cycle.leftovers();
+        self.closed = cycle.closed();
         let report = outcome.inspect_err(|error| self.metrics.failed(error))?;
         let ended = self.clock.now();
         self.metrics.cycle(began, ended, &report.state, report.low_watermark.missing.len());
+        self.metrics.closed(self.closed, ended);
         self.told.of_nodes(&report);
+        self.told.of_closing(&report.closed, ended);
         self.told.of_progress(&report, ended);
         Ok(report)
     }
@@ -122,11 +136,12 @@ impl Downsampler {
 pub async fn run(
     config: Config,
     store: Arc<dyn Store>,
+    ledger: Option<Arc<dyn Ledger>>,
     clock: Arc<dyn Clock>,
     registry: &Registry,
     stop: CancellationToken,
 ) -> Result<()> {
-    Downsampler::new(config, store, clock, registry)?.run(stop).await
+    Downsampler::new(config, store, ledger, clock, registry)?.run(stop).await
 }
 
 impl Told {
@@ -142,6 +157,24 @@ impl Told {
             info!(%node, "a missing node has returned: what it brings late is rolled up again");
         }
         self.missing = missing;
+    }
+
+    fn of_closing(&mut self, closed: &Closed, now: Timestamp) {
+        if !closed.waits {
+            self.waiting = None;
+            return;
+        }
+        let (since, told) = self.waiting.unwrap_or((now, None));
+        let is_long = |since: Timestamp| now.millis_since(since) >= WAITING_SECONDS_MAX * 1_000;
+        let tells = is_long(told.unwrap_or(since));
+        if tells {
+            warn!(
+                %since,
+                "hours that are due are not closed: late counts for them go on coming in, or an hour does not agree with \
+                 its quarters, which flagmeter audit would show"
+            );
+        }
+        self.waiting = Some((since, told.filter(|_| !tells).or(tells.then_some(now))));
     }
 
     fn of_progress(&mut self, report: &CycleReport, now: Timestamp) {

@@ -5,13 +5,17 @@ use prometheus::TextEncoder;
 use super::*;
 use crate::{
     Error,
-    simulation::{Action, ModelStore, World},
+    simulation::{Action, ModelLedger, ModelStore, World},
 };
 
 /// A store in which everything is rolled up, a world over it, and a clock that says the same.
 async fn settled() -> (Arc<ModelStore>, World, ManualClock) {
     let store = Arc::new(ModelStore::default());
-    let mut world = World::over(Arc::clone(&store) as Arc<dyn Store>, Config::default());
+    let mut world = World::over(
+        Arc::clone(&store) as Arc<dyn Store>,
+        Arc::new(ModelLedger::default()),
+        Config::default(),
+    );
     for environment in 0..3 {
         world.act(&Action::Count { node: 0, environment, series: 0, age_seconds: 0, count: 5 }).await;
     }
@@ -60,7 +64,7 @@ async fn late_data_climbs_to_its_hour_in_one_cycle() {
     let registry = Registry::new();
     let store = store as Arc<dyn Store>;
     let mut downsampler =
-        Downsampler::new(Config::default(), store, Arc::new(clock), &registry).expect("a downsampler");
+        Downsampler::new(Config::default(), store, None, Arc::new(clock), &registry).expect("a downsampler");
     let report = downsampler.cycle().await.expect("a cycle");
     assert_eq!((report.dirty, report.on_time, report.state.dirty, report.more), (3, 0, 0, false));
     world.check_all().await;
@@ -84,8 +88,9 @@ async fn metrics_say_what_was_done_and_what_waits() {
     clock.set(world.now());
     let registry = Registry::new();
     let store = store as Arc<dyn Store>;
-    let mut downsampler = Downsampler::new(Config::default(), store, Arc::new(clock.clone()), &registry)
-        .expect("a downsampler");
+    let mut downsampler =
+        Downsampler::new(Config::default(), store, None, Arc::new(clock.clone()), &registry)
+            .expect("a downsampler");
     let report = downsampler.cycle().await.expect("a cycle");
     let whole = report.state.frontiers.minute.whole.expect("minutes are whole");
     assert_eq!(windows(&registry, "1m", "on_time"), Some(1));
@@ -107,8 +112,8 @@ async fn retention_deletes_what_is_old_and_counts_it() {
     let retention = crate::Retention { raw: hour, minute: hour, quarter: hour };
     let config = Config { retention, ..Config::default() };
     let store = store as Arc<dyn Store>;
-    let mut downsampler =
-        Downsampler::new(config, Arc::clone(&store), Arc::new(clock), &registry).expect("a downsampler");
+    let mut downsampler = Downsampler::new(config, Arc::clone(&store), None, Arc::new(clock), &registry)
+        .expect("a downsampler");
     let report = downsampler.cycle().await.expect("a cycle");
     // One raw point, one minute and one quarter of each environment.
     assert_eq!(report.deleted, 9);
@@ -123,7 +128,7 @@ async fn stopping_rolls_up_what_came_late_before_the_end() {
     // No second cycle would come by itself.
     let config = Config { interval: Duration::from_hours(10), ..Config::default() };
     let store = Arc::clone(&store) as Arc<dyn Store>;
-    let running = run(config, Arc::clone(&store), Arc::new(clock), &registry, stop.clone());
+    let running = run(config, Arc::clone(&store), None, Arc::new(clock), &registry, stop.clone());
     let ending = async {
         first_cycle(&registry).await;
         come_late(&mut world).await;
@@ -142,7 +147,7 @@ async fn an_error_that_may_pass_is_waited_out_and_any_other_ends_the_run() {
     let (registry, stop) = (Registry::new(), CancellationToken::new());
     store.fail_next_state(StoreError::Unavailable("the disk is busy".into()));
     let shared = Arc::clone(&store) as Arc<dyn Store>;
-    let running = run(Config::default(), shared, Arc::new(clock.clone()), &registry, stop.clone());
+    let running = run(Config::default(), shared, None, Arc::new(clock.clone()), &registry, stop.clone());
     let ending = async {
         first_cycle(&registry).await;
         store.fail_next_state(StoreError::Closed);
@@ -163,7 +168,7 @@ async fn damage_holds_the_roll_ups_up_and_ends_nothing() {
         let (registry, stop) = (Registry::new(), CancellationToken::new());
         store.fail_next_state(damage());
         let shared = Arc::clone(&store) as Arc<dyn Store>;
-        let running = run(Config::default(), shared, Arc::new(clock), &registry, stop.clone());
+        let running = run(Config::default(), shared, None, Arc::new(clock), &registry, stop.clone());
         let ending = async {
             while errors(&registry, "damaged") != Some(1) {
                 tokio::task::yield_now().await;
@@ -183,7 +188,7 @@ async fn a_last_cycle_that_is_cut_off_is_no_failure() {
         let (store, stop) = (Arc::new(ModelStore::default()), CancellationToken::new());
         store.fail_next_state(error);
         stop.cancel();
-        run(Config::default(), store, Arc::new(SystemClock), &Registry::new(), stop)
+        run(Config::default(), store, None, Arc::new(SystemClock), &Registry::new(), stop)
             .await
             .expect("a run that ends well");
     }
@@ -193,7 +198,13 @@ async fn a_last_cycle_that_is_cut_off_is_no_failure() {
 fn metrics_cannot_be_registered_twice() {
     let registry = Registry::new();
     let new = || {
-        Downsampler::new(Config::default(), Arc::new(ModelStore::default()), Arc::new(SystemClock), &registry)
+        Downsampler::new(
+            Config::default(),
+            Arc::new(ModelStore::default()),
+            None,
+            Arc::new(SystemClock),
+            &registry,
+        )
     };
     new().expect("the first");
     assert!(matches!(new(), Err(Error::Metrics(_))));

@@ -111,7 +111,8 @@ pub(super) fn config() -> Config {
     let hours = |hours: u64| Some(Duration::from_hours(hours));
     Config {
         retention: Retention { raw: hours(3), minute: hours(5), quarter: hours(8) },
-        bounds: Bounds { minutes: 7, quarters: 3, hours: 2, dirty: 2 },
+        grace: Duration::from_mins(5),
+        bounds: Bounds { minutes: 7, quarters: 3, hours: 2, dirty: 2, closings: 2 },
         ..Config::default()
     }
 }

@@ -1,20 +1,23 @@
-//! Promise 3, driven through arbitrary interleavings: raw = 1m = 15m = 1h = totals, once quiet, and at every
-//! moment for what is called whole.
+//! Promise 3, driven through arbitrary interleavings: raw = 1m = 15m = 1h = totals = ledger, once quiet, and at every
+//! moment for what is called whole, or closed.
 //!
 //! `PROPTEST_CASES=20000 cargo test -p flagmeter-downsampler` looks longer.
 
 mod action;
+mod model_ledger;
 mod model_store;
 mod world;
 
 use std::{future::Future, sync::Arc};
 
+use flagmeter_ledger::EmbeddedLedger;
 use flagmeter_model::SystemClock;
 use flagmeter_store::embedded::{self, EmbeddedStore};
 use proptest::prelude::*;
 
 use crate::Config;
 pub(crate) use action::Action;
+pub(crate) use model_ledger::ModelLedger;
 pub(crate) use model_store::ModelStore;
 pub(crate) use world::World;
 
@@ -31,7 +34,7 @@ fn wait<F: Future>(future: F) -> F::Output {
 }
 
 fn model(config: Config) -> World {
-    World::over(Arc::new(ModelStore::default()), config)
+    World::over(Arc::new(ModelStore::default()), Arc::new(ModelLedger::default()), config)
 }
 
 proptest! {
@@ -67,12 +70,14 @@ proptest! {
     }
 }
 
-/// What the model cannot show: that the embedded store keeps the contract that the model spells out.
+/// What the models cannot show: that the embedded store and ledger keep the contracts that they spell out.
 fn over_the_embedded_store(config: Config, act: impl AsyncFnOnce(&mut World)) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = embedded::Config::new(folder.path().join("store.sqlite"));
     let store = EmbeddedStore::open(store, Arc::new(SystemClock)).expect("a store");
-    let mut world = World::over(Arc::new(store), config);
+    let ledger = flagmeter_ledger::Config { path: folder.path().join("ledger.sqlite") };
+    let ledger = EmbeddedLedger::open(&ledger).expect("a ledger");
+    let mut world = World::over(Arc::new(store), Arc::new(ledger), config);
     wait(async {
         act(&mut world).await;
         world.settle().await;

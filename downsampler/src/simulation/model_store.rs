@@ -8,8 +8,8 @@ use flagmeter_model::{
     Environment, Meter, NodeId, NodeProgress, Seq, SeriesKey, Slot, Tier, Timestamp, Window,
 };
 use flagmeter_store::{
-    Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
-    Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, DeadLetter, Error, Filter, Floors, Frontiers, GroupKey, Mark, NewMark, Read, Result, Retained,
+    Rolled, Rolling, Row, RowState, Scan, ScanRow, SeriesSeen, State, Store, TierChoice, Write, Written,
 };
 use parking_lot::Mutex;
 
@@ -260,8 +260,30 @@ impl Store for ModelStore {
         Ok(Retained { rows, more: false })
     }
 
-    async fn read(&self, _: &Read) -> Result<Answer> {
-        Err(Error::Unanswerable("the model answers scans alone".into()))
+    /// The totals of one tier, in edges on the hour.
+    async fn read(&self, read: &Read) -> Result<Answer> {
+        let TierChoice::Only(tier) = read.tiers else {
+            return Err(Error::Unanswerable("the model answers for one tier alone".into()));
+        };
+        let kept = self.0.lock();
+        let buckets = read.edges.len() - 1;
+        let mut rows: BTreeMap<GroupKey, Vec<u64>> = BTreeMap::new();
+        for ((of, environment, start), series) in &kept.windows {
+            let bucket = read.edges.partition_point(|edge| edge <= start).checked_sub(1);
+            let Some(bucket) = bucket.filter(|&bucket| bucket < buckets && *of == tier) else { continue };
+            let count: u64 =
+                series.iter().filter(|(key, _)| key.meter == read.meter).map(|(_, count)| count).sum();
+            if count > 0 && read.filter.takes_environment(environment) {
+                let Environment { customer, project, environment } = environment.clone();
+                let names = [customer, project, environment].map(Some);
+                let group = if read.group_by.is_empty() { Vec::new() } else { names.to_vec() };
+                rows.entry(group).or_insert_with(|| vec![0; buckets])[bucket] += count;
+            }
+        }
+        let rows = rows.into_iter().map(|(group, counts)| Row { group, counts }).collect();
+        let states = vec![RowState::Complete; buckets];
+        let (complete_until, missing, parts) = (None, Vec::new(), Vec::new());
+        Ok(Answer { rows, states, complete_until, missing, parts, beyond_retention: None })
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<ScanRow>> {

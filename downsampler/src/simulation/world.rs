@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use flagmeter_ledger::{Feed, Ledger, Position, Scope};
 use flagmeter_model::{
     Batch, Environment, EnvironmentCounts, Lane, Meter, Name, NodeId, Seq, SeriesKey, Slot, SlotCounts, Tier,
     TimeRange, Timestamp, Window,
@@ -16,7 +17,7 @@ use super::{
     action::{Action, DOWNSAMPLERS, ENVIRONMENTS, NODES, PARTITIONS},
     model_store::PointKey,
 };
-use crate::{Config, Phase, cycle::Cycle, metrics::Metrics, plan};
+use crate::{Config, Phase, closing::due, cycle::Cycle, metrics::Metrics, plan};
 
 /// 2026-11-20T00:00:00Z.
 const BEGINNING: i64 = 1_795_132_800;
@@ -35,12 +36,15 @@ struct Node {
 struct Seat {
     skew_seconds: i64,
     cycle: Option<Cycle>,
+    /// What it remembers of the ledger.
+    closed: Option<Timestamp>,
 }
 
 type Series = BTreeMap<SeriesKey, u64>;
 
 pub(crate) struct World {
     store: Arc<dyn Store>,
+    ledger: Arc<dyn Ledger>,
     config: Config,
     metrics: Metrics,
     now: Timestamp,
@@ -77,10 +81,11 @@ fn series(number: usize) -> SeriesKey {
 }
 
 impl World {
-    pub(crate) fn over(store: Arc<dyn Store>, config: Config) -> Self {
+    pub(crate) fn over(store: Arc<dyn Store>, ledger: Arc<dyn Ledger>, config: Config) -> Self {
         let now = Timestamp::from_seconds_clamped(BEGINNING + 3_600 * 10);
         let mut world = Self {
             store,
+            ledger,
             config,
             metrics: Metrics::register(&Registry::new()).expect("metrics"),
             now,
@@ -142,7 +147,10 @@ impl World {
                     self.turn(downsampler).await;
                 }
             }
-            Action::Crash { downsampler } => self.seats[downsampler].cycle = None,
+            Action::Crash { downsampler } => {
+                let skew_seconds = self.seats[downsampler].skew_seconds;
+                self.seats[downsampler] = Seat { skew_seconds, ..Seat::default() };
+            }
         }
     }
 
@@ -249,10 +257,12 @@ impl World {
     async fn turn(&mut self, downsampler: usize) -> bool {
         let seat = &mut self.seats[downsampler];
         let now = self.now.plus_seconds(seat.skew_seconds);
-        let cycle = seat.cycle.get_or_insert_with(|| Cycle::new(true));
-        let report =
-            cycle.turn(self.store.as_ref(), &self.config, now, &self.metrics).await.expect("the call");
+        let closed = seat.closed;
+        let cycle = seat.cycle.get_or_insert_with(|| Cycle::new(true, closed));
+        let parts = (self.store.as_ref(), Some(self.ledger.as_ref()));
+        let report = cycle.turn(parts, &self.config, now, &self.metrics).await.expect("the call");
         if report.is_some() {
+            seat.closed = cycle.closed();
             seat.cycle = None;
         }
         report.is_some()
@@ -292,6 +302,7 @@ impl World {
             state.frontiers.whole(window.tier()) >= Some(window.end()) && !marks.iter().any(dirties)
         };
         self.compare(&state, clean).await;
+        self.billed().await;
     }
 
     /// Compares all raw points, and the windows for which `clean` holds, with what was taken.
@@ -345,6 +356,52 @@ impl World {
         }
     }
 
+    /// What the ledger says, read as who bills does: a row after the other. Each prefix is what was known at a moment:
+    /// revisions have no gaps, each says what the one before said, and none is more than was taken.
+    async fn billed(&self) -> BTreeMap<(Environment, Meter, Timestamp), u64> {
+        let feed =
+            Feed { scope: Scope::default(), after: Position::START, until: Position::MAX, limit: usize::MAX };
+        let rows = self.ledger.feed(feed).await.expect("the feed").rows;
+        let mut billed = BTreeMap::new();
+        let mut revisions: BTreeMap<_, u32> = BTreeMap::new();
+        for (number, row) in (1..).zip(rows) {
+            assert_eq!(row.position.get(), number, "rows have no gaps");
+            let key = (Environment::clone(&row.environment), row.meter, row.hour);
+            let revision = revisions.entry(key.clone()).or_default();
+            *revision += 1;
+            assert_eq!(row.revision, *revision, "revisions have no gaps");
+            assert!(row.count <= self.taken_in(&key), "{key:?} is billed beyond what was taken");
+            let before = billed.insert(key, row.count).unwrap_or_default();
+            assert_eq!((row.previous, row.count > before), (before, true), "{row:?}");
+        }
+        billed
+    }
+
+    /// What an hour came to.
+    fn taken_in(&self, (environment, meter, hour): &(Environment, Meter, Timestamp)) -> u64 {
+        let taken = self.expected.get(&(Tier::Hour, environment.clone(), *hour));
+        taken.into_iter().flatten().filter(|(key, _)| key.meter == *meter).map(|(_, count)| count).sum()
+    }
+
+    /// Once quiet: the newest revisions are what was taken, for every hour that is closed.
+    async fn check_ledger(&self) {
+        let closed = self.ledger.standing().await.expect("the standing").closed;
+        let billed = self.billed().await;
+        for (tier, environment, hour) in self.expected.keys() {
+            for meter in [Meter::Evaluations, Meter::Requests] {
+                let key = (environment.clone(), meter, *hour);
+                if *tier == Tier::Hour && Some(hour.plus_seconds(3_600)) <= closed {
+                    assert_eq!(
+                        billed.get(&key).copied().unwrap_or_default(),
+                        self.taken_in(&key),
+                        "{key:?} is closed, and not billed as it was taken"
+                    );
+                }
+            }
+        }
+        assert!(billed.keys().all(|(.., hour)| Some(hour.plus_seconds(3_600)) <= closed));
+    }
+
     /// Everything gets through, time passes, and the downsamplers run until nothing is due: then all tiers
     /// agree with what was taken, to the last count, and no mark is left.
     pub(crate) async fn settle(&mut self) {
@@ -385,12 +442,22 @@ impl World {
         let hour = state.frontiers.hour.whole.expect("hours are whole");
         assert!(last.is_none_or(|last| last.plus_seconds(60) <= hour), "{last:?} is not whole");
         self.check_all().await;
+        let closed = self.ledger.standing().await.expect("the standing").closed.expect("hours are closed");
+        assert!(last.is_none_or(|last| last.plus_seconds(60) <= closed), "{last:?} is not closed");
+        self.check_ledger().await;
     }
 
     async fn is_quiet(&self) -> bool {
         let state = self.state().await;
         Phase::ALL.into_iter().all(|phase| plan(phase, &state, &[], &self.config, self.now).steps.is_empty())
             && state.dirty == 0
+            && self.closed_all(&state).await
+    }
+
+    /// Whether no hour is due to be closed.
+    async fn closed_all(&self, state: &State) -> bool {
+        let closed = self.ledger.standing().await.expect("the standing").closed;
+        due(state, &self.config, self.now) <= closed
     }
 }
 

@@ -32,6 +32,7 @@ impl Bench {
         let downsampler = Downsampler::new(
             flagmeter_downsampler::Config::default(),
             Arc::clone(&store),
+            None,
             shared,
             &prometheus::Registry::new(),
         );

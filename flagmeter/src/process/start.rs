@@ -61,7 +61,7 @@ impl Stages {
         let config = settings::downsampler_config(with.config);
         let (store, clock, metrics) = (Arc::clone(store), Arc::clone(with.clock), with.metrics.clone());
         self.start("the downsampler", "the downsampler goes round once more", |stop| async move {
-            Ok(flagmeter_downsampler::run(config, store, clock, &metrics, stop).await?)
+            Ok(flagmeter_downsampler::run(config, store, None, clock, &metrics, stop).await?)
         });
     }
 
