@@ -210,13 +210,14 @@ fn dirty_windows_are_rolled_up_then_their_parents_marked_then_their_own_marks_cl
 }
 
 #[test]
-fn a_dirty_hour_has_no_parent_to_mark() {
+fn what_is_above_a_dirty_hour_is_the_ledger() {
     let marks = [mark(Tier::Hour, "10:00", "acme", 1)];
     let plan = plan(Phase::Reroll(Tier::Hour), &state(), &marks, &Config::default(), at("12:08"));
     assert_eq!(
         plan.steps,
         [
             Step::Roll(Rolling::Windows(vec![new_mark(Tier::Hour, "10:00", "acme")])),
+            Step::Correct(vec![new_mark(Tier::Hour, "10:00", "acme")]),
             Step::Clear(marks.to_vec())
         ]
     );

@@ -70,6 +70,34 @@ proptest! {
     }
 }
 
+/// One downsampler stands still anywhere on its way through closing an hour; a count comes late for that hour, and
+/// another downsampler goes any part of its way with it.
+#[test]
+fn a_late_count_is_billed_wherever_two_downsamplers_stand() {
+    let deliver = [Action::Seal { node: 0 }, Action::Seal { node: 1 }].into_iter().chain(
+        (0..2).flat_map(|node| (0..2).map(move |partition| Action::Deliver { node, partition, records: 9 })),
+    );
+    let count = |age_seconds| Action::Count { node: 0, environment: 0, series: 0, age_seconds, count: 1 };
+    for (first, second) in (0..36).flat_map(|first| (0..48).map(move |second| (first, second))) {
+        let mut world = model(Config { grace: action::config().grace, ..Config::default() });
+        let turn = |downsampler, turns| Action::Turn { downsampler, turns };
+        let until_the_hour_is_due = [count(0), Action::Pass { seconds: 4_000 }];
+        let story = until_the_hour_is_due
+            .into_iter()
+            .chain(deliver.clone())
+            .chain([turn(0, first), count(4_000)])
+            .chain(deliver.clone())
+            .chain([turn(1, second), turn(0, 60), turn(1, 60)]);
+        wait(async {
+            world.settle().await;
+            for action in story {
+                world.act(&action).await;
+            }
+            world.settle().await;
+        });
+    }
+}
+
 /// What the models cannot show: that the embedded store and ledger keep the contracts that they spell out.
 fn over_the_embedded_store(config: Config, act: impl AsyncFnOnce(&mut World)) {
     let folder = tempfile::tempdir().expect("a folder");
