@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flagmeter_ledger::{Append, Appended, Counted, Ledger};
 use flagmeter_model::{Environment, Meter, NodeId, Tier, TimeRange, Timestamp, low_watermark};
-use flagmeter_store::{Answer, Axis, Dimension, Filter, NewMark, Read, RowState, State, Store, TierChoice};
+use flagmeter_store::{Answer, AxisChoice, Dimension, Filter, NewMark, Read, RowState, State, Store, TierChoice};
 
 use crate::{Config, Error, Result};
 
@@ -270,7 +270,7 @@ fn hours_of(range: TimeRange) -> Vec<Timestamp> {
 /// A question for totals, to the hours alone.
 const fn read(meter: Meter, edges: Vec<Timestamp>, filter: Filter, group_by: Vec<Dimension>) -> Read {
     let tiers = TierChoice::Only(Tier::Hour);
-    Read { meter, edges, filter, group_by, tiers, axis: Axis::Totals, groups_max: ENVIRONMENTS_MAX }
+    Read { meter, edges, filter, group_by, tiers, axis: AxisChoice::Totals, groups_max: ENVIRONMENTS_MAX }
 }
 
 /// What an answer says of each hour.

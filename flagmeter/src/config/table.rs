@@ -251,6 +251,13 @@ settings! {
         node_timeout: Duration = "60s",
     }
 
+    /// What money is based on.
+    billing: Billing {
+        /// How long after its end has passed an hour is closed: a node that fell silent may return until then without a
+        /// correction.
+        grace: Duration = "15m",
+    }
+
     /// How long each tier is kept. Hours are kept for ever.
     retention: Retention {
         /// Raw points of 10 seconds.

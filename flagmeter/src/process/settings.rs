@@ -153,6 +153,7 @@ pub(crate) fn downsampler_config(config: &Config) -> flagmeter_downsampler::Conf
             quarter: Some(retention.quarter),
         },
         interval: config.downsampler.interval,
+        grace: config.billing.grace,
         ..flagmeter_downsampler::Config::default()
     }
 }
