@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flagmeter_ledger::{Append, Appended, Counted, Ledger};
 use flagmeter_model::{Environment, Meter, NodeId, Tier, TimeRange, Timestamp, low_watermark};
-use flagmeter_store::{Answer, AxisChoice, Dimension, Filter, NewMark, Read, RowState, State, Store, TierChoice};
+use flagmeter_store::{
+    Answer, AxisChoice, Dimension, Filter, NewMark, Read, RowState, State, Store, TierChoice,
+};
 
 use crate::{Config, Error, Result};
 
@@ -21,9 +23,9 @@ const BY_ENVIRONMENT: [Dimension; 3] = [Dimension::Customer, Dimension::Project,
 const ENVIRONMENTS_MAX: usize = 1_000_000;
 /// Before this nothing was counted.
 const EARLIEST: Timestamp = Timestamp::from_seconds_clamped(1_577_836_800);
-/// How it is looked for: so many days at a time, and so many of these in one question.
-const STRIDE_SECONDS: i64 = 30 * 24 * 3_600;
-const STRIDES: i64 = 12;
+/// How it is looked for: months, then days, then hours; so many of them in one question.
+const STRIDES: [i64; 3] = [30 * 24 * 3_600, 24 * 3_600, 3_600];
+const STRIDES_AT_ONCE: i64 = 30;
 /// Hours between two late ones that are read with them rather than asked for apart.
 const GAP_HOURS: i64 = 24;
 /// Hours in one question.
@@ -49,8 +51,8 @@ enum Stage {
     Begin,
     /// These hours are due, or the first of them.
     Announce { until: Timestamp, more: bool },
-    /// Nothing was ever closed: finding out where hours begin. So many days were looked through.
-    First { until: Timestamp, more: bool, looked_to: Timestamp },
+    /// Nothing was ever closed: finding out where hours begin, in stretches that become shorter.
+    First { until: Timestamp, more: bool, looked_to: Timestamp, strides: &'static [i64] },
     /// These tiers are looked through for marks.
     Marks { range: TimeRange, more: bool, tiers: &'static [Tier] },
     /// These meters are read.
@@ -111,17 +113,20 @@ impl Closing {
                 ledger.announce(until).await?;
                 match self.closed {
                     Some(from) => Stage::marks(from, until, more),
-                    None => Stage::First { until, more, looked_to: EARLIEST },
+                    None => Stage::First { until, more, looked_to: EARLIEST, strides: &STRIDES },
                 }
             }
-            Stage::First { until, more, looked_to } if looked_to < until => {
-                let (first, looked_to) = first(store, looked_to, until).await?;
-                match first {
-                    Some(from) => {
-                        let bound = from.plus_seconds(config.bounds.closing_seconds());
-                        Stage::marks(from, until.min(bound), more || bound < until)
+            Stage::First { until, more, looked_to, strides } if looked_to < until => {
+                match strides.split_first() {
+                    Some((&stride, shorter)) => {
+                        let (found, looked_to) = first(store, looked_to, until, stride).await?;
+                        let strides = if found { shorter } else { strides };
+                        Stage::First { until, more, looked_to, strides }
                     }
-                    None => Stage::First { until, more, looked_to },
+                    None => {
+                        let bound = looked_to.plus_seconds(config.bounds.closing_seconds());
+                        Stage::marks(looked_to, until.min(bound), more || bound < until)
+                    }
                 }
             }
             Stage::First { until, more, .. } => Stage::Append { until, more, counted: Vec::new() },
@@ -152,15 +157,16 @@ impl Closing {
     }
 }
 
-/// Looks for the first days in which anything was counted, from `from` on and not beyond `until`; and how far it has
-/// looked.
+/// Looks for the first stretch in which anything was counted, from `from` on and not beyond `until`: whether there is one,
+/// and where it begins; else how far was looked.
 async fn first(
     store: &dyn Store,
     from: Timestamp,
     until: Timestamp,
-) -> Result<(Option<Timestamp>, Timestamp)> {
+    stride: i64,
+) -> Result<(bool, Timestamp)> {
     let mut edges: Vec<Timestamp> =
-        (0..=STRIDES).map(|stride| from.plus_seconds(stride * STRIDE_SECONDS).min(until)).collect();
+        (0..=STRIDES_AT_ONCE).map(|number| from.plus_seconds(number * stride).min(until)).collect();
     edges.dedup();
     let looked_to = edges.last().copied().unwrap_or(until);
     let mut first: Option<Timestamp> = None;
@@ -171,7 +177,7 @@ async fn first(
             first = first.into_iter().chain(found).min();
         }
     }
-    Ok((first, looked_to))
+    Ok(first.map_or((false, looked_to), |first| (true, first)))
 }
 
 /// The end of the last hour that lies behind the grace period and is rolled up.
@@ -303,3 +309,6 @@ fn counted(meter: Meter, edges: &[Timestamp], answer: &Answer) -> Result<Vec<Cou
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests;
