@@ -117,16 +117,13 @@ impl Closing {
                 }
             }
             Stage::First { until, more, looked_to, strides } if looked_to < until => {
-                match strides.split_first() {
-                    Some((&stride, shorter)) => {
-                        let (found, looked_to) = first(store, looked_to, until, stride).await?;
-                        let strides = if found { shorter } else { strides };
-                        Stage::First { until, more, looked_to, strides }
-                    }
-                    None => {
-                        let bound = looked_to.plus_seconds(config.bounds.closing_seconds());
-                        Stage::marks(looked_to, until.min(bound), more || bound < until)
-                    }
+                if let Some((&stride, shorter)) = strides.split_first() {
+                    let (found, looked_to) = first(store, looked_to, until, stride).await?;
+                    let strides = if found { shorter } else { strides };
+                    Stage::First { until, more, looked_to, strides }
+                } else {
+                    let bound = looked_to.plus_seconds(config.bounds.closing_seconds());
+                    Stage::marks(looked_to, until.min(bound), more || bound < until)
                 }
             }
             Stage::First { until, more, .. } => Stage::Append { until, more, counted: Vec::new() },

@@ -56,8 +56,38 @@ pub(crate) struct Metrics {
     cycle: Histogram,
     deleted: IntCounter,
     errors: IntCounterVec,
-    ledger_rows: IntCounterVec,
+    ledger: LedgerMetrics,
+}
+
+/// What it tells of closing hours.
+#[derive(Debug, Clone)]
+struct LedgerMetrics {
+    rows: IntCounterVec,
     closed_lag: IntGauge,
+}
+
+impl LedgerMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            rows: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "flagmeter_downsampler_ledger_rows_total",
+                        "Rows appended to the ledger: closing for an hour's first, correction for what came after it was closed.",
+                    ),
+                    &["kind"],
+                )?,
+            )?,
+            closed_lag: registered(
+                registry,
+                IntGauge::new(
+                    "flagmeter_downsampler_closed_lag_seconds",
+                    "Time from the end of the last closed hour until now; 0 before the first.",
+                )?,
+            )?,
+        })
+    }
 }
 
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
@@ -113,23 +143,7 @@ impl Metrics {
                 registry,
                 IntCounter::new("flagmeter_downsampler_deleted_rows_total", "Rows deleted by retention.")?,
             )?,
-            ledger_rows: registered(
-                registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "flagmeter_downsampler_ledger_rows_total",
-                        "Rows appended to the ledger: closing for an hour's first, correction for what came after it was closed.",
-                    ),
-                    &["kind"],
-                )?,
-            )?,
-            closed_lag: registered(
-                registry,
-                IntGauge::new(
-                    "flagmeter_downsampler_closed_lag_seconds",
-                    "Time from the end of the last closed hour until now; 0 before the first.",
-                )?,
-            )?,
+            ledger: LedgerMetrics::register(registry)?,
             errors: registered(
                 registry,
                 IntCounterVec::new(
@@ -163,12 +177,12 @@ impl Metrics {
     }
 
     pub(crate) fn appended(&self, closings: u64, corrections: u64) {
-        self.ledger_rows.with_label_values(&["closing"]).inc_by(closings);
-        self.ledger_rows.with_label_values(&["correction"]).inc_by(corrections);
+        self.ledger.rows.with_label_values(&["closing"]).inc_by(closings);
+        self.ledger.rows.with_label_values(&["correction"]).inc_by(corrections);
     }
 
     pub(crate) fn closed(&self, until: Option<Timestamp>, now: Timestamp) {
-        self.closed_lag.set(until.map_or(0, |until| now.millis_since(until).max(0) / 1_000));
+        self.ledger.closed_lag.set(until.map_or(0, |until| now.millis_since(until).max(0) / 1_000));
     }
 
     pub(crate) fn deleted(&self, rows: u64) {
