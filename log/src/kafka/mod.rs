@@ -13,7 +13,8 @@
 //! committed last.
 //!
 //! [`topic`] makes the topic, and checks that it is as the promises need it; before that it is seen whether the
-//! brokers can be spoken to at all (the module `reach`).
+//! brokers can be spoken to at all (the module `reach`). A [`sequence`] is a topic of another kind, beside the log of the
+//! edges: the ledger is kept in one.
 //!
 //! # How librdkafka is asked
 //!
@@ -48,6 +49,7 @@ mod poller;
 mod prefetch;
 mod producer;
 mod reach;
+pub mod sequence;
 #[cfg(test)]
 mod tests;
 pub mod topic;

@@ -27,7 +27,8 @@ pub struct Settings {
     pub replication: u16,
     /// Copies that must be in sync for an append to succeed.
     pub min_insync_replicas: u16,
-    /// How long a record is kept, stored or not: an ingester that is away for longer loses records.
+    /// How long a record is kept, stored or not: an ingester that is away for longer loses records. Or
+    /// [`Settings::FOR_EVER`].
     pub retention: Duration,
 }
 
@@ -45,6 +46,8 @@ impl Default for Settings {
 impl Settings {
     /// Partitions at most: every seal has a record in each.
     pub const PARTITIONS_MAX: u32 = 1_024;
+    /// No record ever goes.
+    pub const FOR_EVER: Duration = Duration::MAX;
 
     /// Checks each setting; the first that cannot be is an [`Error::Config`].
     pub fn check(&self) -> Result<()> {
@@ -71,32 +74,35 @@ impl Settings {
     }
 
     /// The topic's properties, and what is wrong with another value of each.
-    fn properties(&self, config: &Config) -> [Property; 6] {
+    fn properties(&self, config: &Config) -> Vec<Property> {
         // A batch has a frame of its own around the record.
         let bytes = config.record_bytes_max.saturating_add(1 << 12);
-        [
+        let is_for_ever = self.retention == Self::FOR_EVER;
+        let (compacts, goes) = if is_for_ever {
+            (
+                "compaction takes records that are to be kept for ever",
+                "records go that are to be kept for ever",
+            )
+        } else {
+            ("compaction takes records that are not stored yet", "records may go before they are stored")
+        };
+        let mut properties = vec![
             Property {
                 name: "cleanup.policy",
                 wanted: "delete".into(),
-                why: "compaction takes records that are not stored yet",
-                suits: |there, wanted| there == wanted,
-            },
-            Property {
-                name: "message.timestamp.type",
-                wanted: "LogAppendTime".into(),
-                why: "silence and lag are measured by the broker's clock",
+                why: compacts,
                 suits: |there, wanted| there == wanted,
             },
             Property {
                 name: "retention.ms",
-                wanted: self.retention.as_millis().to_string(),
-                why: "records may go before they are stored",
+                wanted: if is_for_ever { "-1".into() } else { self.retention.as_millis().to_string() },
+                why: goes,
                 suits: no_less_or_unlimited,
             },
             Property {
                 name: "retention.bytes",
                 wanted: "-1".into(),
-                why: "records may go before they are stored",
+                why: goes,
                 suits: |there, _| there.starts_with('-'),
             },
             Property {
@@ -111,7 +117,16 @@ impl Settings {
                 why: "records of kafka.record_bytes_max would be refused",
                 suits: no_less,
             },
-        ]
+        ];
+        if !is_for_ever {
+            properties.push(Property {
+                name: "message.timestamp.type",
+                wanted: "LogAppendTime".into(),
+                why: "silence and lag are measured by the broker's clock",
+                suits: |there, wanted| there == wanted,
+            });
+        }
+        properties
     }
 }
 
@@ -131,7 +146,7 @@ fn no_less(there: &str, wanted: &str) -> bool {
 }
 
 fn no_less_or_unlimited(there: &str, wanted: &str) -> bool {
-    there == "-1" || no_less(there, wanted)
+    there == "-1" || (wanted != "-1" && no_less(there, wanted))
 }
 
 /// What [`create`] did.
@@ -301,7 +316,7 @@ mod tests {
 
     fn topic(change: Option<(&str, &str)>) -> ConfigResource {
         let config = Config::new("localhost:9092", "flagmeter");
-        let entries = Settings::default().properties(&config).map(|property| {
+        let entries = Settings::default().properties(&config).into_iter().map(|property| {
             let changed = change.filter(|(name, _)| *name == property.name);
             ConfigEntry {
                 name: property.name.into(),
@@ -314,7 +329,7 @@ mod tests {
         });
         ConfigResource {
             specifier: OwnedResourceSpecifier::Topic("flagmeter".into()),
-            entries: entries.into(),
+            entries: entries.collect(),
         }
     }
 

@@ -26,11 +26,11 @@ use super::{
 use crate::{Error, NewRecord, Result};
 
 /// How long one call waits for the broker. A call that was cut off goes on where it was when it is made again.
-const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often the claim is left again. Kafka forgets it after a week.
 const REMINDED_AFTER: Duration = Duration::from_hours(24);
 /// Between two calls of which the first failed at once.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// The life of a transactional producer. Every call blocks.
 pub(super) struct Transactions {
@@ -364,7 +364,7 @@ impl From<KafkaError> for Trouble {
 
 /// Waits until the brokers have answered for everything that is on its way, at most [`CALL_TIMEOUT`]. A commit
 /// would do so too, but looks only ten times a second.
-fn deliver(client: &BaseProducer<Plain>) {
+pub(super) fn deliver(client: &BaseProducer<Plain>) {
     let deadline = Instant::now() + CALL_TIMEOUT;
     while client.in_flight_count() > 0 && Instant::now() < deadline {
         client.poll(Duration::from_millis(1));

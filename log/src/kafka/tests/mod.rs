@@ -4,6 +4,7 @@ mod conformance;
 mod fencing;
 mod killed;
 mod mock;
+mod sequence;
 mod sharing;
 mod topics;
 mod topics_change;
