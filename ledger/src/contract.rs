@@ -238,7 +238,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// after the store took it) and appends the hour itself.
     async fn announce(&self, until: Timestamp) -> Result<()>;
 
-    /// Appends what is more than the newest revision says, as [`decide`](crate::decide) has it; then moves the closed frontier, never back.
+    /// Appends what is more than the newest revision says, as [`decide`](crate::decide()) has it; then moves the closed frontier, never back.
     /// All of it, or nothing. Fails with [`NotAnnounced`](crate::Error::NotAnnounced) where an hour lies beyond the
     /// announced frontier, and nothing is appended then.
     async fn append(&self, append: Append) -> Result<Appended>;

@@ -28,6 +28,9 @@ pub enum Error {
     /// What is kept does not read back: the sentence says what and where.
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
+    /// What the ledger is kept in is not as it must be: the sentence says what to mend.
+    #[error("{0}")]
+    Unusable(String),
     /// The backend failed; the same call may succeed later.
     #[error("the ledger did not answer: {0}")]
     Unavailable(String),

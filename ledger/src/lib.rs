@@ -8,14 +8,16 @@
 //!
 //! The downsampler announces until when it is going to close, reads the hours, and appends them
 //! ([`Ledger::announce`], [`Ledger::append`]); where late counts change an hour that was announced, it appends that hour
-//! again. What makes a row of it is decided in one place ([`decide`]): a count that is not more than the newest
+//! again. What makes a row of it is decided in one place ([`decide()`]): a count that is not more than the newest
 //! revision's makes none, so whoever appends may repeat it, and two may append at once. Rows are numbered in the order of
-//! the *feed*, and every process that reads keeps them in a [`Book`](book), an SQLite file that can be read by
+//! the *feed*, and every process that reads keeps them in a *book*, an SQLite file that can be read by
 //! position (the feed) and by hour (bills).
 //!
 //! # Backends
 //!
 //! - [`EmbeddedLedger`]: the book is the ledger. One process has it.
+//! - `kafka::KafkaLedger`, with the feature `kafka`: a topic of Kafka is the ledger, and each process has a book of what it
+//!   has read of it.
 //!
 //! # Invariants
 //!
@@ -27,6 +29,8 @@
 //! - An append is there whole or not at all.
 
 mod book;
+#[cfg(any(feature = "kafka", fuzzing, test))]
+mod codec;
 #[cfg(test)]
 mod conformance;
 mod contract;
@@ -34,6 +38,10 @@ mod decide;
 mod embedded;
 mod entry;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 
 pub use book::Config;
 pub use contract::{

@@ -98,11 +98,16 @@ pub(crate) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
             return Err(Error::Damaged(format!("row {} follows on row {end}", row.position)));
         }
     }
-    if let Some(Closing { until, at, end }) = entry.closing {
+    if let Some(Closing { until, at, end: last }) = entry.closing {
+        if last > end {
+            return Err(Error::Damaged(format!(
+                "hours up to {until} were closed by row {last}, which is not there"
+            )));
+        }
         step.prepare_cached(
             "INSERT INTO closings (until, at, position) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![until.as_millis(), at.as_millis(), number(end)])?;
+        .execute(params![until.as_millis(), at.as_millis(), number(last)])?;
     }
     step.prepare_cached(
         "UPDATE standing SET position = ?1, announced = nullif(max(ifnull(announced, ?4), ifnull(?2, ?4)), ?4),

@@ -5,6 +5,7 @@
 mod grow;
 mod look;
 mod schema;
+mod source;
 
 use std::{
     fs::{File, TryLockError},
@@ -18,6 +19,8 @@ use tokio::{sync::watch, task::spawn_blocking};
 
 pub(crate) use self::grow::{apply, plan};
 pub(crate) use self::look::{closing, feed, hours, standing};
+#[cfg(feature = "kafka")]
+pub(crate) use self::source::{Taken, take, taken};
 use crate::{Error, Position, Result};
 
 /// Readers that are kept open between reads.
@@ -45,11 +48,27 @@ struct Inner {
 }
 
 impl Book {
-    /// Opens the file, or makes it. Fails with [`Error::Open`] when another process has it, when it is of a newer
-    /// version, damaged, read-only or not ours; nothing is changed then.
+    /// Opens the file, or makes it, where the book is all there is. Fails with [`Error::Open`] when another process has
+    /// it, when it is of a newer version, damaged, read-only or not ours; nothing is changed then.
     pub(crate) fn open(config: &Config) -> Result<Self> {
+        Self::open_with(config, |writer| source::none(writer, &config.path))
+    }
+
+    /// Opens the file, or makes it, where the book is what was read of a topic. Fails like [`open`](Self::open), and
+    /// when the book belongs to another topic or to none.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn open_view(config: &Config, topic: &str) -> Result<Self> {
+        Self::open_with(config, |writer| {
+            source::claim(writer, topic, &config.path)?;
+            // What a loss of power takes is read from the topic again.
+            Ok(writer.pragma_update(None, "synchronous", "NORMAL")?)
+        })
+    }
+
+    fn open_with(config: &Config, prepare: impl FnOnce(&Connection) -> Result<()>) -> Result<Self> {
         let lock = lock(&config.path)?;
         let writer = schema::open_writer(&config.path)?;
+        prepare(&writer)?;
         let (end, _) = watch::channel(standing(&writer)?.end);
         Ok(Self(Arc::new(Inner {
             path: config.path.clone(),
@@ -70,17 +89,19 @@ impl Book {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let inner = Arc::clone(&self.0);
-        blocking(move || {
-            let mut writer = inner.writer.lock();
-            let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = work(&step)?;
-            let end = standing(&step)?.end;
-            step.commit()?;
-            inner.end.send_if_modified(|known| std::mem::replace(known, end) != end);
-            Ok(done)
-        })
-        .await
+        let book = self.clone();
+        blocking(move || book.write_now(work)).await
+    }
+
+    /// [`write`](Self::write), on a thread that may block.
+    pub(crate) fn write_now<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut writer = self.0.writer.lock();
+        let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&step)?;
+        let end = standing(&step)?.end;
+        step.commit()?;
+        self.0.end.send_if_modified(|known| std::mem::replace(known, end) != end);
+        Ok(done)
     }
 
     /// Does `work` on one snapshot.
@@ -88,20 +109,23 @@ impl Book {
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let inner = Arc::clone(&self.0);
-        blocking(move || {
-            let idle = inner.readers.lock().pop();
-            let mut reader = idle.map_or_else(|| schema::open_reader(&inner.path), Ok)?;
-            let snapshot = reader.transaction()?;
-            let read = work(&snapshot);
-            drop(snapshot);
-            let mut idle = inner.readers.lock();
-            if idle.len() < IDLE_READERS_MAX {
-                idle.push(reader);
-            }
-            read
-        })
-        .await
+        let book = self.clone();
+        blocking(move || book.read_now(work)).await
+    }
+
+    /// [`read`](Self::read), on a thread that may block.
+    pub(crate) fn read_now<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let inner = &*self.0;
+        let idle = inner.readers.lock().pop();
+        let mut reader = idle.map_or_else(|| schema::open_reader(&inner.path), Ok)?;
+        let snapshot = reader.transaction()?;
+        let read = work(&snapshot);
+        drop(snapshot);
+        let mut idle = inner.readers.lock();
+        if idle.len() < IDLE_READERS_MAX {
+            idle.push(reader);
+        }
+        read
     }
 }
 
@@ -136,9 +160,10 @@ fn lock(path: &Path) -> Result<File> {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        use rusqlite::ErrorCode::{ConstraintViolation, DatabaseCorrupt, NotADatabase};
         match error.sqlite_error_code() {
-            Some(DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
+            // A constraint that does not hold: a revision that is there already.
+            Some(ConstraintViolation | DatabaseCorrupt | NotADatabase) => Self::Damaged(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }

@@ -54,6 +54,13 @@ const TABLES: &str = "
         position INTEGER NOT NULL
     ) STRICT;
     INSERT INTO standing (id, position) VALUES (1, 0);
+    -- Of a book that is what was read of a topic: which topic, and the last record that was taken in.
+    CREATE TABLE source (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        topic TEXT NOT NULL,
+        taken INTEGER,
+        taken_at INTEGER
+    ) STRICT;
 ";
 
 /// Opens the writer's connection, and makes the tables in a new file.

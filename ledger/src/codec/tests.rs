@@ -1,0 +1,141 @@
+use std::sync::Arc;
+
+use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
+use proptest::prelude::*;
+
+use super::*;
+use crate::Closing;
+
+fn name() -> impl Strategy<Value = Name> {
+    prop_oneof!["[a-z]{1,8}", "[\\PC\"\\\\]{1,20}"].prop_filter_map("no name", |text| Name::new(&text).ok())
+}
+
+fn environment() -> impl Strategy<Value = Arc<Environment>> {
+    (name(), name(), name())
+        .prop_map(|(customer, project, environment)| Arc::new(Environment { customer, project, environment }))
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..4_000_000_000_000_i64).prop_map(Timestamp::from_millis_clamped)
+}
+
+prop_compose! {
+    /// A row whose position is to be set.
+    fn row()(
+        environment in environment(),
+        requests in any::<bool>(),
+        hour in 0..1_000_000_i64,
+        revision in 1..5_u32,
+        previous in 1..i64::MAX.unsigned_abs() - 10,
+        difference in 1..10_u64,
+        (correction, complete) in any::<(bool, bool)>(),
+        missing in prop::collection::btree_set(0..=NodeId::MAX, 0..5),
+        closed_at in time(),
+    ) -> Row {
+        let previous = if revision == 1 { 0 } else { previous };
+        Row {
+            position: Position::START,
+            environment,
+            meter: if requests { Meter::Requests } else { Meter::Evaluations },
+            hour: Timestamp::from_seconds_clamped(hour * 3_600),
+            revision,
+            count: previous + difference,
+            previous,
+            correction: correction || revision > 1,
+            complete,
+            missing: missing.into_iter().map(|number| NodeId::new(number).unwrap()).collect(),
+            closed_at,
+        }
+    }
+}
+
+prop_compose! {
+    fn entry()(
+        announced in prop::option::of(time()),
+        rows in prop::collection::vec(row(), 0..20),
+        before in 0..1_000_000_000_000_000_000_u64,
+        closing in prop::option::of((time(), time())),
+    ) -> Entry {
+        let position = |at: usize| Position::new(before + 1 + at as u64);
+        let end = Position::new(before + rows.len() as u64);
+        Entry {
+            announced,
+            rows: rows.into_iter().enumerate().map(|(at, row)| Row { position: position(at), ..row }).collect(),
+            closing: closing.map(|(until, at)| Closing { until, at, end }),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_entry_is_read_as_it_was_written_in_however_many_pieces(
+        entries in prop::collection::vec(entry(), 1..4),
+        piece_bytes in prop_oneof![Just(1_usize), 1..5_000_usize, Just(PIECE_BYTES)],
+    ) {
+        let mut gathering = Gathering::default();
+        for entry in entries {
+            let records = encode_in(&entry, piece_bytes).unwrap();
+            let (last, before) = records.split_last().unwrap();
+            for record in before {
+                prop_assert!(record.len() < piece_bytes + (64 << 10));
+                prop_assert_eq!(gathering.take(record), Ok(None));
+            }
+            if piece_bytes == 1 {
+                prop_assert_eq!(records.len(), entry.rows.len().max(1));
+            }
+            prop_assert_eq!(gathering.take(last), Ok(Some(entry)));
+            prop_assert!(gathering.is_empty());
+        }
+    }
+
+    #[test]
+    fn whatever_a_record_says_it_is_read_or_refused(record in prop::collection::vec(any::<u8>(), 0..200)) {
+        prop_assert!(Gathering::default().take(&record).is_err());
+    }
+
+    #[test]
+    fn a_record_that_was_cut_is_refused(entry in entry(), cut in any::<prop::sample::Index>()) {
+        let record = encode(&entry).unwrap().remove(0);
+        prop_assert!(Gathering::default().take(&record[..cut.index(record.len())]).is_err());
+    }
+}
+
+/// As it lies in topics: it is read for ever.
+const RECORD: &str = r#"{"v":1,"piece":0,"more":false,"rows":[{"position":"7","customer":"acme","project":"web","environment":"production","meter":"evaluations","hour":"2026-11-21T17:00:00Z","revision":2,"count":"9223372036854775807","previous":"5","correction":true,"complete":false,"missing":[3,7],"closed_at":"2026-11-21T18:01:00.500Z"}],"closing":{"until":"2026-11-21T18:00:00Z","at":"2026-11-21T18:01:00Z","end":"7"}}"#;
+
+#[test]
+fn records_of_version_1_are_read_and_written_like_this() {
+    let entry = Gathering::default().take(RECORD.as_bytes()).unwrap().unwrap();
+    assert_eq!(entry.rows[0].count, i64::MAX.unsigned_abs());
+    assert_eq!(entry.closing.unwrap().end, Position::new(7));
+    assert_eq!(String::from_utf8(encode(&entry).unwrap().remove(0)).unwrap(), RECORD);
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_a_sentence() {
+    let wrong = [
+        ("\"v\":1", "\"v\":2", "version 2 and this program knows 1: a newer flagmeter wrote it"),
+        ("\"more\"", "\"less\"", "unknown field `less`"),
+        ("\"piece\":0", "\"piece\":1", "it is piece 1 of an entry where 0 comes next"),
+        ("\"more\":false", "\"more\":true", "a frontier stands in the middle"),
+        ("\"5\"", "\"05\"", "writes in another way"),
+        ("\"5\"", "5", "invalid type"),
+        ("\"5\"", "\"9223372036854775807\"", "row 7 counts no more"),
+        ("\"9223372036854775807\"", "\"9223372036854775808\"", "row 7 counts no more"),
+        ("\"position\":\"7\"", "\"position\":\"0\"", "stands before the first"),
+        ("\"position\":\"7\"", "\"position\":\"9999999999999999999\"", "is no position"),
+        ("evaluations", "rejected", "nobody is billed for"),
+        ("T17:00:00Z", "T17:00:00+00:00", "writes in another way"),
+        ("T17:00:00Z", "T17:30:00Z", "is not of an hour"),
+        ("\"revision\":2", "\"revision\":1", "is not the revision"),
+        ("\"correction\":true", "\"correction\":false", "no correction"),
+        ("[3,7]", "[7,3]", "in order"),
+        ("[3,7]", "[3,1024]", "cannot be read"),
+    ];
+    for (from, to, says) in wrong {
+        let record = RECORD.replacen(from, to, 1);
+        assert_ne!(record, RECORD, "{from}");
+        let refused = Gathering::default().take(record.as_bytes()).unwrap_err();
+        assert!(refused.contains(says), "{to}: {refused}");
+    }
+}

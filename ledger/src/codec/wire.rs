@@ -1,0 +1,140 @@
+//! The parts of a record, strict: each value has one text, and another one is refused.
+
+use std::{borrow::Cow, sync::Arc};
+
+use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{Closing, Position, Row};
+
+/// A time in RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Instant(pub(super) Timestamp);
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Instant {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let at = Timestamp::parse_rfc3339(&text).map_err(de::Error::custom)?;
+        if at.to_string() == *text { Ok(Self(at)) } else { Err(de::Error::custom(NOT_AS_WRITTEN)) }
+    }
+}
+
+/// A number as a decimal string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Number(u64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let number: u64 = text.parse().map_err(de::Error::custom)?;
+        if number.to_string() == *text { Ok(Self(number)) } else { Err(de::Error::custom(NOT_AS_WRITTEN)) }
+    }
+}
+
+/// Said of `+7` and `2026-01-01T00:00:00+00:00`.
+const NOT_AS_WRITTEN: &str = "a value that flagmeter writes in another way";
+
+/// The end of an entry, where the closed frontier moves.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireClosing {
+    until: Instant,
+    at: Instant,
+    end: Number,
+}
+
+impl WireClosing {
+    pub(super) const fn of(closing: Closing) -> Self {
+        let Closing { until, at, end } = closing;
+        Self { until: Instant(until), at: Instant(at), end: Number(end.get()) }
+    }
+
+    pub(super) const fn closing(self) -> Closing {
+        Closing { until: self.until.0, at: self.at.0, end: Position::new(self.end.0) }
+    }
+}
+
+/// A row.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireRow {
+    position: Number,
+    customer: Name,
+    project: Name,
+    environment: Name,
+    meter: Meter,
+    hour: Instant,
+    revision: u32,
+    count: Number,
+    previous: Number,
+    correction: bool,
+    complete: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<NodeId>,
+    closed_at: Instant,
+}
+
+impl WireRow {
+    pub(super) fn of(row: &Row) -> Self {
+        let Environment { customer, project, environment } = Environment::clone(&row.environment);
+        let mut missing = row.missing.clone();
+        missing.sort_unstable();
+        missing.dedup();
+        Self {
+            position: Number(row.position.get()),
+            customer,
+            project,
+            environment,
+            meter: row.meter,
+            hour: Instant(row.hour),
+            revision: row.revision,
+            count: Number(row.count),
+            previous: Number(row.previous),
+            correction: row.correction,
+            complete: row.complete,
+            missing,
+            closed_at: Instant(row.closed_at),
+        }
+    }
+
+    pub(super) const fn position(&self) -> Position {
+        Position::new(self.position.0)
+    }
+
+    /// The row; `shared` is the environment if it is the same.
+    pub(super) fn row(self, shared: Option<&Arc<Environment>>) -> Result<Row, String> {
+        if self.position().get() != self.position.0 {
+            return Err(format!("{} is no position", self.position.0));
+        }
+        let position = self.position();
+        let own =
+            Environment { customer: self.customer, project: self.project, environment: self.environment };
+        let environment =
+            shared.filter(|shared| ***shared == own).map_or_else(|| Arc::new(own.clone()), Arc::clone);
+        Ok(Row {
+            position,
+            environment,
+            meter: self.meter,
+            hour: self.hour.0,
+            revision: self.revision,
+            count: self.count.0,
+            previous: self.previous.0,
+            correction: self.correction,
+            complete: self.complete,
+            missing: self.missing,
+            closed_at: self.closed_at.0,
+        })
+    }
+}
