@@ -112,6 +112,9 @@ pub(crate) enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] flagmeter_store::Error),
+
+    #[error(transparent)]
+    Ledger(#[from] flagmeter_ledger::Error),
     /// A server did not answer as it should.
     #[error("{url}: {reason}")]
     Http {

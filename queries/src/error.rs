@@ -42,6 +42,22 @@ pub enum Error {
     /// The store refused or failed.
     #[error(transparent)]
     Store(#[from] flagmeter_store::Error),
+    /// The ledger refused or failed.
+    #[error(transparent)]
+    Ledger(#[from] flagmeter_ledger::Error),
+    /// A cursor that knows more than the ledger.
+    #[error(
+        "Parameter {name}: this cursor is of a ledger that had more in it than this one has: the ledger was restored \
+         from an older copy, or is another one. If it catches up, ask again; else begin again without {name}=, and \
+         compare what you have with what comes."
+    )]
+    LedgerBehind {
+        /// The parameter that holds the cursor.
+        name: &'static str,
+    },
+    /// Hours that are not final are on no bill.
+    #[error("{0}")]
+    NotFinal(String),
     /// The store took too long.
     #[error("the store did not answer within {seconds} s")]
     Timeout {
@@ -102,7 +118,8 @@ impl Error {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable() || matches!(error, flagmeter_store::Error::Closed),
-            Self::Timeout { .. } | Self::Busy { .. } => true,
+            Self::Ledger(error) => error.is_retryable() || matches!(error, flagmeter_ledger::Error::Closed),
+            Self::Timeout { .. } | Self::Busy { .. } | Self::LedgerBehind { .. } => true,
             _ => false,
         }
     }

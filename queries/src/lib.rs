@@ -8,7 +8,10 @@
 //! snapshot with a number for each bucket and group and what is known of each bucket. The answer is ranked,
 //! what is beyond a limit is added up, and it leaves as JSON or CSV. Parsing, planning and shaping are pure.
 //!
-//! What goes in: strangers' requests, the store, the registry. What comes out: rows that say what they are worth,
+//! `/v1/billing/…` reads the ledger, whose rows never change: [`billing`] answers the same question with the same
+//! bytes for as long as anyone asks.
+//!
+//! What goes in: strangers' requests, the store, the ledger, the registry. What comes out: rows that say what they are worth,
 //! or `application/problem+json`.
 //!
 //! # Invariants
@@ -24,6 +27,7 @@
 
 pub mod access;
 mod answer;
+mod billing;
 mod civil;
 mod config;
 mod error;
@@ -50,7 +54,8 @@ use axum::{Router, middleware};
 use chrono_tz::Tz;
 pub use config::Config;
 pub use error::{Error, Result};
-use flagmeter_model::{Clock, Environment, Registry};
+use flagmeter_ledger::Ledger;
+use flagmeter_model::{Clock, Environment, Name, Registry};
 use flagmeter_store::Store;
 use metrics::Metrics;
 pub use parameters::range;
@@ -72,12 +77,16 @@ pub struct Parts<'a> {
     pub config: Config,
     /// What is read.
     pub store: Arc<dyn Store>,
+    /// What is billed.
+    pub ledger: Arc<dyn Ledger>,
     /// Who may read.
     pub tokens: Arc<Tokens>,
     /// Customers with their zones, and flags.
     pub registry: watch::Receiver<Arc<Registry>>,
     /// The edges in this process, if there are any.
     pub in_flight: Option<Arc<dyn InFlight>>,
+    /// Its sender is dropped when the process is told to stop: who waits for news of the ledger is answered then.
+    pub stopping: watch::Receiver<()>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where the metrics are registered.
@@ -97,6 +106,7 @@ pub(crate) struct App {
     tokens: Arc<Tokens>,
     registry: watch::Receiver<Arc<Registry>>,
     in_flight: Option<Arc<dyn InFlight>>,
+    waiting: billing::Waiting,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     openapi: String,
@@ -105,10 +115,14 @@ pub(crate) struct App {
 impl App {
     /// The zone of whoever asks: their customer's, if there is one and it is a zone; else UTC.
     fn zone_of(&self, principal: &Principal) -> Tz {
+        principal.customer().map_or(Tz::UTC, |customer| self.zone_of_customer(customer))
+    }
+
+    /// The zone of a customer, if there is such a customer and it is a zone; else UTC.
+    fn zone_of_customer(&self, id: &Name) -> Tz {
         let registry = self.registry.borrow();
-        principal
-            .customer()
-            .and_then(|id| registry.customer(id))
+        registry
+            .customer(id)
             .and_then(|customer| customer.time_zone.as_deref())
             .and_then(|zone| zone.parse().ok())
             .unwrap_or(Tz::UTC)
@@ -132,16 +146,19 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(usage::usage))
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
+        .routes(routes!(billing::hours::hours))
+        .routes(routes!(billing::feed::closed_hours))
         .routes(routes!(nodes::nodes))
         .routes(routes!(openapi::openapi))
         .split_for_parts();
     openapi::add_choices(&mut document);
     let app = Arc::new(App {
-        reader: Reader::new(parts.store, &parts.config, metrics.clone()),
+        reader: Reader::new(parts.store, parts.ledger, &parts.config, metrics.clone()),
         config: parts.config,
         tokens: parts.tokens,
         registry: parts.registry,
         in_flight: parts.in_flight,
+        waiting: billing::Waiting::new(parts.stopping),
         clock: parts.clock,
         metrics,
         openapi: document.to_json().map_err(|error| Error::Encoding(error.to_string()))?,

@@ -18,18 +18,23 @@ pub(crate) fn parse(text: &str, now: Timestamp, zone: Tz) -> Result<Timestamp, S
     if let Ok(date) = text.parse::<NaiveDate>() {
         return Ok(civil::day_start(zone, date));
     }
-    // A `+` that was not percent-encoded arrives as a space.
-    let repaired = match text.rsplit_once(' ') {
-        Some((time, offset)) if time.len() > 10 => format!("{time}+{offset}"),
-        _ => text.to_owned(),
-    };
-    Timestamp::parse_rfc3339(&repaired).map_err(|_| {
+    rfc3339(text).ok_or_else(|| {
         let text: String = text.chars().take(64).collect();
         format!(
             "{text:?} is not a time. Use RFC 3339 (2026-11-20T12:44:54Z), a date (2026-11-20), a time before \
              now (-24h, -30d, -15m) or now."
         )
     })
+}
+
+/// Reads an RFC 3339 time alone.
+pub(crate) fn rfc3339(text: &str) -> Option<Timestamp> {
+    // A `+` that was not percent-encoded arrives as a space.
+    let repaired = match text.rsplit_once(' ') {
+        Some((time, offset)) if time.len() > 10 => format!("{time}+{offset}"),
+        _ => text.to_owned(),
+    };
+    Timestamp::parse_rfc3339(&repaired).ok()
 }
 
 /// Reads a length of time such as `30d`, in seconds: a whole number of s, m, h, d or w.

@@ -32,6 +32,7 @@ use crate::{
     tags(
         (name = "usage", description = "Counts over time"),
         (name = "flags", description = "Flags and when they were last evaluated"),
+        (name = "billing", description = "Hours that are final, for bills"),
         (name = "reconcile", description = "What became of all that arrived"),
         (name = "operator", description = "For whoever runs it: the nodes"),
         (name = "document", description = "The API itself"),

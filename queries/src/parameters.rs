@@ -11,12 +11,15 @@ use crate::{Error, Result, civil::Resolution, moment};
 /// Values of one filter at most.
 const VALUES_MAX: usize = 1_000;
 
+const HOUR_SECONDS: i64 = 3_600;
+
 /// What `resolution` may be.
 pub(crate) const RESOLUTIONS: &[&str] = &["auto", "10s", "1m", "15m", "1h", "1d", "1mo"];
 
 /// The names of the parameters, once.
 pub(crate) mod name {
     pub(crate) const AFTER: &str = "after";
+    pub(crate) const AS_OF: &str = "as_of";
     pub(crate) const COMPARE: &str = "compare";
     pub(crate) const CUSTOMER: &str = "customer";
     pub(crate) const ENVIRONMENT: &str = "environment";
@@ -34,6 +37,7 @@ pub(crate) mod name {
     pub(crate) const TZ: &str = "tz";
     pub(crate) const UNKNOWN_TO_REGISTRY: &str = "unknown_to_registry";
     pub(crate) const VARIANT: &str = "variant";
+    pub(crate) const WAIT: &str = "wait";
 }
 
 /// The parameters of one request, in the order given.
@@ -113,6 +117,33 @@ impl Parameters {
             return Err(Error::parameter(name::FROM, reason));
         }
         Ok(range)
+    }
+
+    /// The range asked for, between two full hours: bills do not split an hour.
+    pub(crate) fn hours(&self) -> Result<TimeRange> {
+        let range = TimeRange::new(self.full_hour(name::FROM)?, self.full_hour(name::TO)?);
+        if range.is_empty() {
+            let reason =
+                format!("{} is not before to={}: there is no hour in between.", range.from, range.to);
+            return Err(Error::parameter(name::FROM, reason));
+        }
+        Ok(range)
+    }
+
+    fn full_hour(&self, name: &'static str) -> Result<Timestamp> {
+        let text = self.one(name)?.ok_or_else(|| {
+            Error::parameter(name, "It is needed: a full hour in RFC 3339, such as 2026-11-01T00:00:00Z.")
+        })?;
+        let at = moment::rfc3339(text).ok_or_else(|| {
+            let text: String = text.chars().take(64).collect();
+            let reason = format!("{text:?} is not a time in RFC 3339, such as 2026-11-01T00:00:00Z.");
+            Error::parameter(name, reason)
+        })?;
+        let (before, after) = (at.floor_to(HOUR_SECONDS), at.ceil_to(HOUR_SECONDS));
+        if before == after {
+            return Ok(at);
+        }
+        Err(Error::parameter(name, format!("{at} is not a full hour: the nearest are {before} and {after}.")))
     }
 
     /// The resolution asked for; `None` for `auto`.

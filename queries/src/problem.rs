@@ -61,6 +61,7 @@ pub(crate) enum Refusals {
 
 /// Status, the last part of the type, and title.
 const fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
+    use flagmeter_ledger::Error as LedgerError;
     use flagmeter_store::Error as StoreError;
     match error {
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "A token is needed"),
@@ -77,6 +78,13 @@ const fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Timeout { .. } | Error::Store(StoreError::Unavailable(_) | StoreError::Closed) => {
             (StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer")
         }
+        Error::Ledger(LedgerError::Unavailable(_) | LedgerError::Closed) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable", "The ledger does not answer")
+        }
+        Error::LedgerBehind { .. } => {
+            (StatusCode::CONFLICT, "ledger-behind", "The ledger holds less than that")
+        }
+        Error::NotFinal(_) => (StatusCode::CONFLICT, "not-final", "Not all of these hours are final"),
         Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many queries at once"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The query failed"),
     }
@@ -95,11 +103,15 @@ impl Problem {
                 tracing::warn!(error = %store, "a query got no answer from the store");
                 "The store does not answer. That says nothing about the counts: ask again.".into()
             }
+            Error::Ledger(ledger) if status == StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::warn!(error = %ledger, "a query got no answer from the ledger");
+                "The ledger does not answer. That says nothing about the bills: ask again.".into()
+            }
             error => error.to_string(),
         };
         let (parameter, known_parameters) = match error {
             Error::ParameterUnknown { name, known } => (Some(name.clone()), Some(*known)),
-            Error::Parameter { name, .. } => (Some((*name).to_owned()), None),
+            Error::Parameter { name, .. } | Error::LedgerBehind { name } => (Some((*name).to_owned()), None),
             _ => (None, None),
         };
         let kind = format!("urn:flagmeter:problem:{kind}");

@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
+use flagmeter_ledger::{Closing, Error as LedgerError, Feed, Hours, Ledger, Page, Position};
 use flagmeter_model::{Meter, Name, Timestamp};
 use flagmeter_store::{
     Answer, AxisChoice, Dimension, Error as StoreError, Read, SeriesSeen, State, Store, TierChoice,
 };
 use parking_lot::Mutex;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, timeout_at},
 };
 
@@ -34,9 +35,10 @@ pub(crate) struct Question {
     pub(crate) groups_max: usize,
 }
 
-/// The store, as queries see it.
+/// The store and the ledger, as queries see them.
 pub(crate) struct Reader {
     store: Arc<dyn Store>,
+    ledger: Arc<dyn Ledger>,
     turns: Turns,
     /// One permit for each row of the answers that are not sent yet.
     rows: Arc<Semaphore>,
@@ -79,12 +81,18 @@ pub(crate) struct Reading<'r> {
 }
 
 impl Reader {
-    /// A reader of `store`.
-    pub(crate) fn new(store: Arc<dyn Store>, config: &Config, metrics: Metrics) -> Self {
+    /// A reader of both.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        ledger: Arc<dyn Ledger>,
+        config: &Config,
+        metrics: Metrics,
+    ) -> Self {
         let permits_max = u32::try_from(Semaphore::MAX_PERMITS).unwrap_or(u32::MAX);
         let rows_held_max = u32::try_from(config.rows_held_max).unwrap_or(u32::MAX).min(permits_max);
         Self {
             store,
+            ledger,
             turns: Turns::new(config.reads_max),
             rows: Arc::new(Semaphore::new(rows_held_max as usize)),
             rows_held_max,
@@ -108,6 +116,31 @@ impl Reader {
         };
         let turn = self.turns.take(deadline).await?;
         Ok(Reading { reader: self, deadline, customer, _turn: turn })
+    }
+
+    /// The last row of the ledger that is known here, and whenever more is.
+    pub(crate) fn ledger_end(&self) -> watch::Receiver<Position> {
+        self.ledger.end()
+    }
+
+    /// The next rows of an answer that is being sent: it has its room already, and waits for a turn of its own, so that
+    /// a slow reader of it takes none.
+    pub(crate) async fn further_hours(&self, hours: Hours) -> Result<Page> {
+        let deadline = Instant::now() + self.read_timeout;
+        let _turn = self.turns.take(deadline).await?;
+        self.of_ledger(deadline, self.ledger.hours(hours)).await
+    }
+
+    async fn of_ledger<T>(
+        &self,
+        deadline: Instant,
+        answer: impl Future<Output = flagmeter_ledger::Result<T>> + Send,
+    ) -> Result<T> {
+        let too_late = |_| {
+            let reason = format!("no answer within {} s", self.read_timeout.as_secs());
+            Err(LedgerError::Unavailable(reason))
+        };
+        Ok(timeout_at(deadline, answer).await.unwrap_or_else(too_late)?)
     }
 
     fn turns_of(&self, customer: &Name) -> Turns {
@@ -161,6 +194,21 @@ impl Reading<'_> {
     /// What is known of nodes, frontiers and floors.
     pub(crate) async fn state(&self) -> Result<State> {
         self.within(self.reader.store.state()).await
+    }
+
+    /// Rows of the ledger in the order of bills.
+    pub(crate) async fn hours(&self, hours: Hours) -> Result<Page> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger.hours(hours)).await
+    }
+
+    /// Rows of the ledger in the order in which they became known.
+    pub(crate) async fn feed(&self, feed: Feed) -> Result<Page> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger.feed(feed)).await
+    }
+
+    /// The last closing of a ledger that ends with `as_of`.
+    pub(crate) async fn closing(&self, as_of: Position) -> Result<Option<Closing>> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger.closing(as_of)).await
     }
 
     /// Waits until there is room for an answer of so many rows.

@@ -79,6 +79,10 @@ impl Folder {
         self.path.join("store.sqlite")
     }
 
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.path.join("ledger.sqlite")
+    }
+
     /// Where the registry lies that was last found good.
     pub(crate) fn registry_good_copy(&self) -> PathBuf {
         self.path.join("registry.last-good.toml")

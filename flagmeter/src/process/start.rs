@@ -26,12 +26,28 @@ pub(crate) struct With<'a> {
 }
 
 impl Stages {
-    /// Answers requests, those about health as well.
-    pub(crate) fn listener(&mut self, with: With<'_>, listener: TcpListener, router: Router) {
+    /// Answers requests, those about health as well. When it is told to stop, `awake` is dropped: that ends what waits for
+    /// something to happen, so that open requests finish.
+    pub(crate) fn listener<T: Send + 'static>(
+        &mut self,
+        with: With<'_>,
+        listener: TcpListener,
+        router: Router,
+        awake: T,
+    ) {
         let bounds = settings::listener_bounds(with.config);
         let router = router.merge(readiness::router(with.readiness.clone()));
         self.start("the listener", "no new requests; finishing those that are open", |stop| {
-            listener::serve(listener, router, bounds, stop)
+            let told = stop.clone();
+            async move {
+                let ending = async {
+                    told.cancelled().await;
+                    drop(awake);
+                };
+                // It serves until it is told.
+                let (served, ()) = tokio::join!(listener::serve(listener, router, bounds, stop), ending);
+                served
+            }
         });
     }
 

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use flagmeter_edge::Edge;
+use flagmeter_ledger::{Config as LedgerConfig, EmbeddedLedger};
 use flagmeter_log::embedded::Log;
 use flagmeter_model::{Clock, Environment, NodeId, Registry, Timestamp};
 use flagmeter_queries::{InFlight, Parts, access::Tokens};
@@ -86,13 +87,17 @@ impl Start {
             Arc::clone(&clock),
             &metrics,
         )?);
+        let ledger = EmbeddedLedger::open(&LedgerConfig { path: folder.ledger() })?;
+        let (awake, stopping) = watch::channel(());
         let router = router(
             Parts {
                 config: settings::queries_config(&config),
                 store: Arc::clone(&store),
+                ledger: Arc::new(ledger),
                 tokens: Arc::clone(&tokens),
                 registry: registry.clone(),
                 in_flight: None,
+                stopping,
                 clock: Arc::clone(&clock),
                 metrics: &metrics,
             },
@@ -104,7 +109,7 @@ impl Start {
         readiness.works_with(Needs { edge: Some(Arc::clone(&edge)), store: Some(Arc::clone(&store)) });
         let mut stages = Stages::default();
         let with = With { config: &config, clock: &clock, metrics: &metrics, readiness: &readiness };
-        stages.listener(with, http, router);
+        stages.listener(with, http, router, awake);
         stages.edge(edge);
         stages.ingest(with, settings::ingest_config(&config), consumer, &store);
         stages.downsampler(with, &store);

@@ -70,7 +70,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
         metrics,
     )?);
     let (listener, address) = listener::bind(config.listen.http, "listen.http").await?;
-    stages.listener(process.with(), listener, edge.router());
+    stages.listener(process.with(), listener, edge.router(), ());
     stages.edge(Arc::clone(&edge));
     stages.registry(process.with(), registry_file);
     let region = config.edge.region.as_ref().map_or_else(String::new, |region| format!(" in {region}"));

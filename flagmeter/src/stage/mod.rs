@@ -8,6 +8,7 @@ mod downsampler;
 mod edge;
 #[cfg(feature = "kafka")]
 mod ingest;
+mod no_ledger;
 mod queries;
 
 use std::{net::SocketAddr, sync::Arc};

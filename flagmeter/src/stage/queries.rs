@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use flagmeter_ledger::Position;
 use flagmeter_queries::Parts;
+use tokio::sync::watch;
 
-use super::{Process, Started};
+use super::{Process, Started, no_ledger::NoLedger};
 use crate::{
     Result, audit,
     process::{
@@ -39,17 +41,20 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
         clock: Arc::clone(clock),
         edge: None,
     });
+    let (awake, stopping) = watch::channel(());
     let parts = Parts {
         config: settings::queries_config(config),
         store: Arc::clone(&store),
+        ledger: Arc::new(NoLedger(watch::channel(Position::START).0)),
         tokens,
         registry: registry_file.subscribe(),
         in_flight: None,
+        stopping,
         clock: Arc::clone(clock),
         metrics,
     };
     let router = flagmeter_queries::router(parts, audit)?;
-    stages.listener(process.with(), listener, router);
+    stages.listener(process.with(), listener, router, awake);
     stages.registry(process.with(), registry_file);
     let greeting = format!(
         "queries listens on http://{address}, reads {}, and keeps its tokens in {}",

@@ -12,6 +12,7 @@ mod tokens;
 
 pub use audit::{NewToken, Token};
 use axum::http::HeaderMap;
+use flagmeter_ledger::Scope;
 use flagmeter_model::Name;
 use flagmeter_store::Filter;
 pub use tokens::{Created, Tokens};
@@ -107,6 +108,12 @@ impl Scoped {
     /// The filter.
     pub(crate) const fn filter(&self) -> &Filter {
         &self.0
+    }
+
+    /// The same for the ledger, which knows whose a row is and no more.
+    pub(crate) fn of_ledger(&self) -> Scope {
+        let Self(Filter { customers, projects, environments, .. }) = self.clone();
+        Scope { customers, projects, environments }
     }
 
     /// Narrows the filter to these names, none of which may be an empty list; `None` if nothing is left of it.

@@ -15,6 +15,7 @@ use axum::{
     response::Response,
     routing::post,
 };
+use flagmeter_ledger::{Config as LedgerConfig, EmbeddedLedger, Ledger};
 use flagmeter_model::{Environment, ManualClock, Meter, Name, Registry, SeriesKey, Timestamp};
 use flagmeter_store::{
     Store,
@@ -118,6 +119,9 @@ async fn a_bug() -> StatusCode {
 pub(super) struct Bench {
     pub(super) router: Router,
     pub(super) store: Arc<dyn Store>,
+    pub(super) ledger: Arc<dyn Ledger>,
+    /// Dropped when the process is told to stop.
+    pub(super) awake: Option<watch::Sender<()>>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) edges: Arc<Edges>,
     pub(super) clock: ManualClock,
@@ -127,7 +131,7 @@ pub(super) struct Bench {
     pub(super) billing: String,
     pub(super) acme: String,
     seals: AtomicU64,
-    _folder: tempfile::TempDir,
+    pub(super) folder: tempfile::TempDir,
 }
 
 impl Bench {
@@ -161,9 +165,12 @@ impl Bench {
         let seals = AtomicU64::new(1);
         let clock = clock.clone();
         let router = Router::new();
+        let ledger = LedgerConfig { path: folder.path().join("ledger.sqlite") };
         let over = Self {
             router,
             store,
+            ledger: Arc::new(EmbeddedLedger::open(&ledger).unwrap()),
+            awake: None,
             tokens,
             edges,
             clock,
@@ -172,26 +179,34 @@ impl Bench {
             billing,
             acme,
             seals,
-            _folder: folder,
+            folder,
         };
         over.with(config)
+    }
+
+    /// The same over another ledger; the one before is let go of.
+    pub(super) fn over_ledger(self, ledger: Arc<dyn Ledger>) -> Self {
+        Self { ledger, ..self }.with(Config::default())
     }
 
     /// The same with other bounds, and its metrics anew.
     pub(super) fn with(self, config: Config) -> Self {
         let metrics = prometheus::Registry::new();
+        let (awake, stopping) = watch::channel(());
         let others = Router::new().route("/door", post(a_bug));
         let parts = Parts {
             config,
             store: Arc::clone(&self.store),
+            ledger: Arc::clone(&self.ledger),
             tokens: Arc::clone(&self.tokens),
             registry: watch::channel(Arc::new(Registry::parse(REGISTRY).unwrap())).1,
             in_flight: Some(Arc::clone(&self.edges) as Arc<dyn InFlight>),
+            stopping,
             clock: Arc::new(self.clock.clone()),
             metrics: &metrics,
         };
         let router = router(parts, others.layer(CorsLayer::new().allow_origin(Any))).unwrap();
-        Self { router, metrics, ..self }
+        Self { router, metrics, awake: Some(awake), ..self }
     }
 
     /// Node 1 was there from `from` to `to`, and counted this.

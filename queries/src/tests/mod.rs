@@ -2,6 +2,7 @@
 
 mod access;
 mod bench;
+mod billing;
 mod flags;
 mod nodes;
 mod openapi;

@@ -1,9 +1,19 @@
 //! The document says what is served, and what is served is as the document says.
 
+use flagmeter_ledger::{Append, Counted};
+use flagmeter_model::Meter;
 use serde_json::Value;
 
 use super::bench::{Bench, NOW, acme, at, flag};
-use crate::{flags, nodes, reconcile, usage};
+use crate::{billing, flags, nodes, reconcile, usage};
+
+/// The parameters without which a path has no answer.
+fn needed(path: &str) -> &'static str {
+    match path {
+        "/v1/billing/hours" => "?from=2026-11-20T00:00:00Z&to=2026-11-20T12:00:00Z",
+        _ => "",
+    }
+}
 
 async fn document(bench: &Bench) -> Value {
     bench.get("/openapi.json").await.json()
@@ -90,9 +100,11 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
     let bench = Bench::new();
     let document = document(&bench).await;
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(paths, ["/openapi.json", "/v1/flags", "/v1/operator/nodes", "/v1/reconcile", "/v1/usage"]);
+    let billing = ["/v1/billing/closed-hours", "/v1/billing/hours"];
+    let others = ["/v1/flags", "/v1/operator/nodes", "/v1/reconcile", "/v1/usage"];
+    assert_eq!(paths, [&["/openapi.json"], &billing[..], &others[..]].concat());
     for path in paths {
-        bench.get(&path).await.json();
+        bench.get(&format!("{path}{}", needed(&path))).await.json();
     }
 }
 
@@ -104,6 +116,8 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/v1/flags", flags::KNOWN),
         ("/v1/reconcile", reconcile::KNOWN),
         ("/v1/operator/nodes", nodes::KNOWN),
+        ("/v1/billing/hours", billing::hours::plan::KNOWN),
+        ("/v1/billing/closed-hours", billing::feed::KNOWN),
     ] {
         let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
         let mut documented: Vec<_> =
@@ -112,7 +126,10 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         documented.sort_unstable();
         known.sort_unstable();
         assert_eq!(documented, known, "{path}");
-        assert!(parameters.iter().all(|parameter| parameter["required"] == false), "{path}");
+        for parameter in parameters {
+            let is_needed = needed(path).contains(&format!("{}=", parameter["name"].as_str().unwrap()));
+            assert_eq!(parameter["required"], is_needed, "{path}: {parameter}");
+        }
     }
 }
 
@@ -176,6 +193,17 @@ async fn answers_are_as_the_document_says() {
     let bench = Bench::new();
     let counts = [(&acme(), flag("checkout"), at("2026-11-20T11:05:00Z"), 3)];
     bench.seal(at("2026-11-20T11:00:00Z"), at(NOW), &counts).await;
+    bench.ledger.announce(at("2026-11-20T11:00:00Z")).await.unwrap();
+    let hour = Counted {
+        environment: acme(),
+        meter: Meter::Evaluations,
+        hour: at("2026-11-20T10:00:00Z"),
+        count: 3,
+        complete: true,
+        missing: Vec::new(),
+    };
+    let append = Append { counted: vec![hour], closed: None, at: at(NOW) };
+    bench.ledger.append(append).await.unwrap();
     let document = document(&bench).await;
     for address in [
         "/v1/usage",
@@ -184,6 +212,8 @@ async fn answers_are_as_the_document_says() {
         "/v1/reconcile",
         "/v1/reconcile?from=-2h&group_by=environment",
         "/v1/operator/nodes",
+        "/v1/billing/hours?from=2026-11-20T00:00:00Z&to=2026-11-20T12:00:00Z",
+        "/v1/billing/closed-hours",
     ] {
         let answer = bench.get(address).await.json();
         let path = address.split('?').next().unwrap();

@@ -45,7 +45,7 @@ fn body(plan: &Plan, usage: &Usage) -> Result<Vec<u8>, csv::Error> {
 }
 
 /// A name as a cell that no spreadsheet takes for a formula: names come from strangers.
-fn harmless(name: &str) -> Cow<'_, str> {
+pub(crate) fn harmless(name: &str) -> Cow<'_, str> {
     if name.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{name}").into() } else { name.into() }
 }
 

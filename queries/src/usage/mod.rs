@@ -2,7 +2,7 @@
 //!
 //! Parse, plan, read, shape, write: the first two and the fourth are pure.
 
-mod csv;
+pub(crate) mod csv;
 pub(crate) mod plan;
 mod shape;
 

@@ -54,7 +54,7 @@ pub(super) fn dimension_name(dimension: Dimension) -> &'static str {
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Json,
     Csv,
 }
@@ -272,7 +272,7 @@ fn group_by(parameters: &Parameters) -> Result<Vec<Dimension>> {
 }
 
 /// The format: as asked by parameter, else as accepted by header, else JSON.
-fn format(parameters: &Parameters, headers: &HeaderMap) -> Result<Format> {
+pub(crate) fn format(parameters: &Parameters, headers: &HeaderMap) -> Result<Format> {
     let read = |text: &str| match text {
         "json" => Some(Format::Json),
         "csv" => Some(Format::Csv),

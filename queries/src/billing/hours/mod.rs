@@ -1,0 +1,204 @@
+//! `GET /v1/billing/hours`: what each hour came to, in the order of bills.
+
+mod export;
+pub(crate) mod plan;
+mod provisional;
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, Uri},
+    response::{IntoResponse, Response},
+};
+use flagmeter_ledger::{Page, Row};
+use flagmeter_model::Timestamp;
+use plan::Asked;
+use provisional::Beyond;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    as_json,
+    caching::{self, Stays, Tag},
+    csv_headers,
+    cursor::Snapshot,
+    json, known_customers,
+    row::{BilledHour, Csv, HourState, Line},
+    snapshot_of,
+};
+use crate::{App, Result, access::Principal, parameters::name, problem::Refusals, usage::plan::Format};
+
+/// The answer of `/v1/billing/hours`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BillingHours {
+    /// Start of the range.
+    #[schema(example = "2026-11-01T00:00:00Z")]
+    from: String,
+    /// End of the range.
+    #[schema(example = "2026-12-01T00:00:00Z")]
+    to: String,
+    /// How much is settled of the range: no more than of its last hour.
+    state: HourState,
+    /// The ledger that this is read from, as it stood. With this as `as_of=` the same request has the same bytes for
+    /// ever.
+    as_of: String,
+    /// All hours that end at or before this are final: those that have no row counted nothing. Null before the first.
+    #[schema(required, example = "2026-11-20T13:00:00Z")]
+    final_until: Option<String>,
+    /// Everything before this is in. Null before the first count, where the whole range is final, and where it is asked
+    /// with `as_of=`.
+    #[schema(required, example = "2026-11-20T14:44:50Z")]
+    complete_until: Option<String>,
+    /// The rows: by customer, project, environment, hour, meter and revision. On the last page, those of the hours that
+    /// are not final follow in the same order.
+    rows: Vec<BilledHour>,
+    /// `after=` of the next page. Null on the last one.
+    #[schema(required)]
+    next: Option<String>,
+}
+
+/// Counts per hour, for bills
+///
+/// Each hour of an environment is `open`, `closing` or `final`. A final hour never changes: a count that comes later makes
+/// a further revision, and the one with the greatest number says what the hour comes to. Hours without a row counted
+/// nothing. All pages are of one snapshot of the ledger, `as_of`; asked with it, only final hours are told, and the answer
+/// has the same bytes for ever. In CSV, what JSON says beside the rows stands in headers that begin with `flagmeter-`;
+/// without `limit=` all rows are sent.
+#[utoipa::path(
+    get,
+    path = "/v1/billing/hours",
+    tag = "billing",
+    security(("token" = [])),
+    params(
+        ("from" = String, Query, description = "Start: a full hour in RFC 3339.", example = "2026-11-01T00:00:00Z"),
+        ("to" = String, Query, description = "End, not included: a full hour in RFC 3339.", example = "2026-12-01T00:00:00Z"),
+        ("customer" = Option<Vec<String>>, Query, description = "Only these customers. Repeat for several."),
+        ("project" = Option<Vec<String>>, Query, description = "Only these projects. Repeat for several."),
+        ("environment" = Option<Vec<String>>, Query, description = "Only these environments. Repeat for several."),
+        ("meter" = Option<String>, Query, description = "`evaluations` or `requests`. Default: both."),
+        ("as_of" = Option<String>, Query, description = "As the ledger stood then: `as_of` or `next` of an earlier answer to a token that reads the same. Default: as it stands, with the hours that are not final."),
+        ("after" = Option<String>, Query, description = "`next` of the page before."),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10_000, description = "Rows of final hours on a page. Default 1000; in CSV all."),
+        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`; else the Accept header decides. In CSV a name that begins with =, +, - or @ has a ' before it, so that no spreadsheet takes it for a formula."),
+    ),
+    responses(
+        (status = 200, description = "The hours", content(
+            (BillingHours = "application/json"),
+            (String = "text/csv", example = "customer,project,environment,meter,hour,state,revision,count,difference,correction,complete,missing_nodes,closed_at\nacme,web,production,evaluations,2026-11-20T13:00:00Z,final,1,1204,1204,false,true,,2026-11-20T14:15:04Z\n")
+        )),
+        (status = 304, description = "What `If-None-Match` names is still the answer"),
+        (status = 409, description = "The cursor knows more than the ledger, which was restored from an older copy", content_type = "application/problem+json", body = crate::problem::Problem),
+        Refusals,
+    )
+)]
+pub(crate) async fn hours(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let asked = plan::ask(&uri, &headers, &principal)?;
+    let mut reading = app.reader.begin(&principal).await?;
+    known_customers(&app, &reading, &principal, &asked.scope).await?;
+    let (parameter, given) = asked.snapshot().unzip();
+    let snapshot = snapshot_of(&app, &reading, parameter.unwrap_or(name::AS_OF), given).await?;
+    let stays = if asked.is_live() { Stays::WhileTagged } else { Stays::Forever };
+    if asked.limit.is_none() {
+        let exports = export::Export { asked: &asked, snapshot, stays, headers: &headers };
+        return exports.begin(&app, reading).await;
+    }
+    let page = reading.hours(asked.question(snapshot)).await?;
+    let beyond = provisional::read(&app, &reading, &asked, snapshot, !page.more).await?;
+    let rows = page.rows.len() + beyond.rows.len();
+    let room = reading.room_for(rows).await?;
+    app.metrics.rows(rows);
+    let head = Head::new(&asked, snapshot, &beyond, &page);
+    let bytes = match asked.format {
+        Format::Json => json(&head.with_rows(&page.rows, &beyond))?,
+        Format::Csv => csv(&page.rows, &beyond),
+    };
+    caching::answer(&headers, &Tag::of([bytes.as_slice()]), stays, || {
+        Ok(match asked.format {
+            Format::Json => as_json(room.body(bytes)),
+            Format::Csv => (head.headers(), room.body(bytes)).into_response(),
+        })
+    })
+}
+
+fn csv(rows: &[Row], beyond: &Beyond) -> Vec<u8> {
+    let mut csv = Csv::new();
+    csv.reserve(rows.len() + beyond.rows.len());
+    for row in rows {
+        csv.line(row);
+    }
+    for row in &beyond.rows {
+        csv.line(row);
+    }
+    csv.take()
+}
+
+/// What an answer says beside its rows.
+#[derive(Debug)]
+struct Head {
+    from: String,
+    to: String,
+    state: HourState,
+    as_of: String,
+    final_until: Option<String>,
+    complete_until: Option<String>,
+    next: Option<String>,
+}
+
+impl Head {
+    fn new(asked: &Asked, snapshot: Snapshot, beyond: &Beyond, page: &Page) -> Self {
+        let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let last = page.rows.last().filter(|_| page.more);
+        let to = Some(asked.range.to);
+        let state = if to <= snapshot.until {
+            HourState::Final
+        } else if to <= beyond.complete_until {
+            HourState::Closing
+        } else {
+            HourState::Open
+        };
+        Self {
+            from: asked.range.from.to_string(),
+            to: asked.range.to.to_string(),
+            state,
+            as_of: snapshot.cursor(asked.owner.as_ref()),
+            final_until: text(snapshot.until),
+            complete_until: text(beyond.complete_until),
+            next: last.map(|last| asked.next(snapshot, last.key())),
+        }
+    }
+
+    fn with_rows(&self, rows: &[Row], beyond: &Beyond) -> BillingHours {
+        let lines = rows.iter().map(Line::from).chain(beyond.rows.iter().map(Line::from));
+        BillingHours {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            state: self.state,
+            as_of: self.as_of.clone(),
+            final_until: self.final_until.clone(),
+            complete_until: self.complete_until.clone(),
+            rows: lines.map(BilledHour::from).collect(),
+            next: self.next.clone(),
+        }
+    }
+
+    fn headers(&self) -> HeaderMap {
+        csv_headers(
+            "attachment; filename=\"flagmeter-billing-hours.csv\"",
+            &[
+                ("flagmeter-from", Some(&self.from)),
+                ("flagmeter-to", Some(&self.to)),
+                ("flagmeter-state", Some(self.state.name())),
+                ("flagmeter-as-of", Some(&self.as_of)),
+                ("flagmeter-final-until", self.final_until.as_deref()),
+                ("flagmeter-complete-until", self.complete_until.as_deref()),
+                ("flagmeter-next", self.next.as_deref()),
+            ],
+        )
+    }
+}
