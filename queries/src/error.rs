@@ -45,6 +45,9 @@ pub enum Error {
     /// The ledger refused or failed.
     #[error(transparent)]
     Ledger(#[from] flagmeter_ledger::Error),
+    /// No ledger is kept here.
+    #[error("This server keeps no ledger, so it has no hours to bill: flagmeter serve keeps one.")]
+    NoLedger,
     /// A cursor that knows more than the ledger.
     #[error(
         "Parameter {name}: this cursor is of a ledger that had more in it than this one has: the ledger was restored \

@@ -77,8 +77,8 @@ pub struct Parts<'a> {
     pub config: Config,
     /// What is read.
     pub store: Arc<dyn Store>,
-    /// What is billed.
-    pub ledger: Arc<dyn Ledger>,
+    /// What is billed, where a ledger is kept.
+    pub ledger: Option<Arc<dyn Ledger>>,
     /// Who may read.
     pub tokens: Arc<Tokens>,
     /// Customers with their zones, and flags.

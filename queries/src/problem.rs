@@ -81,6 +81,7 @@ const fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Ledger(LedgerError::Unavailable(_) | LedgerError::Closed) => {
             (StatusCode::SERVICE_UNAVAILABLE, "ledger-unavailable", "The ledger does not answer")
         }
+        Error::NoLedger => (StatusCode::NOT_FOUND, "no-ledger", "No ledger is kept here"),
         Error::LedgerBehind { .. } => {
             (StatusCode::CONFLICT, "ledger-behind", "The ledger holds less than that")
         }

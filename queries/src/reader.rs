@@ -38,7 +38,8 @@ pub(crate) struct Question {
 /// The store and the ledger, as queries see them.
 pub(crate) struct Reader {
     store: Arc<dyn Store>,
-    ledger: Arc<dyn Ledger>,
+    /// None where no ledger is kept.
+    ledger: Option<Arc<dyn Ledger>>,
     turns: Turns,
     /// One permit for each row of the answers that are not sent yet.
     rows: Arc<Semaphore>,
@@ -84,7 +85,7 @@ impl Reader {
     /// A reader of both.
     pub(crate) fn new(
         store: Arc<dyn Store>,
-        ledger: Arc<dyn Ledger>,
+        ledger: Option<Arc<dyn Ledger>>,
         config: &Config,
         metrics: Metrics,
     ) -> Self {
@@ -119,8 +120,12 @@ impl Reader {
     }
 
     /// The last row of the ledger that is known here, and whenever more is.
-    pub(crate) fn ledger_end(&self) -> watch::Receiver<Position> {
-        self.ledger.end()
+    pub(crate) fn ledger_end(&self) -> Result<watch::Receiver<Position>> {
+        Ok(self.ledger()?.end())
+    }
+
+    fn ledger(&self) -> Result<&dyn Ledger> {
+        self.ledger.as_deref().ok_or(Error::NoLedger)
     }
 
     /// The next rows of an answer that is being sent: it has its room already, and waits for a turn of its own, so that
@@ -128,7 +133,7 @@ impl Reader {
     pub(crate) async fn further_hours(&self, hours: Hours) -> Result<Page> {
         let deadline = Instant::now() + self.read_timeout;
         let _turn = self.turns.take(deadline).await?;
-        self.of_ledger(deadline, self.ledger.hours(hours)).await
+        self.of_ledger(deadline, self.ledger()?.hours(hours)).await
     }
 
     async fn of_ledger<T>(
@@ -198,17 +203,17 @@ impl Reading<'_> {
 
     /// Rows of the ledger in the order of bills.
     pub(crate) async fn hours(&self, hours: Hours) -> Result<Page> {
-        self.reader.of_ledger(self.deadline, self.reader.ledger.hours(hours)).await
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.hours(hours)).await
     }
 
     /// Rows of the ledger in the order in which they became known.
     pub(crate) async fn feed(&self, feed: Feed) -> Result<Page> {
-        self.reader.of_ledger(self.deadline, self.reader.ledger.feed(feed)).await
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.feed(feed)).await
     }
 
     /// The last closing of a ledger that ends with `as_of`.
     pub(crate) async fn closing(&self, as_of: Position) -> Result<Option<Closing>> {
-        self.reader.of_ledger(self.deadline, self.reader.ledger.closing(as_of)).await
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.closing(as_of)).await
     }
 
     /// Waits until there is room for an answer of so many rows.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, env, path::PathBuf, sync::Arc, time::Duration};
 
+use flagmeter_ledger::{Config as LedgerConfig, EmbeddedLedger};
 use flagmeter_model::{Clock, SystemClock, TimeRange, Timestamp};
 use flagmeter_store::embedded::EmbeddedStore;
 
@@ -107,7 +108,8 @@ async fn read_folder(settings: &SettingArgs, range: TimeRange, now: Timestamp) -
     let store = Arc::new(EmbeddedStore::open(settings::store_config(&config, &folder), Arc::clone(&clock))?);
     let arrived = arrived(&config, &folder, clock).await?;
     let mut line = LiveLine::new();
-    let audit = Audit { store, range, now };
+    let ledger = EmbeddedLedger::open(&LedgerConfig { path: folder.ledger() })?;
+    let audit = Audit { store, ledger: Some(Arc::new(ledger)), range, now };
     let report = audit
         .run(|| arrived.clone(), |done, all| line.show(&format!("environments compared: {done} of {all}")))
         .await;
@@ -158,7 +160,10 @@ fn tell(report: &Report) -> Result<()> {
             0 => "every count has a fate".to_owned(),
             counts => format!("every count has a fate but for {} among the dead letters", grouped(counts)),
         };
-        output::say(format!("agrees: raw = 1m = 15m = 1h = totals, and {fates}: {compared}"));
+        let ledger = report.closed_until.map_or_else(String::new, |until| {
+            format!(" = ledger ({} rows, closed until {until})", grouped(report.ledger_rows))
+        });
+        output::say(format!("agrees: raw = 1m = 15m = 1h = totals{ledger}, and {fates}: {compared}"));
         return Ok(());
     }
     output::say(format!("compared {compared}"));

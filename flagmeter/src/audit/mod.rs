@@ -5,6 +5,7 @@
 
 mod command;
 mod fates;
+mod ledger;
 pub(crate) mod route;
 #[cfg(test)]
 mod tests;
@@ -12,11 +13,41 @@ mod tiers;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use flagmeter_ledger::Ledger;
 use flagmeter_model::{Environment, NodeId, Tier, TimeRange, Timestamp};
-use flagmeter_store::{Result, State, Store};
+use flagmeter_store::{State, Store};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::command::{AuditArgs, run};
+
+/// Why an audit could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Store(#[from] flagmeter_store::Error),
+    #[error(transparent)]
+    Ledger(#[from] flagmeter_ledger::Error),
+}
+
+impl From<Error> for crate::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Ledger(error) => error.into(),
+        }
+    }
+}
+
+impl From<Error> for flagmeter_queries::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Store(error) => error.into(),
+            Error::Ledger(error) => error.into(),
+        }
+    }
+}
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What has arrived, and when the store must have all of it.
 #[derive(Debug, Clone)]
@@ -63,6 +94,12 @@ pub(crate) struct Report {
     pub(crate) points: u64,
     /// Windows left out because they are marked to be rolled up again.
     pub(crate) waiting: u64,
+    /// Rows of the ledger that were compared with their hours.
+    #[serde(default)]
+    pub(crate) ledger_rows: u64,
+    /// Hours that end at or before this are closed; `None` where there is no ledger, or nothing in it.
+    #[serde(default)]
+    pub(crate) closed_until: Option<Timestamp>,
     /// How many differences there are.
     pub(crate) differences: u64,
     /// The first of them: what, where, and each tier's number.
@@ -111,6 +148,8 @@ impl Report {
 pub(crate) struct Audit {
     /// The store.
     pub(crate) store: Arc<dyn Store>,
+    /// The ledger, where there is one.
+    pub(crate) ledger: Option<Arc<dyn Ledger>>,
     /// Which windows; fates are always those of all time.
     pub(crate) range: TimeRange,
     /// Up to when counts may lie.
@@ -134,6 +173,9 @@ impl Audit {
             let state: State = self.store.state().await?;
             let store = self.store.as_ref();
             tiers::compare(store, &state, environment, self.range, &mut patience, &mut report).await?;
+            if let Some(ledger) = self.ledger.as_deref() {
+                ledger::compare((store, ledger), environment, self.range, &mut patience, &mut report).await?;
+            }
             report.environments += 1;
         }
         progress(environments.len(), environments.len());

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, Uri},
     routing::get,
 };
+use flagmeter_ledger::Ledger;
 use flagmeter_model::{Clock, NodeId};
 use flagmeter_queries::{
     Error, InFlight,
@@ -23,6 +24,7 @@ use super::{Arrived, Audit, Due, NO_WINDOW, Report, has_window};
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) ledger: Option<Arc<dyn Ledger>>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) clock: Arc<dyn Clock>,
     /// The edge of this process, if there is one.
@@ -50,7 +52,7 @@ async fn answer(
         return Err(Error::Parameter { name: "from", reason: format!("{NO_WINDOW}.") });
     }
     let Ok(_only_one) = one.try_acquire() else { return Err(Error::Busy { at_once: 1 }) };
-    let audit = Audit { store: parts.store, range, now };
+    let audit = Audit { store: parts.store, ledger: parts.ledger, range, now };
     let arrived = || match &parts.edge {
         Some((in_flight, node)) => {
             let received = in_flight.received();

@@ -79,7 +79,7 @@ impl Bench {
     /// With `received` counts at the edge.
     async fn audit_after(&self, received: u64, due: Due) -> Report {
         let range = TimeRange::new(Timestamp::EPOCH, Timestamp::MAX);
-        let audit = Audit { store: Arc::clone(&self.store), range, now: self.clock.now() };
+        let audit = Audit { store: Arc::clone(&self.store), ledger: None, range, now: self.clock.now() };
         audit
             .run(|| Arrived { received: BTreeMap::from([(environment(), received)]), due }, |_, _| {})
             .await
@@ -265,7 +265,7 @@ async fn what_a_running_server_received_is_due_once_its_next_seal_is_stored() {
     let (store, now) = (Arc::clone(&bench.store), bench.clock.now());
     let range = TimeRange::new(Timestamp::EPOCH, Timestamp::MAX);
     let arrived = || Arrived { received: BTreeMap::from([(environment(), 1_000_000)]), due };
-    let audit = Audit { store, range, now };
+    let audit = Audit { store, ledger: None, range, now };
     let seals = async {
         loop {
             bench.clock.advance(1);

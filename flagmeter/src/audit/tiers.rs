@@ -12,9 +12,9 @@ use super::Report;
 
 /// How often a difference is looked at again before it counts: a running server rolls late counts up between
 /// the look at one tier and the look at the other.
-const LOOKS: u32 = 8;
+pub(super) const LOOKS: u32 = 8;
 /// The first wait between two looks; each next one is twice as long.
-const PAUSE: Duration = Duration::from_millis(200);
+pub(super) const PAUSE: Duration = Duration::from_millis(200);
 /// How long one audit waits for differences to go, in all. In InfluxDB late counts, their totals and their marks are
 /// stored one after the other; where an ingester ends in between, the next one goes on once the log has given it up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,7 +31,8 @@ impl Patience {
         Self(PATIENCE)
     }
 
-    async fn pause(&mut self, pause: Duration) {
+    /// Waits, if anything is left.
+    pub(super) async fn pause(&mut self, pause: Duration) {
         let pause = pause.min(self.0);
         self.0 = self.0.saturating_sub(pause);
         tokio::time::sleep(pause).await;
@@ -67,7 +68,7 @@ pub(super) async fn compare(
 const SERIES_MAX: usize = 10_000_000;
 
 /// From the first to after the last hour in which the environment was counted, in any meter.
-async fn seen(store: &dyn Store, environment: &Environment) -> Result<Option<TimeRange>> {
+pub(super) async fn seen(store: &dyn Store, environment: &Environment) -> Result<Option<TimeRange>> {
     let filter = Filter {
         customers: vec![environment.customer.clone()],
         projects: vec![environment.project.clone()],
@@ -107,19 +108,20 @@ const fn chunk_seconds(coarse: Tier) -> i64 {
     }
 }
 
+/// A tier and what is made from it.
 #[derive(Debug, Clone, Copy)]
-struct Pair {
-    fine: Tier,
-    coarse: Tier,
+pub(super) struct Pair {
+    pub(super) fine: Tier,
+    pub(super) coarse: Tier,
 }
 
 /// One series in one window, and the two numbers that should be one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Difference {
-    start: Timestamp,
-    what: String,
-    fine: u64,
-    coarse: u64,
+pub(super) struct Difference {
+    pub(super) start: Timestamp,
+    pub(super) what: String,
+    pub(super) fine: u64,
+    pub(super) coarse: u64,
 }
 
 async fn compare_chunk(
@@ -169,7 +171,7 @@ async fn compare_chunk(
 
 /// The coarser windows of a pair that wait to be rolled up again.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     starts: BTreeSet<Timestamp>,
     /// From here on there are more marks than were read: each window may wait.
     unknown_from: Option<Timestamp>,
@@ -178,7 +180,7 @@ struct Waiting {
 impl Waiting {
     /// Reads the marks of both tiers: a finer window that has one may be written anew already, while the one above it
     /// is not marked yet.
-    async fn read(
+    pub(super) async fn read(
         store: &dyn Store,
         environment: &Environment,
         pair: Pair,
@@ -198,7 +200,12 @@ impl Waiting {
     }
 
     /// Takes the differences away that are explained by it, and remembers where they were.
-    fn excuse(&self, tier: Tier, found: &mut BTreeSet<Difference>, excused: &mut BTreeSet<Timestamp>) {
+    pub(super) fn excuse(
+        &self,
+        tier: Tier,
+        found: &mut BTreeSet<Difference>,
+        excused: &mut BTreeSet<Timestamp>,
+    ) {
         found.retain(|difference| {
             let start = difference.start.floor_to(tier.seconds());
             let waits =

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use flagmeter_edge::Edge;
+use flagmeter_ledger::Ledger;
 use flagmeter_log::Consumer;
 use flagmeter_model::Clock;
 use flagmeter_store::Store;
@@ -72,12 +73,17 @@ impl Stages {
         });
     }
 
-    /// Rolls up what is stored.
-    pub(crate) fn downsampler(&mut self, with: With<'_>, store: &Arc<dyn Store>) {
+    /// Rolls up what is stored, and closes hours where there is a ledger.
+    pub(crate) fn downsampler(
+        &mut self,
+        with: With<'_>,
+        store: &Arc<dyn Store>,
+        ledger: Option<Arc<dyn Ledger>>,
+    ) {
         let config = settings::downsampler_config(with.config);
         let (store, clock, metrics) = (Arc::clone(store), Arc::clone(with.clock), with.metrics.clone());
         self.start("the downsampler", "the downsampler goes round once more", |stop| async move {
-            Ok(flagmeter_downsampler::run(config, store, None, clock, &metrics, stop).await?)
+            Ok(flagmeter_downsampler::run(config, store, ledger, clock, &metrics, stop).await?)
         });
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use flagmeter_edge::Edge;
-use flagmeter_ledger::{Config as LedgerConfig, EmbeddedLedger};
+use flagmeter_ledger::{Config as LedgerConfig, EmbeddedLedger, Ledger};
 use flagmeter_log::embedded::Log;
 use flagmeter_model::{Clock, Environment, NodeId, Registry, Timestamp};
 use flagmeter_queries::{InFlight, Parts, access::Tokens};
@@ -87,13 +87,14 @@ impl Start {
             Arc::clone(&clock),
             &metrics,
         )?);
-        let ledger = EmbeddedLedger::open(&LedgerConfig { path: folder.ledger() })?;
+        let ledger: Arc<dyn Ledger> =
+            Arc::new(EmbeddedLedger::open(&LedgerConfig { path: folder.ledger() })?);
         let (awake, stopping) = watch::channel(());
         let router = router(
             Parts {
                 config: settings::queries_config(&config),
                 store: Arc::clone(&store),
-                ledger: Arc::new(ledger),
+                ledger: Some(Arc::clone(&ledger)),
                 tokens: Arc::clone(&tokens),
                 registry: registry.clone(),
                 in_flight: None,
@@ -112,7 +113,7 @@ impl Start {
         stages.listener(with, http, router, awake);
         stages.edge(edge);
         stages.ingest(with, settings::ingest_config(&config), consumer, &store);
-        stages.downsampler(with, &store);
+        stages.downsampler(with, &store, Some(ledger));
         stages.registry(with, registry_file);
         stages.metrics(with, metrics_listener);
         let parts = Opened { store, _log: log, tokens, registry, config, folder };
@@ -138,6 +139,7 @@ fn router(parts: Parts<'_>, edge: &Arc<Edge>, node: NodeId) -> Result<Router> {
     let in_flight: Arc<dyn InFlight> = Arc::new(OfEdge(Arc::clone(edge)));
     let audit = audit::route::router(audit::route::Parts {
         store: Arc::clone(&parts.store),
+        ledger: parts.ledger.clone(),
         tokens: Arc::clone(&parts.tokens),
         clock: Arc::clone(&parts.clock),
         edge: Some((Arc::clone(&in_flight), node)),

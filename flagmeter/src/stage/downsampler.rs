@@ -14,7 +14,7 @@ pub(crate) async fn run(args: ProcessArgs) -> Result<()> {
 
 async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
     let store = process.influx().await?;
-    stages.downsampler(process.with(), &store);
+    stages.downsampler(process.with(), &store, None);
     let greeting = format!("downsampler works on {}", process.config.influx.url);
     let then = Box::new(|| "what is not rolled up yet waits in InfluxDB");
     let closing = Closing { what: "the connections", parts: (), then };

@@ -8,7 +8,6 @@ mod downsampler;
 mod edge;
 #[cfg(feature = "kafka")]
 mod ingest;
-mod no_ledger;
 mod queries;
 
 use std::{net::SocketAddr, sync::Arc};

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use flagmeter_ledger::Position;
 use flagmeter_queries::Parts;
 use tokio::sync::watch;
 
-use super::{Process, Started, no_ledger::NoLedger};
+use super::{Process, Started};
 use crate::{
     Result, audit,
     process::{
@@ -37,6 +36,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let store = process.influx().await?;
     let audit = audit::route::router(audit::route::Parts {
         store: Arc::clone(&store),
+        ledger: None,
         tokens: Arc::clone(&tokens),
         clock: Arc::clone(clock),
         edge: None,
@@ -45,7 +45,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let parts = Parts {
         config: settings::queries_config(config),
         store: Arc::clone(&store),
-        ledger: Arc::new(NoLedger(watch::channel(Position::START).0)),
+        ledger: None,
         tokens,
         registry: registry_file.subscribe(),
         in_flight: None,

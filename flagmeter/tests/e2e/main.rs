@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
 #![expect(clippy::print_stdout, reason = "what repeats a run is told with its failure")]
 
+mod billing;
 mod cluster;
 mod demo;
 mod faults;

@@ -118,7 +118,7 @@ pub(crate) async fn closed_hours(
     // A place only for those who wait; who finds none is answered at once.
     let place = asked.wait.and_then(|_| app.waiting.place(&principal));
     let deadline = Instant::now() + asked.wait.unwrap_or_default();
-    let mut end = app.reader.ledger_end();
+    let mut end = app.reader.ledger_end()?;
     loop {
         end.borrow_and_update();
         let (page, next, room) = {

@@ -101,7 +101,7 @@ async fn snapshot_of(
     asked: Option<Snapshot>,
 ) -> Result<Snapshot> {
     let until = async |end| Ok::<_, Error>(reading.closing(end).await?.map(|closing| closing.until));
-    let ledger_end = app.reader.ledger_end();
+    let ledger_end = app.reader.ledger_end()?;
     let Some(asked) = asked else {
         let end = *ledger_end.borrow();
         return Ok(Snapshot { end, until: until(end).await? });

@@ -197,7 +197,7 @@ impl Bench {
         let parts = Parts {
             config,
             store: Arc::clone(&self.store),
-            ledger: Arc::clone(&self.ledger),
+            ledger: Some(Arc::clone(&self.ledger)),
             tokens: Arc::clone(&self.tokens),
             registry: watch::channel(Arc::new(Registry::parse(REGISTRY).unwrap())).1,
             in_flight: Some(Arc::clone(&self.edges) as Arc<dyn InFlight>),

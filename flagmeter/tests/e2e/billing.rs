@@ -1,0 +1,126 @@
+//! Who bills by the ledger's feed has what the hours come to, however often anyone is killed.
+//!
+//! `FLAGMETER_BILLING_SEED` repeats a run's choices.
+
+use std::{
+    env,
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use chrono::{DateTime, DurationRound as _, SecondsFormat, TimeDelta, Utc};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+
+use crate::server::{DataFolder, Output, Server, eventually};
+
+/// How often someone is killed.
+const ROUNDS: u32 = 12;
+/// Hours that are counted in, all of them over.
+const HOURS: i64 = 6;
+
+fn job(folder: &DataFolder, database: &Path, arguments: &[&str]) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/billing-job/billing_job.py");
+    let mut command = Command::new("python3");
+    command.arg(script).arg("--database").arg(database).args(arguments).stdin(Stdio::null());
+    command.env("FLAGMETER_URL", format!("http://{}", folder.address()));
+    command.env("FLAGMETER_TOKEN", folder.operator_token());
+    command
+}
+
+/// The job as it goes on until it is killed. Killed when it is dropped.
+struct Job(Child);
+
+impl Job {
+    fn start(folder: &DataFolder, database: &Path) -> Self {
+        let said = File::options().create(true).append(true).open(database.with_extension("log"));
+        let said = said.expect("a file for what it says");
+        let mut command = job(folder, database, &[]);
+        command.stdout(said.try_clone().expect("the same file")).stderr(said);
+        Self(command.spawn().expect("python3 runs"))
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
+    let seed: u64 = env::var("FLAGMETER_BILLING_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| rand::rng().random());
+    println!("FLAGMETER_BILLING_SEED={seed}");
+    let mut rng = StdRng::seed_from_u64(seed);
+    let folder = DataFolder::with(&["billing.grace=0s"]);
+    let database: PathBuf = folder.path().with_file_name("billing.sqlite");
+    let mut server = Server::start(&folder);
+    // Counts of hours that are over, first and once more: they close, and are corrected.
+    let this_hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("an hour");
+    let mut following = Job::start(&folder, &database);
+    let mut sent = 0;
+    for _ in 0..ROUNDS {
+        for _ in 0..8 {
+            let at = this_hour - TimeDelta::hours(rng.random_range(1..=HOURS)) + TimeDelta::minutes(5);
+            let count = rng.random_range(1..1_000_u64);
+            let post = json!({"counts": [{"flag": "billed", "count": count, "at": text(at)}]});
+            assert_eq!(server.post_counts(&post), 202);
+            sent += count;
+        }
+        thread::sleep(Duration::from_millis(rng.random_range(5..1_500)));
+        if rng.random_bool(0.5) {
+            server.kill();
+            server = Server::start(&folder);
+        } else {
+            drop(following);
+            following = Job::start(&folder, &database);
+        }
+    }
+    drop(following);
+    let (from, to) = (text(this_hour - TimeDelta::hours(HOURS)), text(this_hour));
+    let stored = || server.usage("billed", &from, &to, "1h");
+    eventually("every count is stored", stored, |&stored| stored == sent);
+    let billed = || {
+        let output = Output::of(job(&folder, &database, &["--once"]));
+        assert!(output.success, "{output:?}");
+        totals(&folder, &database)
+    };
+    eventually("every count is billed", billed, |&billed| billed == sent);
+
+    each_revision_follows_on_the_one_before(&server, sent);
+    assert!(server.terminate().success());
+    let audit = folder.run(&["audit"]);
+    assert!(audit.success && audit.stdout.contains("= ledger ("), "{audit:?}");
+}
+
+/// What the job's table adds up to.
+fn totals(folder: &DataFolder, database: &Path) -> u64 {
+    let output = Output::of(job(folder, database, &["--totals"]));
+    assert!(output.success, "{output:?}");
+    let evaluations = output.stdout.lines().filter(|line| line.contains(",evaluations,"));
+    evaluations.filter_map(|line| line.rsplit(',').next()?.parse::<u64>().ok()).sum()
+}
+
+/// The whole feed: what each revision adds is what the hours come to.
+fn each_revision_follows_on_the_one_before(server: &Server<'_>, sent: u64) {
+    let page = server.get("/v1/billing/closed-hours?limit=10000");
+    assert_eq!(page["more"], false);
+    let rows = page["rows"].as_array().expect("rows");
+    let number = |value: &Value| value.as_str().and_then(|text| text.parse::<u64>().ok()).expect("digits");
+    let differences: u64 = rows.iter().map(|row| number(&row["difference"])).sum();
+    assert_eq!(differences, sent);
+    assert!(rows.iter().any(|row| row["revision"] == 2 && row["correction"] == true), "nothing came late");
+    assert!(rows.iter().all(|row| row["state"] == "final"));
+}
+
+fn text(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
