@@ -60,7 +60,7 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
         .unwrap_or_else(|| rand::rng().random());
     println!("FLAGMETER_BILLING_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let folder = DataFolder::with(&["billing.grace=0s"]);
+    let folder = DataFolder::with(&["billing.grace=1s"]);
     let database: PathBuf = folder.path().with_file_name("billing.sqlite");
     let mut server = Server::start(&folder);
     // Counts of hours that are over, first and once more: they close, and are corrected.
