@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, DurationRound as _, SecondsFormat, TimeDelta, Utc};
+use flagmeter_model::{Clock, SystemClock};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ use crate::server::{DataFolder, Output, Server, eventually};
 const ROUNDS: u32 = 12;
 /// Hours that are counted in, all of them over.
 const HOURS: i64 = 6;
+const HOUR_SECONDS: i64 = 3_600;
 
 fn job(folder: &DataFolder, database: &Path, arguments: &[&str]) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/billing-job/billing_job.py");
@@ -64,14 +65,14 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
     let database: PathBuf = folder.path().with_file_name("billing.sqlite");
     let mut server = Server::start(&folder);
     // Counts of hours that are over, first and once more: they close, and are corrected.
-    let this_hour = Utc::now().duration_trunc(TimeDelta::hours(1)).expect("an hour");
+    let this_hour = SystemClock.now().floor_to(HOUR_SECONDS);
     let mut following = Job::start(&folder, &database);
     let mut sent = 0;
     for _ in 0..ROUNDS {
         for _ in 0..8 {
-            let at = this_hour - TimeDelta::hours(rng.random_range(1..=HOURS)) + TimeDelta::minutes(5);
+            let at = this_hour.plus_seconds(300 - rng.random_range(1..=HOURS) * HOUR_SECONDS);
             let count = rng.random_range(1..1_000_u64);
-            let post = json!({"counts": [{"flag": "billed", "count": count, "at": text(at)}]});
+            let post = json!({"counts": [{"flag": "billed", "count": count, "at": at.to_string()}]});
             assert_eq!(server.post_counts(&post), 202);
             sent += count;
         }
@@ -85,7 +86,7 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
         }
     }
     drop(following);
-    let (from, to) = (text(this_hour - TimeDelta::hours(HOURS)), text(this_hour));
+    let (from, to) = (this_hour.plus_seconds(-HOURS * HOUR_SECONDS).to_string(), this_hour.to_string());
     let stored = || server.usage("billed", &from, &to, "1h");
     eventually("every count is stored", stored, |&stored| stored == sent);
     let billed = || {
@@ -119,8 +120,4 @@ fn each_revision_follows_on_the_one_before(server: &Server<'_>, sent: u64) {
     assert_eq!(differences, sent);
     assert!(rows.iter().any(|row| row["revision"] == 2 && row["correction"] == true), "nothing came late");
     assert!(rows.iter().all(|row| row["state"] == "final"));
-}
-
-fn text(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
