@@ -8,7 +8,7 @@
 //! snapshot with a number for each bucket and group and what is known of each bucket. The answer is ranked,
 //! what is beyond a limit is added up, and it leaves as JSON or CSV. Parsing, planning and shaping are pure.
 //!
-//! `/v1/billing/…` reads the ledger, whose rows never change: [`billing`] answers the same question with the same
+//! `/v1/billing/…` reads the ledger, whose rows never change: `billing` answers the same question with the same
 //! bytes for as long as anyone asks.
 //!
 //! What goes in: strangers' requests, the store, the ledger, the registry. What comes out: rows that say what they are worth,
