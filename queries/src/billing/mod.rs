@@ -2,7 +2,7 @@
 //!
 //! # The way of a question
 //!
-//! Its parameters are read strictly; what it may see is narrowed to its token; the [`Snapshot`](cursor::Snapshot) of the
+//! Its parameters are read strictly; what it may see is narrowed to its token; the [`Snapshot`] of the
 //! ledger that it is asked of is found: the one its cursor names, or the ledger as it stands. Everything after that is
 //! read as of the snapshot.
 //!
