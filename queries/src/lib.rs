@@ -148,6 +148,7 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(reconcile::reconcile))
         .routes(routes!(billing::hours::hours))
         .routes(routes!(billing::feed::closed_hours))
+        .routes(routes!(billing::statement::statement))
         .routes(routes!(nodes::nodes))
         .routes(routes!(openapi::openapi))
         .split_for_parts();

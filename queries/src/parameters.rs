@@ -21,7 +21,9 @@ pub(crate) mod name {
     pub(crate) const AFTER: &str = "after";
     pub(crate) const AS_OF: &str = "as_of";
     pub(crate) const COMPARE: &str = "compare";
+    pub(crate) const CORRECTIONS_SINCE: &str = "corrections_since";
     pub(crate) const CUSTOMER: &str = "customer";
+    pub(crate) const DRAFT: &str = "draft";
     pub(crate) const ENVIRONMENT: &str = "environment";
     pub(crate) const FLAG: &str = "flag";
     pub(crate) const FORMAT: &str = "format";
@@ -29,6 +31,7 @@ pub(crate) mod name {
     pub(crate) const GROUP_BY: &str = "group_by";
     pub(crate) const LIMIT: &str = "limit";
     pub(crate) const METER: &str = "meter";
+    pub(crate) const PERIOD: &str = "period";
     pub(crate) const PROJECT: &str = "project";
     pub(crate) const RESOLUTION: &str = "resolution";
     pub(crate) const SDK: &str = "sdk";

@@ -18,6 +18,7 @@ mod cursor;
 pub(crate) mod feed;
 pub(crate) mod hours;
 mod row;
+pub(crate) mod statement;
 mod text;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -4,6 +4,7 @@ mod feed;
 mod hours;
 mod pages;
 mod refusals;
+mod statements;
 
 use async_trait::async_trait;
 use flagmeter_ledger::{

@@ -1,0 +1,178 @@
+//! From the parameters of `/v1/billing/statement` to what is read. Pure.
+
+use axum::http::{HeaderMap, Uri};
+use chrono::{Months, NaiveDate};
+use chrono_tz::Tz;
+use flagmeter_model::{Name, TimeRange, Timestamp};
+use flagmeter_store::Filter;
+
+use super::super::cursor::Snapshot;
+use crate::{
+    Error, Result,
+    access::{Principal, Scoped},
+    civil::{self, Resolution},
+    parameters::{Parameters, name},
+    usage::plan::{Format, format},
+};
+
+/// The parameters of `/v1/billing/statement`.
+pub(crate) const KNOWN: &[&str] = &[
+    name::CUSTOMER,
+    name::PERIOD,
+    name::FROM,
+    name::TO,
+    name::TZ,
+    name::AS_OF,
+    name::CORRECTIONS_SINCE,
+    name::DRAFT,
+    name::FORMAT,
+];
+
+/// Days of a statement at most: a year, and what a year may be longer.
+const DAYS_MAX: usize = 400;
+const HOUR_MS: i64 = 3_600_000;
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// Whose statement.
+    pub(super) customer: Name,
+    /// Their rows.
+    pub(super) scope: Scoped,
+    /// Whose the cursors are.
+    pub(super) owner: Option<Name>,
+    pub(super) zone: Tz,
+    /// The month, if one was asked for.
+    pub(super) period: Option<String>,
+    /// Where days begin, and the last one ends.
+    pub(super) edges: Vec<Timestamp>,
+    pub(super) as_of: Option<Snapshot>,
+    pub(super) corrections_since: Option<Snapshot>,
+    /// Whether hours that are not final may be left out.
+    pub(super) draft: bool,
+    pub(super) format: Format,
+}
+
+/// Reads the parameters, and keeps them to what `principal` may read. `zone_of` tells the zone of a customer.
+pub(super) fn ask(
+    uri: &Uri,
+    headers: &HeaderMap,
+    principal: &Principal,
+    zone_of: impl FnOnce(&Name) -> Tz,
+) -> Result<Asked> {
+    let parameters = Parameters::read(uri, KNOWN)?;
+    let scope = principal.scope(parameters.filter()?)?;
+    let customer = match scope.filter() {
+        Filter { customers, .. } if customers.len() == 1 => customers.first().cloned(),
+        _ => None,
+    };
+    let customer = customer.ok_or_else(|| {
+        Error::parameter(name::CUSTOMER, "A statement is that of one customer: give it once.")
+    })?;
+    let zone = parameters.zone(zone_of(&customer))?;
+    let owner = principal.customer().cloned();
+    let cursor = |name| {
+        let given = parameters.one(name)?;
+        given.map(|text| Snapshot::from_cursor(name, text, owner.as_ref())).transpose()
+    };
+    let (as_of, corrections_since) = (cursor(name::AS_OF)?, cursor(name::CORRECTIONS_SINCE)?);
+    let (period, range) = range(&parameters, zone)?;
+    Ok(Asked {
+        customer,
+        scope,
+        zone,
+        period,
+        edges: days(range, zone)?,
+        as_of,
+        corrections_since,
+        draft: parameters.choice(name::DRAFT, |text| text.parse().ok(), &["true", "false"])?.unwrap_or(false),
+        format: format(&parameters, headers)?,
+        owner,
+    })
+}
+
+/// A month of the zone, or a range between two full hours.
+fn range(parameters: &Parameters, zone: Tz) -> Result<(Option<String>, TimeRange)> {
+    let Some(period) = parameters.one(name::PERIOD)? else {
+        if parameters.one(name::FROM)?.is_none() && parameters.one(name::TO)?.is_none() {
+            return Err(Error::parameter(
+                name::PERIOD,
+                "It is needed: a month such as 2026-11; or give from= and to= instead.",
+            ));
+        }
+        return Ok((None, parameters.hours()?));
+    };
+    for bound in [name::FROM, name::TO] {
+        if parameters.one(bound)?.is_some() {
+            return Err(Error::parameter(bound, "It is in the way of period=: give one or the other."));
+        }
+    }
+    let range = month(period, zone).ok_or_else(|| {
+        let period: String = period.chars().take(64).collect();
+        Error::parameter(name::PERIOD, format!("{period:?} is not a month: write it as 2026-11."))
+    })?;
+    Ok((Some(period.to_owned()), range))
+}
+
+fn month(text: &str, zone: Tz) -> Option<TimeRange> {
+    // One way to write a month: no signs, no missing zeros.
+    let is_plain = text.len() == 7 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let first = is_plain.then(|| format!("{text}-01").parse::<NaiveDate>().ok())??;
+    let next = first.checked_add_months(Months::new(1))?;
+    let range = TimeRange::new(civil::day_start(zone, first), civil::day_start(zone, next));
+    // Beyond the bounds of time nothing is left of a month.
+    (!range.is_empty()).then_some(range)
+}
+
+/// Where the days of the range begin; the first and the last one may be a part of one.
+fn days(range: TimeRange, zone: Tz) -> Result<Vec<Timestamp>> {
+    let too_many =
+        || Error::TooMuch(format!("A statement is of at most {DAYS_MAX} days: ask for a shorter one."));
+    let mut edges = Resolution::Day.edges(zone, range, DAYS_MAX).ok_or_else(too_many)?;
+    if let Some(first) = edges.first_mut() {
+        *first = range.from;
+    }
+    if let Some(last) = edges.last_mut() {
+        *last = range.to;
+    }
+    if let Some(split) = edges.iter().find(|edge| edge.as_millis() % HOUR_MS != 0) {
+        return Err(Error::parameter(
+            name::TZ,
+            format!(
+                "In {} a day begins at {split}, within an hour of UTC, and what is billed are such hours: they are not \
+                 split. Take a zone that is full hours off, such as tz=UTC.",
+                zone.name()
+            ),
+        ));
+    }
+    Ok(edges)
+}
+
+impl Asked {
+    /// The period.
+    pub(super) fn range(&self) -> TimeRange {
+        let at = |edge: Option<&Timestamp>| edge.copied().unwrap_or_default();
+        TimeRange::new(at(self.edges.first()), at(self.edges.last()))
+    }
+
+    /// Until when hours are on the statement: its end, or how far they are final on a draft. Refused where it is not
+    /// final, and no draft is asked for.
+    pub(super) fn counted_until(&self, snapshot: Snapshot) -> Result<Timestamp> {
+        let TimeRange { from, to } = self.range();
+        let until = snapshot.until.unwrap_or_default();
+        if until >= to {
+            return Ok(to);
+        }
+        if self.draft {
+            return Ok(until.max(from));
+        }
+        let far = snapshot.until.map_or_else(
+            || "no hour is final yet".to_owned(),
+            |until| format!("hours are final until {until}"),
+        );
+        Err(Error::NotFinal(format!(
+            "The period ends at {to}, and {far}: ask again when they are final until its end, or with draft=true for what \
+             is final of it so far."
+        )))
+    }
+}
