@@ -18,6 +18,7 @@ use std::{
 
 use flagmeter_model::{Clock, SystemClock, Timestamp};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::Value;
 
 use super::{
     load::Load,
@@ -183,12 +184,14 @@ impl Scenario {
     /// Waits until all that has been sent so far is in, with every node there.
     pub(super) fn wait_until_complete(&self) {
         let sent_until = SystemClock.now();
-        let door = &self.doors[0];
-        self.queries[0].eventually("everything is complete, and no node is missing", |stage| {
-            let answer = stage.get("/v1/usage?from=-1m", &door.token)?;
-            let until = Timestamp::parse_rfc3339(answer["complete_until"].as_str()?).ok()?;
-            let all_are_there = answer["missing_nodes"].as_array().is_some_and(Vec::is_empty);
-            (until >= sent_until && all_are_there).then_some(())
+        let nodes = || self.ask("/v1/operator/nodes").map(|answer| answer.body);
+        server::eventually("everything is complete, and no node is missing", nodes, |nodes| {
+            let Some(body) = nodes else { return false };
+            let answer: Value = serde_json::from_str(body).unwrap_or_default();
+            let until = answer["complete_until"].as_str().and_then(|text| Timestamp::parse_rfc3339(text).ok());
+            let is_missing = |node: &Value| node["state"] == "missing";
+            let nodes = answer["nodes"].as_array();
+            until >= Some(sent_until) && nodes.is_some_and(|nodes| !nodes.iter().any(is_missing))
         });
     }
 
