@@ -188,7 +188,8 @@ impl Scenario {
         server::eventually("everything is complete, and no node is missing", nodes, |nodes| {
             let Some(body) = nodes else { return false };
             let answer: Value = serde_json::from_str(body).unwrap_or_default();
-            let until = answer["complete_until"].as_str().and_then(|text| Timestamp::parse_rfc3339(text).ok());
+            let until =
+                answer["complete_until"].as_str().and_then(|text| Timestamp::parse_rfc3339(text).ok());
             let is_missing = |node: &Value| node["state"] == "missing";
             let nodes = answer["nodes"].as_array();
             until >= Some(sent_until) && nodes.is_some_and(|nodes| !nodes.iter().any(is_missing))
