@@ -29,6 +29,22 @@ check_compose_file() {
   printf 'docker-compose.yml: %s services, and three mistakes were refused\n' "$services"
 }
 
+# What .dockerignore lets through must be a whole workspace: a crate that it does not know ends every build of the image.
+check_image_context() (
+  context=$(mktemp -d)
+  trap 'rm -rf "$context"' EXIT
+  sed -n 's/^!//p' .dockerignore | xargs git ls-files -z -- | xargs --null cp --parents --target-directory "$context"
+  cd "$context" || return 1
+  is_whole() { cargo metadata --locked --offline --no-deps --format-version 1 >/dev/null; }
+  is_whole || return 1
+  rm -r model
+  if is_whole 2>/dev/null; then
+    printf 'cargo took a workspace without one of its crates: this check shows nothing\n'
+    return 1
+  fi
+  printf '.dockerignore lets a whole workspace through\n'
+)
+
 # Every metric that a dashboard shows must be one that a stage has.
 check_dashboards() {
   local metric stage name shown=0
