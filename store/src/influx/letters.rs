@@ -130,16 +130,20 @@ async fn page(store: &InfluxStore, partition: u32, from: i64, limit: usize) -> R
     Ok(letters)
 }
 
+/// The server stores a point field by field: a letter may be asked for when half of it is there.
 fn letter(row: &Row<'_>, partition: u32) -> Result<DeadLetter> {
     let count = match (row.number(4)?, row.number(5)?, row.number(6)?) {
         (Some(high), Some(low), Some(1)) => Some((high.cast_unsigned() << HALF_BITS) | low.cast_unsigned()),
-        _ => None,
+        (Some(_), Some(_), Some(_)) | (None, None, None) => None,
+        _ => return Err(half_written()),
     };
     let detail = if count.is_some() { row.text(2) } else { row.text(3) };
+    let (Some(_), Some(fields)) = (row.number(0)?, row.number(7)?) else { return Err(half_written()) };
+    let fields = usize::try_from(fields).map_err(|_| damaged())?;
     let mut payload = Vec::new();
-    let fields = usize::try_from(row.number(7)?.unwrap_or_default()).unwrap_or_default();
     for number in 0..fields.min(FIELDS_MAX) {
-        payload.extend(STANDARD.decode(row.text(8 + number)).map_err(|_| damaged())?);
+        let text = Some(row.text(8 + number)).filter(|text| !text.is_empty()).ok_or_else(half_written)?;
+        payload.extend(STANDARD.decode(text).map_err(|_| damaged())?);
     }
     Ok(DeadLetter {
         partition,
@@ -150,6 +154,10 @@ fn letter(row: &Row<'_>, partition: u32) -> Result<DeadLetter> {
         count,
         payload,
     })
+}
+
+fn half_written() -> Error {
+    Error::Unavailable("a dead letter is being written at this moment: ask again".to_owned())
 }
 
 fn damaged() -> Error {

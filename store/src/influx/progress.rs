@@ -1,5 +1,8 @@
 //! How far the nodes have got, and when at least one of them was there.
 //!
+//! What a seal says of its node stands in one field ([`text_of`]): the server stores the fields of a point one after
+//! the other, and whoever asks meanwhile would get half of it.
+//!
 //! A statement about a node is a point at the time that its seal's number tells (it counts quarters of a
 //! second; the part stands in nanoseconds): the newest seal is the last point. That the node was there `from` one time
 //! `until` another is a point at `until`, in the series of `from`: the longest span is the last point, and the set of
@@ -29,6 +32,8 @@ use crate::{Error, Positioned, Result, cover::without, heard::Heard};
 
 /// What the first values of the answers are called.
 pub(super) const LABELS: [&str; 2] = ["progress", "covered"];
+/// The field that holds what a seal says of its node.
+const TOLD: &str = "told";
 /// What is younger than this is told in the state bucket.
 const YOUNG_MS: i64 = 30 * 60_000;
 /// What is older than this is copied to the meta bucket.
@@ -56,19 +61,9 @@ impl Known {
     }
 
     fn take_node(&mut self, row: &Row<'_>) -> Result<()> {
-        let damaged = || Error::Damaged("a node's progress cannot be read".to_owned());
-        let number = |value| row.number(value)?.ok_or_else(damaged);
-        let region = Some(row.text(5)).filter(|region| !region.is_empty()).map(Name::new);
-        let heard = Heard {
-            seq: Seq::new(number(0)?.cast_unsigned()),
-            part: u16::try_from(number(1)?).map_err(|_| damaged())?,
-            watermark: row.millis(2)?,
-            appended_at: row.millis(3)?,
-            farewell: number(4)? != 0,
-            region: region.transpose().map_err(|_| damaged())?,
-        };
-        let partition = row.text(6).parse().map_err(|_| damaged())?;
-        let node = row.text(7).parse().ok().and_then(|node| NodeId::new(node).ok()).ok_or_else(damaged)?;
+        let heard = heard_of(row.text(0)).ok_or_else(damaged)?;
+        let partition = row.text(1).parse().map_err(|_| damaged())?;
+        let node = row.text(2).parse().ok().and_then(|node| NodeId::new(node).ok()).ok_or_else(damaged)?;
         let key = (partition, node);
         if self.nodes.get(&key).is_none_or(|known| (known.seq, known.part) <= (heard.seq, heard.part)) {
             self.nodes.insert(key, heard);
@@ -154,10 +149,7 @@ pub(super) fn statements(store: &InfluxStore) -> String {
              SELECT {select} FROM {state} WHERE time >= {kept} GROUP BY {by}"
         )
     };
-    let nodes = format!(
-        "last(\"seq\") AS \"{progress}\", \"part\", \"watermark\", \"heard_at\", \"farewell\", \"region\", \
-         \"partition\", \"node\""
-    );
+    let nodes = format!("last(\"{TOLD}\") AS \"{progress}\", \"partition\", \"node\"");
     let spans = format!("last(\"until\") AS \"{covered}\", \"from\"");
     format!("{};{}", both(PROGRESS, &nodes, "\"partition\", \"node\""), both(COVERED, &spans, "\"from\""))
 }
@@ -250,14 +242,39 @@ fn put_node(lines: &mut Lines, (partition, node): (u32, NodeId), heard: &Heard, 
     let mut line = lines.line(PROGRESS);
     line.number_tag("node", node.get().into());
     line.number_tag("partition", partition.into());
-    line.integer("farewell", heard.farewell.into());
-    line.integer("heard_at", heard.appended_at.as_millis());
-    line.integer("part", heard.part.into());
-    // Also where there is none: of the newest point every field is read.
-    line.text("region", heard.region.as_deref().unwrap_or_default());
-    line.integer("seq", heard.seq.get().cast_signed());
-    line.integer("watermark", heard.watermark.as_millis());
+    line.text(TOLD, &text_of(heard));
     line.end(time);
+}
+
+/// Number and part of the seal, watermark and `heard_at` in milliseconds, 1 if these were the last words; then the
+/// region, where there is one.
+fn text_of(heard: &Heard) -> String {
+    let Heard { seq, part, watermark, appended_at, farewell, region } = heard;
+    let (watermark, appended_at) = (watermark.as_millis(), appended_at.as_millis());
+    let region = region.as_deref().unwrap_or_default();
+    format!("{} {part} {watermark} {appended_at} {} {region}", seq.get(), u8::from(*farewell))
+}
+
+/// What [`text_of`] tells; `None` if it is nothing of that kind.
+fn heard_of(text: &str) -> Option<Heard> {
+    let mut words = text.splitn(6, ' ');
+    let instant = |word: &str| Timestamp::from_millis(word.parse().ok()?).ok();
+    Some(Heard {
+        seq: Seq::new(words.next()?.parse().ok()?),
+        part: words.next()?.parse().ok()?,
+        watermark: instant(words.next()?)?,
+        appended_at: instant(words.next()?)?,
+        farewell: match words.next()? {
+            "0" => false,
+            "1" => true,
+            _ => return None,
+        },
+        region: Some(words.next()?).filter(|region| !region.is_empty()).map(Name::new).transpose().ok()?,
+    })
+}
+
+fn damaged() -> Error {
+    Error::Damaged("a node's progress cannot be read".to_owned())
 }
 
 /// Copies what is old and the last that is known to the meta bucket, and tells readers to begin behind it.
@@ -284,4 +301,38 @@ pub(super) async fn keep(store: &InfluxStore, registers: &Registers) -> Result<(
     }
     store.client.write(&store.buckets.meta, &lines.finish()).await?;
     registers::raise(store, &[(Register::Kept, time)]).await
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn heard() -> impl Strategy<Value = Heard> {
+        let region = prop_oneof![Just(String::new()), "[ -~]{1,20}", any::<String>()];
+        (any::<(u64, u16, bool)>(), 0..=Timestamp::MAX.as_millis(), 0..=Timestamp::MAX.as_millis(), region)
+            .prop_map(|((seq, part, farewell), watermark, appended_at, region)| Heard {
+                seq: Seq::new(seq),
+                part,
+                watermark: Timestamp::from_millis_clamped(watermark),
+                appended_at: Timestamp::from_millis_clamped(appended_at),
+                farewell,
+                region: Name::new(&region).ok(),
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_told_of_a_node_reads_back(heard in heard()) {
+            prop_assert_eq!(heard_of(&text_of(&heard)), Some(heard));
+        }
+
+        #[test]
+        fn whatever_the_text_it_is_read_or_refused(text in prop_oneof!["[0-9 -]{0,40}", any::<String>()]) {
+            if let Some(heard) = heard_of(&text) {
+                prop_assert_eq!(heard_of(&text_of(&heard)), Some(heard));
+            }
+        }
+    }
 }

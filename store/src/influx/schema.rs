@@ -8,11 +8,14 @@
 //! | 1m, 15m, 1h | `count`, `total` | the series; environment, meter | `count` | start of the window |
 //! | 1m, 15m, 1h | `count_again`, `total_again` | the same | the same | [`again_time`] |
 //! | state | `mark` | environment, `tier`, `writer` | `start` (ms), `open` (1 or 0) | the token |
-//! | state, meta | `progress` | `partition`, `node` | `seq`, `part`, `watermark`, `heard_at` (ms), `farewell`, `region` | seq in quarters of a second, part in ns |
+//! | state, meta | `progress` | `partition`, `node` | `told`: see `progress` | seq in quarters of a second, part in ns |
 //! | state, meta | `covered` | `from` (ms) | `until` (ms) | until |
 //! | meta | `register` | `name` | `set` | the value |
 //! | meta | `environment` | environment | `seen` | 0 |
 //! | meta | `dead_letter` | `partition` | see `letters` | the offset in ns |
+//!
+//! What must be read together is one field: the server stores the fields of a point one after the other, and gives
+//! those that are there already to whoever asks meanwhile.
 //!
 //! The tags of a series: `customer`, `project`, `environment`, `meter`, `name`, and `variant` and `sdk` where it has
 //! them. Times are nanoseconds, counts i64. A tag's text goes through [`tag_text`] and comes back through

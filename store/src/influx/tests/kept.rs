@@ -64,14 +64,14 @@ async fn nodes_and_covered_time_outlive_the_state_bucket() {
     }
     write(&*harness.store, &[seal(2, 100).farewell()]).await.unwrap();
     let state = harness.store.buckets.state.clone();
-    assert!(rows(&harness.store, &state, "progress seq").await > 10, "what is young is told there");
+    assert!(rows(&harness.store, &state, "progress told").await > 10, "what is young is told there");
     let before = harness.store.state().await.unwrap();
     assert_eq!(before.covered.iter().collect::<Vec<_>>(), [range(0, 100)]);
 
     harness.clock.set(at(HOUR / 2));
     harness.store.advance(Tier::Hour, at(0)).await.unwrap();
     let meta = harness.store.buckets.meta.clone();
-    assert_eq!(rows(&harness.store, &meta, "progress seq").await, 0, "nothing is kept after half an hour");
+    assert_eq!(rows(&harness.store, &meta, "progress told").await, 0, "nothing is kept after half an hour");
     // One node goes on.
     for hours in 1..=30 {
         harness.clock.set(at(hours * HOUR));
@@ -88,6 +88,33 @@ async fn nodes_and_covered_time_outlive_the_state_bucket() {
     assert_eq!(kept, at(29 * HOUR), "readers begin there");
 }
 
+/// The server stores the fields of a point one after the other, and answers meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs InfluxDB: ./services run cargo test -- --include-ignored"]
+async fn what_is_told_of_nodes_is_told_whole_while_it_is_written() {
+    const SEALS: i64 = 200;
+    let harness = Influx::new().await.unwrap();
+    write(&*harness.store, &[seal(1, 10)]).await.unwrap();
+    let writing = async {
+        for second in 11..11 + SEALS {
+            let nodes: Vec<_> = (1..=8).map(|node| seal(node, second)).collect();
+            write(&*harness.store, &nodes).await.unwrap();
+        }
+    };
+    let (mut asked, mut writing) = (0, std::pin::pin!(writing));
+    let asking = async {
+        loop {
+            harness.store.state().await.unwrap();
+            asked += 1;
+        }
+    };
+    tokio::select! {
+        () = &mut writing => {}
+        () = asking => {}
+    }
+    assert!(asked > 0);
+}
+
 #[tokio::test]
 #[ignore = "needs InfluxDB: ./services run cargo test -- --include-ignored"]
 async fn what_ingest_catches_up_with_is_kept_at_once() {
@@ -98,7 +125,7 @@ async fn what_ingest_catches_up_with_is_kept_at_once() {
         write(&**store, &[seal(1, minute * MINUTE), seal(1, minute * MINUTE + 10)]).await.unwrap();
     }
     let state = store.buckets.state.clone();
-    assert_eq!(rows(store, &state, "progress seq").await, 0);
+    assert_eq!(rows(store, &state, "progress told").await, 0);
     assert_eq!(rows(store, &state, "covered until").await, 0);
     let told = store.state().await.unwrap();
     assert_eq!(told.progress[0].watermark, at(149 * MINUTE + 10));
