@@ -180,9 +180,7 @@ impl Transactions {
                     self.state = State::Fenced;
                 }
                 Remedy::Renew => {
-                    self.metrics.renewals.inc();
-                    self.client = None;
-                    self.state = State::New;
+                    self.renew();
                     return Err(failure);
                 }
             }
@@ -243,7 +241,9 @@ impl Transactions {
                 deliver(client);
                 client.abort_transaction(CALL_TIMEOUT)?;
                 self.metrics.transactions.with_label_values(&["given_up"]).inc();
-                self.state = State::Ready;
+                // It may have failed for what this client believes of the brokers: librdkafka can take a partition
+                // for one without a leader for ever, though it hears of the leader every half minute.
+                self.renew();
             }
             State::Fenced => {
                 if !self.claim.holds(&self.config).map_err(Trouble::Ours)? {
@@ -251,12 +251,18 @@ impl Transactions {
                     return Err(Trouble::Ours(Error::Fenced { node: self.node }));
                 }
                 tracing::warn!(node = %self.node, "the broker gave a transaction up that took too long: going on with a new client");
-                self.metrics.renewals.inc();
-                self.state = State::New;
+                self.renew();
             }
             State::Gone => return Err(Trouble::Ours(Error::Fenced { node: self.node })),
         }
         Ok(false)
+    }
+
+    /// Goes on with a new client, which takes the number over as the first one did.
+    fn renew(&mut self) {
+        self.metrics.renewals.inc();
+        self.client = None;
+        self.state = State::New;
     }
 
     /// The first that is asked of the brokers: how many partitions there are. Then the number is claimed.

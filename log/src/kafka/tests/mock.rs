@@ -71,6 +71,11 @@ async fn a_transaction_that_must_be_given_up_leaves_nothing_and_the_next_one_goe
     assert!(failures <= 1, "{failures}");
     let given_up = counted(&metrics, "flagmeter_log_transactions_total", "given_up");
     assert_eq!(given_up, 1 + failures as u64);
+    assert_eq!(
+        counted(&metrics, "flagmeter_log_producer_renewals_total", ""),
+        given_up,
+        "what made it fail may be what its client believed"
+    );
     assert_eq!(counted(&metrics, "flagmeter_log_transactions_total", "committed"), 1);
     let mut consumer = consumer(&config, &prometheus::Registry::new()).await;
     assert_eq!(numbers(&read_all(&mut consumer).await.unwrap()), [1].into());
