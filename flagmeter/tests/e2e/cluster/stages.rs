@@ -376,13 +376,35 @@ impl Stage {
         }
     }
 
+    /// What whoever has to find out why a test failed asks for first.
+    fn tell_how_it_stands(&self) {
+        let printed: Vec<String> = self.printed().lines().map(ToOwned::to_owned).collect();
+        let printed = printed[printed.len().saturating_sub(LINES_TOLD)..].join("\n");
+        let metrics =
+            http::get(&self.metrics, "/metrics", &[]).map_or_else(String::new, |answer| answer.body);
+        let is_told = |line: &&str| {
+            line.starts_with("flagmeter_") && !line.ends_with(" 0") && !line.contains("_bucket{")
+        };
+        let metrics = metrics.lines().filter(is_told).collect::<Vec<_>>().join("\n");
+        println!(
+            "{name}, the last that it wrote:\n{printed}\n{name}, its metrics:\n{metrics}",
+            name = self.name
+        );
+    }
+
     fn child_mut(&mut self) -> &mut Child {
         self.child.as_mut().expect("it was started")
     }
 }
 
+/// Of what a process has written, when its test fails.
+const LINES_TOLD: usize = 80;
+
 impl Drop for Stage {
     fn drop(&mut self) {
+        if thread::panicking() {
+            self.tell_how_it_stands();
+        }
         if let Some(child) = &mut self.child {
             // It may have ended already.
             let _ended = child.kill();

@@ -1,5 +1,5 @@
 //! Partitions are added to the topic, as docs/scaling.md says, and edges are restarted: with the old setting and with
-//! the new one.
+//! the new one, with Kafka and without.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use flagmeter_model::{Clock, SystemClock, Timestamp};
 use serde_json::Value;
 
 use super::{
-    own::OwnServers,
+    own::{KAFKA, OwnServers},
     scenario::{Scenario, Shape},
 };
 
@@ -35,10 +35,15 @@ fn nothing_becomes_complete(scenario: &mut Scenario) {
     assert_eq!(is_open(scenario), Some(true), "they stay so");
 }
 
+/// How much an edge has taken since it was started.
+fn taken(scenario: &Scenario, edge: usize) -> f64 {
+    scenario.edges[edge].metric("flagmeter_edge_taken_total").unwrap_or_default()
+}
+
 #[test]
 #[ignore = "needs Kafka and InfluxDB: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
 fn partitions_are_added_and_whatever_edges_are_set_to_nothing_is_lost() {
-    let (_own, servers) = OwnServers::up();
+    let (own, servers) = OwnServers::up();
     let shape = Shape { servers: Some(servers), ..Shape::default() };
     let mut scenario = Scenario::begin("partitions are added", shape);
     scenario.pass(BETWEEN);
@@ -60,6 +65,27 @@ fn partitions_are_added_and_whatever_edges_are_set_to_nothing_is_lost() {
     edge.wait_until_ready();
     scenario.wait_until_complete();
 
+    // The old setting, without Kafka: what waits in the journal was cut for eight.
+    own.act("pause", KAFKA);
+    scenario.pass(BETWEEN);
+    scenario.edges[0].kill();
+    scenario.edges[0].start();
+    scenario.edges[0].wait_until_ready();
+    scenario.pass_until("it takes posts", |scenario| taken(scenario, 0), |&taken| taken > 100.0);
+    own.act("resume", KAFKA);
+    scenario.pass_until(
+        "it says what is wrong, and how to mend it",
+        |scenario| scenario.edges[0].printed(),
+        |printed| {
+            printed.contains("the topic has 8 partitions, and this edge began with 4 while Kafka was away")
+                && printed.contains("until it is restarted; set kafka.partitions to 8")
+        },
+    );
+    nothing_becomes_complete(&mut scenario);
+    let edge = &mut scenario.edges[0];
+    edge.stops_with(ALL_IS_IN_KAFKA);
+    edge.set(PARTITIONS, "8");
+    edge.start();
     scenario.notes.push("there are eight, and were four".to_owned());
     scenario.end();
 }
