@@ -256,4 +256,9 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Rows in the order of bills.
     async fn hours(&self, hours: Hours) -> Result<Page>;
+
+    /// The first position as of which every hour of the range is closed and `hours`, on all of its pages, has the rows
+    /// that it has as of `as_of`; `None` where an hour is not closed by then. Whatever else the ledger comes to hold, this
+    /// stays until one of these hours is corrected.
+    async fn settled(&self, hours: Hours) -> Result<Option<Position>>;
 }

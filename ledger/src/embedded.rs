@@ -59,6 +59,10 @@ impl Ledger for EmbeddedLedger {
     async fn hours(&self, hours: Hours) -> Result<Page> {
         self.book.read(move |book| book::hours(book, &hours)).await
     }
+
+    async fn settled(&self, hours: Hours) -> Result<Option<Position>> {
+        self.book.read(move |book| book::settled(book, &hours)).await
+    }
 }
 
 #[cfg(test)]

@@ -206,6 +206,11 @@ impl Reading<'_> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.hours(hours)).await
     }
 
+    /// Since when these hours are what they are, where all of them are closed.
+    pub(crate) async fn settled(&self, hours: Hours) -> Result<Option<Position>> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.settled(hours)).await
+    }
+
     /// Rows of the ledger in the order in which they became known.
     pub(crate) async fn feed(&self, feed: Feed) -> Result<Page> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.feed(feed)).await

@@ -68,4 +68,8 @@ impl Ledger for ModelLedger {
     async fn hours(&self, _: Hours) -> Result<Page> {
         Ok(Page::default())
     }
+
+    async fn settled(&self, _: Hours) -> Result<Option<Position>> {
+        Ok(None)
+    }
 }

@@ -15,7 +15,10 @@ use flagmeter_model::{Clock, SystemClock};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
-use crate::server::{DataFolder, Output, Server, eventually};
+use crate::{
+    http::Answer,
+    server::{DataFolder, Output, Server, eventually},
+};
 
 /// How often someone is killed.
 const ROUNDS: u32 = 12;
@@ -97,9 +100,25 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
     eventually("every count is billed", billed, |&billed| billed == sent);
 
     each_revision_follows_on_the_one_before(&server, sent);
+    let before = final_range(&server, &folder, &from, &to);
+    server.kill();
+    server = Server::start(&folder);
+    assert_eq!(final_range(&server, &folder, &from, &to), before, "its bytes and its tag");
     assert!(server.terminate().success());
     let audit = folder.run(&["audit"]);
     assert!(audit.success && audit.stdout.contains("= ledger ("), "{audit:?}");
+}
+
+/// The bytes of a range that is final, and their tag.
+fn final_range(server: &Server<'_>, folder: &DataFolder, from: &str, to: &str) -> (String, String) {
+    let path = format!("/v1/billing/hours?from={from}&to={to}&format=csv");
+    let ask = || server.ask(&path, folder.operator_token()).filter(|answer| answer.status == 200);
+    let is_final = |answer: &Option<Answer>| {
+        answer.as_ref().is_some_and(|answer| answer.header("flagmeter-state") == Some("final"))
+    };
+    let answer = eventually("the range is final", ask, is_final).expect("an answer");
+    let tag = answer.header("etag").expect("a tag").to_owned();
+    (answer.body, tag)
 }
 
 /// What the job's table adds up to.

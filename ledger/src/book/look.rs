@@ -1,14 +1,17 @@
 //! What is read from a book.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use crate::{Closing, Error, Feed, Hours, Page, Position, Result, Row, RowKey, Standing};
 
 /// Rows of a feed that one question looks at, so that a customer with few of them does not hold a reader for long.
 const LOOKED_AT_MAX: usize = 50_000;
+
+/// Rows that came since an hour was closed which are looked at to tell whether one of them corrects it.
+const CAME_SINCE_MAX: u64 = 100_000;
 
 /// The columns of a row, in the order in which [`row`] reads them.
 const COLUMNS: &str =
@@ -83,50 +86,124 @@ pub(crate) fn feed(book: &Connection, feed: &Feed) -> Result<Page> {
 }
 
 pub(crate) fn hours(book: &Connection, hours: &Hours) -> Result<Page> {
-    let mut page = Page::default();
-    let from = hours.after.as_ref().map(|after| &after.environment);
-    for (id, environment) in environments(book, hours)? {
-        let after = hours.after.as_ref().filter(|_| from == Some(&*environment));
-        if !of_environment(book, (id, &environment), hours, after, &mut page)? {
-            break;
-        }
-    }
-    page.looked_to = hours.as_of;
-    Ok(page)
-}
-
-/// The environments that are meant, from that of the key on, in the order of their names.
-fn environments(book: &Connection, hours: &Hours) -> Result<Vec<(i64, Arc<Environment>)>> {
-    let mut statement = book.prepare_cached(
-        "SELECT id, customer, project, environment FROM environments ORDER BY customer, project, environment",
-    )?;
-    let mut found = statement.query([])?;
-    let from = hours.after.as_ref().map(|after| &after.environment);
-    let mut meant = Vec::new();
-    while let Some(row) = found.next()? {
-        let text =
-            |column| -> Result<&str> { row.get_ref(column)?.as_str().map_err(|error| unreadable(&error)) };
-        let environment = environment(text(1)?, text(2)?, text(3)?)?;
-        if Some(&environment) >= from && hours.scope.takes(&environment) {
-            meant.push((row.get(0)?, Arc::new(environment)));
-        }
-    }
-    Ok(meant)
-}
-
-/// Adds the rows of one environment; false when the page is full and there are more.
-fn of_environment(
-    book: &Connection,
-    (id, environment): (i64, &Arc<Environment>),
-    hours: &Hours,
-    after: Option<&RowKey>,
-    page: &mut Page,
-) -> Result<bool> {
+    let mut page = Page { looked_to: hours.as_of, ..Page::default() };
     let mut statement = book.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM rows
          WHERE environment = ?1 AND (hour, meter, revision) > (?2, ?3, ?4) AND hour < ?5 AND position <= ?6
          ORDER BY hour, meter, revision"
     ))?;
+    each_environment(book, hours, |id, environment| {
+        let environment = &Arc::new(environment);
+        let after = hours.after.as_ref().filter(|after| after.environment == **environment);
+        of_environment(&mut statement, (id, environment), hours, after, &mut page)
+    })?;
+    Ok(page)
+}
+
+/// See [`Ledger::settled`](crate::Ledger::settled).
+pub(crate) fn settled(book: &Connection, hours: &Hours) -> Result<Option<Position>> {
+    let mut closed = book.prepare_cached(
+        "SELECT position FROM closings WHERE until >= ?1 AND position <= ?2 ORDER BY until LIMIT 1",
+    )?;
+    let key = [hours.range.to.as_millis(), hours.as_of.get().cast_signed()];
+    let Some(closed) = closed.query_row(key, |row| Ok(position(row.get(0)?))).optional()? else {
+        return Ok(None);
+    };
+    let end = standing(book)?.end.min(hours.as_of);
+    // A bill is mostly asked for soon after its last hour was closed: then little came since. Of old ones all rows are
+    // fewer than those that came since.
+    let came_since = end.get().saturating_sub(closed.get());
+    let corrected =
+        if came_since <= CAME_SINCE_MAX { newest_since(book, hours, closed)? } else { newest(book, hours)? };
+    Ok(Some(corrected.max(closed)))
+}
+
+/// The newest of the rows that are meant among those that came after `closed`; [`Position::START`] where there is none.
+fn newest_since(book: &Connection, hours: &Hours, closed: Position) -> Result<Position> {
+    let mut meant = HashSet::new();
+    each_environment(book, &Hours { after: None, ..hours.clone() }, |id, _| Ok(meant.insert(id)))?;
+    // All of it stands in the index of positions.
+    let mut since = book.prepare_cached(
+        "SELECT position, environment, meter FROM rows
+         WHERE position > ?1 AND position <= ?2 AND hour >= ?3 AND hour < ?4 ORDER BY position DESC",
+    )?;
+    let mut found = since.query([
+        closed.get().cast_signed(),
+        hours.as_of.get().cast_signed(),
+        hours.range.from.as_millis(),
+        hours.range.to.as_millis(),
+    ])?;
+    while let Some(row) = found.next()? {
+        if meant.contains(&row.get(1)?) && takes(hours, row.get(2)?) {
+            return Ok(position(row.get(0)?));
+        }
+    }
+    Ok(Position::START)
+}
+
+/// The newest of the rows that are meant; [`Position::START`] where there is none.
+fn newest(book: &Connection, hours: &Hours) -> Result<Position> {
+    let mut of_environment = book.prepare_cached(
+        "SELECT meter, max(position) FROM rows
+         WHERE environment = ?1 AND hour >= ?2 AND hour < ?3 AND position <= ?4 GROUP BY meter",
+    )?;
+    let (from, to) = (hours.range.from.as_millis(), hours.range.to.as_millis());
+    let mut newest = Position::START;
+    each_environment(book, &Hours { after: None, ..hours.clone() }, |id, _| {
+        let mut found = of_environment.query([id, from, to, hours.as_of.get().cast_signed()])?;
+        while let Some(row) = found.next()? {
+            if takes(hours, row.get(0)?) {
+                newest = newest.max(position(row.get(1)?));
+            }
+        }
+        Ok(true)
+    })?;
+    Ok(newest)
+}
+
+fn takes(hours: &Hours, meter: u8) -> bool {
+    hours.meters.is_empty() || hours.meters.iter().any(|meant| meant.number() == meter)
+}
+
+/// Hands on the environments that are meant, in the order of their names, from that of the key on; until `take` has
+/// enough. Those before and behind are not looked at: a page reads a few of thousands.
+fn each_environment(
+    book: &Connection,
+    hours: &Hours,
+    mut take: impl FnMut(i64, Environment) -> Result<bool>,
+) -> Result<()> {
+    let mut statement = book.prepare_cached(
+        "SELECT id, customer, project, environment FROM environments
+         WHERE (customer, project, environment) >= (?1, ?2, ?3) AND (?4 IS NULL OR customer <= ?4)
+         ORDER BY customer, project, environment",
+    )?;
+    let customers = &hours.scope.customers;
+    // No name is empty: before the first project of a customer is nothing.
+    let first = (customers.iter().min().map_or("", Name::as_str), "", "");
+    let from = hours.after.as_ref().map_or(first, |RowKey { environment: after, .. }| {
+        first.max((after.customer.as_str(), after.project.as_str(), after.environment.as_str()))
+    });
+    let last = customers.iter().max().map(Name::as_str);
+    let mut found = statement.query(params![from.0, from.1, from.2, last])?;
+    while let Some(row) = found.next()? {
+        let text =
+            |column| -> Result<&str> { row.get_ref(column)?.as_str().map_err(|error| unreadable(&error)) };
+        let environment = environment(text(1)?, text(2)?, text(3)?)?;
+        if hours.scope.takes(&environment) && !take(row.get(0)?, environment)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the rows of one environment; false when the page is full and there are more.
+fn of_environment(
+    statement: &mut Statement<'_>,
+    (id, environment): (i64, &Arc<Environment>),
+    hours: &Hours,
+    after: Option<&RowKey>,
+    page: &mut Page,
+) -> Result<bool> {
     // Before the first row of an hour there is no revision.
     let start = (hours.range.from.as_millis(), -1, 0);
     let start = after.map_or(start, |key| {
@@ -200,4 +277,64 @@ fn position(number: i64) -> Position {
 
 fn unreadable(error: &rusqlite::types::FromSqlError) -> Error {
     Error::Damaged(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use flagmeter_model::TimeRange;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        Append, Config, Counted, Scope,
+        book::{Book, apply, plan},
+        conformance::fixture::{counted, hour, name},
+    };
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn what_corrected_a_bill_is_found_from_both_ends(
+            appends in prop::collection::vec((0_usize..3, 0_i64..6, any::<bool>(), 1_u64..99, prop::option::of(1_i64..7)), 0..30),
+            (from, hours) in (0_i64..6, 1_i64..6), customers in 0_usize..4, requests in any::<bool>(),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let book = Book::open(&Config { path: folder.path().join("ledger.sqlite") }).unwrap();
+            let all = ["acme", "beta", "zeta"];
+            let write = |append: Append| {
+                book.write_now(|step| {
+                    let (entry, _) = plan(step, &append)?;
+                    apply(step, &entry)
+                })
+            };
+            book.write_now(|step| apply(step, &crate::Entry { announced: Some(hour(9)), ..Default::default() })).unwrap();
+            for (owner, at, requests, count, closed) in appends {
+                let meter = if requests { Meter::Requests } else { Meter::Evaluations };
+                let counted = vec![Counted { meter, ..counted(all[owner], at, count) }];
+                write(Append { counted, closed: closed.map(hour), at: hour(10) }).unwrap();
+            }
+            let asked = Hours {
+                scope: Scope { customers: all[..customers].iter().map(|text| name(text)).collect(), ..Scope::default() },
+                meters: if requests { vec![Meter::Requests] } else { Vec::new() },
+                range: TimeRange::new(hour(from), hour(from + hours)),
+                as_of: Position::MAX,
+                after: None,
+                limit: 1,
+            };
+            book.read_now(|book| {
+                if let Some(settled) = settled(book, &asked)? {
+                    let closed = closing_of(book, asked.range.to)?;
+                    assert_eq!(settled, newest(book, &asked)?.max(closed));
+                    assert_eq!(settled, newest_since(book, &asked, closed)?.max(closed));
+                }
+                Ok(())
+            }).unwrap();
+        }
+    }
+
+    fn closing_of(book: &Connection, until: Timestamp) -> Result<Position> {
+        let first = "SELECT min(position) FROM closings WHERE until >= ?1";
+        Ok(book.query_row(first, [until.as_millis()], |row| Ok(position(row.get(0)?)))?)
+    }
 }

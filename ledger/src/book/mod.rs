@@ -18,7 +18,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::{sync::watch, task::spawn_blocking};
 
 pub(crate) use self::grow::{apply, plan};
-pub(crate) use self::look::{closing, feed, hours, standing};
+pub(crate) use self::look::{closing, feed, hours, settled, standing};
 #[cfg(feature = "kafka")]
 pub(crate) use self::source::{Taken, take, taken};
 use crate::{Error, Position, Result};

@@ -66,6 +66,7 @@ macro_rules! ledger_conformance {
                 a_feed_of_one_customer_goes_on_where_others_were,
                 bills_come_in_pages_in_the_order_of_names_and_hours,
                 a_bill_as_of_a_position_never_changes,
+                a_bill_settles_and_stays_whatever_else_comes,
                 closings_are_known_as_of_each_position,
                 the_end_is_told_when_it_moves,
             }

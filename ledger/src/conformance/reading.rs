@@ -1,10 +1,12 @@
 //! Pages of the feed and of bills.
 
+use flagmeter_model::{Meter, TimeRange};
+
 use super::{
     Harness,
     fixture::{all, append, bill, counted, hour, name, row, told},
 };
-use crate::{Feed, Ledger, Position, Result, Row, Scope};
+use crate::{Counted, Feed, Hours, Ledger, Position, Result, Row, Scope};
 
 fn of(customer: &str) -> Scope {
     Scope { customers: vec![name(customer)], ..Scope::default() }
@@ -109,6 +111,51 @@ pub(crate) async fn a_bill_as_of_a_position_never_changes<H: Harness>() -> Resul
     for (end, before) in bills {
         assert_eq!(bill(&*ledger, &Scope::default(), end, 2).await?, before);
     }
+    Ok(())
+}
+
+/// It settles with the closing of its last hour or with its last correction, on whichever page, and no row of others
+/// unsettles it.
+pub(crate) async fn a_bill_settles_and_stays_whatever_else_comes<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    let ledger = harness.ledger();
+    let hours = |customers: &[&str], from, to| Hours {
+        scope: Scope { customers: customers.iter().map(|text| name(text)).collect(), ..Scope::default() },
+        meters: Vec::new(),
+        range: TimeRange::new(hour(from), hour(to)),
+        as_of: Position::MAX,
+        after: None,
+        limit: 1,
+    };
+    assert_eq!(ledger.settled(hours(&[], 0, 1)).await?, None);
+    ledger.announce(hour(30)).await?;
+    append(&*ledger, &[counted("acme", 1, 1), counted("beta", 1, 2), counted("zeta", 1, 2)], Some(2)).await?;
+    append(&*ledger, &[counted("acme", 1, 5), counted("acme", 2, 1), counted("beta", 3, 2)], Some(4)).await?;
+    append(&*ledger, &[Counted { meter: Meter::Requests, ..counted("acme", 2, 9) }], None).await?;
+    for (customers, from, to, position) in [
+        (&["acme"][..], 1, 2, Some(4)),
+        (&["acme"], 1, 3, Some(7)),
+        (&["beta"], 0, 2, Some(3)),
+        (&["beta"], 1, 3, Some(6)),
+        (&["zeta", "beta"], 0, 2, Some(3)),
+        (&["nobody"], 0, 2, Some(3)),
+        (&[], 0, 4, Some(7)),
+        (&[], 4, 5, None),
+    ] {
+        let (asked, expected) = (hours(customers, from, to), position.map(Position::new));
+        assert_eq!(ledger.settled(asked.clone()).await?, expected, "{customers:?} {from} {to}");
+        let page = ledger.hours(asked.clone()).await?;
+        let last = page.rows.last().map(Row::key);
+        assert_eq!(ledger.settled(Hours { after: last, ..asked.clone() }).await?, expected);
+        // As of then it has the same rows.
+        let as_of = expected.unwrap_or(Position::MAX);
+        assert_eq!(ledger.hours(Hours { as_of, ..asked }).await?.rows, page.rows);
+    }
+    let as_of = |position| Hours { as_of: Position::new(position), ..hours(&["acme"], 1, 3) };
+    assert_eq!(ledger.settled(as_of(6)).await?, Some(Position::new(6)));
+    assert_eq!(ledger.settled(as_of(5)).await?, None);
+    let evaluations = Hours { meters: vec![Meter::Evaluations], ..hours(&["acme"], 1, 3) };
+    assert_eq!(ledger.settled(evaluations).await?, Some(Position::new(6)));
     Ok(())
 }
 

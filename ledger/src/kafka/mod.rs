@@ -168,6 +168,10 @@ impl Ledger for KafkaLedger {
     async fn hours(&self, hours: Hours) -> Result<Page> {
         self.0.book.read(move |book| book::hours(book, &hours)).await
     }
+
+    async fn settled(&self, hours: Hours) -> Result<Option<Position>> {
+        self.0.book.read(move |book| book::settled(book, &hours)).await
+    }
 }
 
 /// Waits until the thread has put the book down, which takes tenths of a second: the file may be opened again then.

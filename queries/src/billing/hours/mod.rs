@@ -27,7 +27,9 @@ use super::{
     row::{BilledHour, Csv, HourState, Line},
     snapshot_of,
 };
-use crate::{App, Result, access::Principal, parameters::name, problem::Refusals, usage::plan::Format};
+use crate::{
+    App, Result, access::Principal, parameters::name, problem::Refusals, reader::Reading, usage::plan::Format,
+};
 
 /// The answer of `/v1/billing/hours`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,10 +42,11 @@ pub(crate) struct BillingHours {
     to: String,
     /// How much is settled of the range: no more than of its last hour.
     state: HourState,
-    /// The ledger that this is read from, as it stood. With this as `as_of=` the same request has the same bytes for
-    /// ever.
+    /// The ledger that this is read from, as it stood; of a final range, as it stood when the range was closed or last
+    /// corrected. With this as `as_of=` the same request has the same bytes for ever.
     as_of: String,
-    /// All hours that end at or before this are final: those that have no row counted nothing. Null before the first.
+    /// All hours that end at or before this are final: those that have no row counted nothing. Of a final range its end,
+    /// so that no later hour changes the answer. Null before the first.
     #[schema(required, example = "2026-11-20T13:00:00Z")]
     final_until: Option<String>,
     /// Everything before this is in. Null before the first count, where the whole range is final, and where it is asked
@@ -63,7 +66,8 @@ pub(crate) struct BillingHours {
 /// Each hour of an environment is `open`, `closing` or `final`. A final hour never changes: a count that comes later makes
 /// a further revision, and the one with the greatest number says what the hour comes to. Hours without a row counted
 /// nothing. All pages are of one snapshot of the ledger, `as_of`; asked with it, only final hours are told, and the answer
-/// has the same bytes for ever. In CSV, what JSON says beside the rows stands in headers that begin with `flagmeter-`;
+/// has the same bytes for ever. Asked without it, the answer to a final range has the same bytes and tag until one of its
+/// own hours is corrected. In CSV, what JSON says beside the rows stands in headers that begin with `flagmeter-`;
 /// without `limit=` all rows are sent.
 #[utoipa::path(
     get,
@@ -103,6 +107,7 @@ pub(crate) async fn hours(
     known_customers(&app, &reading, &principal, &asked.scope).await?;
     let (parameter, given) = asked.snapshot().unzip();
     let snapshot = snapshot_of(&app, &reading, parameter.unwrap_or(name::AS_OF), given).await?;
+    let snapshot = if given.is_some() { snapshot } else { settled(&reading, &asked, snapshot).await? };
     let stays = if asked.is_live() { Stays::WhileTagged } else { Stays::Forever };
     if asked.limit.is_none() {
         let exports = export::Export { asked: &asked, snapshot, stays, headers: &headers };
@@ -118,12 +123,24 @@ pub(crate) async fn hours(
         Format::Json => json(&head.with_rows(&page.rows, &beyond))?,
         Format::Csv => csv(&page.rows, &beyond),
     };
-    caching::answer(&headers, &Tag::of([bytes.as_slice()]), stays, || {
+    // In CSV the snapshot stands beside the bytes, and the cursor to the next page with it: of an old one nobody must go on.
+    caching::answer(&headers, &Tag::of([bytes.as_slice(), head.as_of.as_bytes()]), stays, || {
         Ok(match asked.format {
             Format::Json => as_json(room.body(bytes)),
             Format::Csv => (head.headers(), room.body(bytes)).into_response(),
         })
     })
+}
+
+/// Of a final range, the first snapshot since which it is what it is: nothing that comes to other hours or customers
+/// changes a byte of its answer. Of any other range, the one that was found.
+async fn settled(reading: &Reading<'_>, asked: &Asked, found: Snapshot) -> Result<Snapshot> {
+    let until = Some(asked.range.to);
+    if until > found.until {
+        return Ok(found);
+    }
+    let settled = reading.settled(asked.question(found)).await?;
+    Ok(settled.map_or(found, |end| Snapshot { end, until }))
 }
 
 fn csv(rows: &[Row], beyond: &Beyond) -> Vec<u8> {

@@ -61,12 +61,16 @@ async fn the_feed_is_there_as_csv_too() {
     let rest = bench.get(&format!("{FEED}?format=csv&after={}", header(&first, "flagmeter-next"))).await;
     assert_eq!((rest.body.lines().count(), header(&rest, "flagmeter-more")), (2, "false"));
     assert!(rest.body.lines().nth(1).unwrap().starts_with("acme,web,production,evaluations,2026-11-20T10"));
-    // A snapshot of another answer is a place in the feed.
-    let as_of = bench.get("/v1/billing/hours?from=2026-11-20T00:00:00Z&to=2026-11-20T01:00:00Z").await.json();
+    // A snapshot of another answer is a place in the feed: of the moment, or since when a final range is what it is.
+    let hours = "/v1/billing/hours?from=2026-11-20T00:00:00Z&to=2026-11-20T";
+    let now = bench.get(&format!("{hours}13:00:00Z")).await.json();
+    let closed = bench.get(&format!("{hours}01:00:00Z")).await.json();
     close(&*bench.ledger, hour(12), &[evaluations(&acme(), hour(9), 6)]).await;
-    let since = bench.get(&format!("{FEED}?after={}", text(&as_of, "as_of"))).await.json();
+    let since = bench.get(&format!("{FEED}?after={}", text(&now, "as_of"))).await.json();
     assert_eq!(each(&since, "difference"), ["1"]);
     assert_eq!(each(&since, "correction"), [true]);
+    let since = bench.get(&format!("{FEED}?after={}", text(&closed, "as_of"))).await.json();
+    assert_eq!(each(&since, "difference"), ["2", "4", "1"]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod feed;
 mod hours;
 mod pages;
 mod refusals;
+mod stable;
 mod statements;
 
 use async_trait::async_trait;
@@ -66,6 +67,9 @@ impl Ledger for Mute {
         Self::none()
     }
     async fn hours(&self, _: Hours) -> Result<Page> {
+        Self::none()
+    }
+    async fn settled(&self, _: Hours) -> Result<Option<Position>> {
         Self::none()
     }
 }

@@ -141,8 +141,8 @@ async fn a_ledger_that_is_behind_a_cursor_says_so() {
     // Also where it has all rows, but not the word that an hour without any is closed.
     let (bench, restored) = (two_customers().await, two_customers().await);
     empty_hour(&bench).await;
-    let newer = bench.get(HOURS).await.json();
-    let with = format!("{HOURS}&as_of={}", text(&newer, "as_of"));
+    let newer = bench.get(FEED).await.json();
+    let with = format!("{HOURS}&as_of={}", text(&newer, "next"));
     restored.get(&with).await.problem(409);
     // Once it has caught up, it answers.
     let (answer, ()) = tokio::join!(restored.get(&with), empty_hour(&restored));
