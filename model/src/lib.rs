@@ -39,7 +39,9 @@ pub use error::{Error, Result};
 pub use limits::Limits;
 pub use name::Name;
 pub use node::{Lane, NodeId, Seq};
-pub use registry::{Customer, EnvironmentKey, Project, RegisteredEnvironment, Registry, RegistryError};
+pub use registry::{
+    Customer, EnvironmentKey, Plan, Project, RegisteredEnvironment, Registry, RegistryError, Threshold,
+};
 pub use seal::{Batch, EnvironmentCounts, SlotCounts};
 pub use series::{Environment, Meter, Series, SeriesKey};
 pub use spans::Spans;

@@ -6,6 +6,9 @@
 //! name = "Acme Inc"              # optional
 //! time_zone = "Europe/Berlin"    # optional, IANA
 //!
+//! [customer.plan]                # optional, and so is all of it: see `registry/plan.rs`
+//! evaluations = 10_000_000
+//!
 //! [[customer.project]]
 //! id = "web"
 //! flags = ["checkout-v2"]        # optional: then names beyond it are told as unknown
@@ -14,6 +17,8 @@
 //! id = "production"
 //! keys = ["ser.abc"]
 //! ```
+
+mod plan;
 
 use std::{
     borrow::Borrow,
@@ -27,6 +32,8 @@ use foldhash::quality::RandomState;
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::plan::PlanText;
+pub use self::plan::{Plan, Threshold};
 use crate::{Environment, Limits, Name};
 
 /// A registry that cannot be taken, with the line to mend.
@@ -83,6 +90,8 @@ pub struct Customer {
     pub time_zone: Option<String>,
     /// Line on which the time zone stands, or else the id; from 1.
     pub line: usize,
+    /// What is included, if anything is agreed.
+    pub plan: Option<Plan>,
     /// Its projects, as written.
     pub projects: Vec<Project>,
 }
@@ -185,6 +194,7 @@ struct CustomerText {
     id: Spanned<String>,
     name: Option<Spanned<String>>,
     time_zone: Option<Spanned<String>>,
+    plan: Option<Spanned<PlanText>>,
     #[serde(default)]
     project: Vec<ProjectText>,
 }
@@ -269,6 +279,7 @@ impl Reading {
             name,
             line: text.time_zone.as_ref().map_or(line, |zone| self.lines.of(&zone.span())),
             time_zone: text.time_zone.map(Spanned::into_inner),
+            plan: text.plan.map(|text| plan::read(&self.lines, text)).transpose()?,
             projects: Vec::with_capacity(text.project.len()),
         };
         let mut seen = BTreeMap::new();

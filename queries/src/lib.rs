@@ -51,6 +51,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use access::{Principal, Tokens};
 use axum::{Router, middleware};
+pub use billing::Calendar;
 use chrono_tz::Tz;
 pub use config::Config;
 pub use error::{Error, Result};
@@ -115,17 +116,18 @@ pub(crate) struct App {
 impl App {
     /// The zone of whoever asks: their customer's, if there is one and it is a zone; else UTC.
     fn zone_of(&self, principal: &Principal) -> Tz {
-        principal.customer().map_or(Tz::UTC, |customer| self.zone_of_customer(customer))
-    }
-
-    /// The zone of a customer, if there is such a customer and it is a zone; else UTC.
-    fn zone_of_customer(&self, id: &Name) -> Tz {
         let registry = self.registry.borrow();
-        registry
-            .customer(id)
+        principal
+            .customer()
+            .and_then(|customer| registry.customer(customer))
             .and_then(|customer| customer.time_zone.as_deref())
             .and_then(|zone| zone.parse().ok())
             .unwrap_or(Tz::UTC)
+    }
+
+    /// When the periods of a customer begin.
+    fn calendar_of(&self, id: &Name) -> Calendar {
+        Calendar::of(self.registry.borrow().customer(id))
     }
 }
 
@@ -149,6 +151,7 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(billing::hours::hours))
         .routes(routes!(billing::feed::closed_hours))
         .routes(routes!(billing::statement::statement))
+        .routes(routes!(billing::to_date::usage_to_date))
         .routes(routes!(nodes::nodes))
         .routes(routes!(openapi::openapi))
         .split_for_parts();

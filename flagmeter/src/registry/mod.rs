@@ -15,6 +15,7 @@ use std::{
 };
 
 use flagmeter_model::{Registry, RegistryError};
+use flagmeter_queries::Calendar;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -139,32 +140,49 @@ pub(crate) fn check(path: &Path) -> Result<()> {
         .flat_map(|project| &project.environments)
         .map(|environment| environment.keys.len())
         .sum();
+    let plans = customers.iter().filter(|customer| customer.plan.is_some()).count();
     let counted =
         |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     output::say(format!(
-        "ok: {}, {}, {}, {}",
+        "ok: {}, {}, {}, {}, {}",
         counted(customers.len(), "customer"),
         counted(projects, "project"),
         counted(registry.environments().len(), "environment"),
         counted(keys, "key"),
+        counted(plans, "plan"),
     ));
     Ok(())
 }
 
-/// Parses a registry and checks what the model cannot: that time zones exist.
+/// Parses a registry and checks what the model cannot: that time zones exist, and that those of plans fit bills.
 fn parse(text: &str) -> Result<Registry, String> {
     let registry = Registry::parse(text).map_err(|error: RegistryError| error.to_string())?;
     for customer in registry.customers() {
-        if let Some(zone) = &customer.time_zone
-            && !flagmeter_queries::is_time_zone(zone)
-        {
+        if let Some(zone) = &customer.time_zone {
+            known_zone(zone, customer.line)?;
+        }
+        let Some(plan) = &customer.plan else { continue };
+        if let Some(zone) = &plan.time_zone {
+            known_zone(zone, plan.line)?;
+        }
+        let calendar = Calendar::of(Some(customer));
+        if !calendar.is_of_full_hours() {
             return Err(format!(
-                "line {}: {zone:?} is no IANA time zone; write one such as \"Europe/Berlin\" or \"UTC\"",
-                customer.line
+                "line {}: in {} a month begins within an hour of UTC, and what a plan includes is counted by such \
+                 hours; give the plan a time_zone that is full hours off, such as \"UTC\"",
+                plan.line,
+                calendar.zone_name()
             ));
         }
     }
     Ok(registry)
+}
+
+fn known_zone(zone: &str, line: usize) -> Result<(), String> {
+    if flagmeter_queries::is_time_zone(zone) {
+        return Ok(());
+    }
+    Err(format!("line {line}: {zone:?} is no IANA time zone; write one such as \"Europe/Berlin\" or \"UTC\""))
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -280,5 +298,27 @@ keys = ["key-1"]
         let error = bench.open().unwrap_err();
         assert!(error.to_string().contains("line 4"), "{error}");
         assert!(error.to_string().contains("Europe/Atlantis"), "{error}");
+    }
+
+    #[test]
+    fn a_plan_is_of_a_zone_that_is_full_hours_off() {
+        let with = |zone: &str, plan: &str| {
+            let text = GOOD.replace(
+                "id = \"acme\"",
+                &format!("id = \"acme\"\ntime_zone = {zone:?}\n[customer.plan]\n{plan}"),
+            );
+            parse(&text).map(|registry| registry.customers().len())
+        };
+        assert_eq!(with("Europe/Berlin", ""), Ok(1));
+        assert_eq!(with("Asia/Kolkata", "time_zone = \"UTC\""), Ok(1));
+        for (zone, plan, line, says) in [
+            ("Asia/Kolkata", "", 5, "Asia/Kolkata a month begins within an hour"),
+            ("UTC", "evaluations = 1\ntime_zone = \"Australia/Lord_Howe\"", 7, "Australia/Lord_Howe"),
+            ("UTC", "time_zone = \"Mars\"", 6, "no IANA time zone"),
+            ("Mars", "time_zone = \"UTC\"", 4, "no IANA time zone"),
+        ] {
+            let refused = with(zone, plan).unwrap_err();
+            assert!(refused.starts_with(&format!("line {line}: ")) && refused.contains(says), "{refused}");
+        }
     }
 }

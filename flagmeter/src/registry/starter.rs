@@ -35,7 +35,12 @@ impl Starter {
              \n\
              [[customer.project.environment]]\n\
              id = \"production\"\n\
-             keys = [\"{}\"]\n",
+             keys = [\"{}\"]\n\
+             \n\
+             # What is included in a month, and at how many percent of it to be told: docs/billing.md\n\
+             # [customer.plan]\n\
+             # evaluations = 10_000_000\n\
+             # thresholds = [50, 80, 100]\n",
             self.key
         )
     }

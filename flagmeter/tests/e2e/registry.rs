@@ -41,7 +41,7 @@ fn a_registry_can_be_checked_before_it_is_used() {
     Server::start(&folder).terminate();
     let path = folder.path().join("registry.toml");
     let checked = run(&["registry", "check", path.to_str().unwrap()], &[]);
-    assert_eq!(checked.stdout, "ok: 1 customer, 1 project, 1 environment, 1 key\n");
+    assert_eq!(checked.stdout, "ok: 1 customer, 1 project, 1 environment, 1 key, 0 plans\n");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replace("time_zone = \"UTC\"", "time_zone = \"Mars\"")).unwrap();
     let refused = run(&["registry", "check", path.to_str().unwrap()], &[]);

@@ -17,9 +17,11 @@ mod caching;
 mod cursor;
 pub(crate) mod feed;
 pub(crate) mod hours;
+mod period;
 mod row;
 pub(crate) mod statement;
 mod text;
+pub(crate) mod to_date;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -28,9 +30,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use cursor::Snapshot;
-use flagmeter_ledger::{Hours, Position};
+use flagmeter_ledger::{Hours, Position, Row};
 use flagmeter_model::{Name, TimeRange, Timestamp};
 use parking_lot::Mutex;
+pub use period::Calendar;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, sleep},
@@ -51,6 +54,9 @@ const LIMIT_DEFAULT: usize = 1_000;
 /// for, looking again and again.
 const CATCH_UP: Duration = Duration::from_secs(2);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// Rows of the ledger that are read at a time where all of a range are added up.
+const READ_ROWS: usize = 8_192;
 
 /// Who waits for news of the ledger: bounded altogether, and for each customer.
 #[derive(Debug)]
@@ -153,6 +159,40 @@ async fn has_rows(reading: &Reading<'_>, customer: &Name) -> Result<bool> {
         limit: 1,
     };
     Ok(!reading.hours(any).await?.rows.is_empty())
+}
+
+/// The one customer that is asked for; `needed` says that there must be one.
+fn whose(scope: &Scoped, needed: &'static str) -> Result<Name> {
+    match scope.filter().customers.as_slice() {
+        [customer] => Ok(customer.clone()),
+        _ => Err(Error::parameter(name::CUSTOMER, needed)),
+    }
+}
+
+/// Hands on each row of the range, in the order of bills.
+async fn each(
+    reading: &Reading<'_>,
+    scope: &Scoped,
+    snapshot: Snapshot,
+    range: TimeRange,
+    mut take: impl FnMut(Row) -> Result<()>,
+) -> Result<()> {
+    let mut question = Hours {
+        scope: scope.of_ledger(),
+        meters: Vec::new(),
+        range,
+        as_of: snapshot.end,
+        after: None,
+        limit: READ_ROWS,
+    };
+    loop {
+        let page = reading.hours(question.clone()).await?;
+        question.after = page.rows.last().map(Row::key);
+        page.rows.into_iter().try_for_each(&mut take)?;
+        if !page.more {
+            return Ok(());
+        }
+    }
 }
 
 /// What an answer in CSV says beside its rows, and that it is one, of this name.

@@ -55,6 +55,11 @@ keys = ["ser.acme-staging"]
 
 [[customer]]
 id = "globex"
+[customer.plan]
+evaluations = 9_000
+time_zone = "Europe/Berlin"
+billing_day = 31
+hard_thresholds = [120]
 [[customer.project]]
 id = "shop"
 [[customer.project.environment]]

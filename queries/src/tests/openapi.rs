@@ -13,6 +13,7 @@ fn needed(path: &str) -> &'static str {
         "/v1/billing/hours" => "?from=2026-11-20T00:00:00Z&to=2026-11-20T12:00:00Z",
         // It may be left out by a customer, and from= and to= given for a period, so it is not needed by the document.
         "/v1/billing/statement" => "?customer=acme&period=2026-10&draft=true",
+        "/v1/billing/usage-to-date" => "?customer=globex",
         _ => "",
     }
 }
@@ -102,7 +103,9 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
     let bench = Bench::new();
     let document = document(&bench).await;
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    let billing = ["/v1/billing/closed-hours", "/v1/billing/hours", "/v1/billing/statement"];
+    let billing =
+        ["closed-hours", "hours", "statement", "usage-to-date"].map(|path| format!("/v1/billing/{path}"));
+    let billing = billing.each_ref().map(String::as_str);
     let others = ["/v1/flags", "/v1/operator/nodes", "/v1/reconcile", "/v1/usage"];
     assert_eq!(paths, [&["/openapi.json"], &billing[..], &others[..]].concat());
     for path in paths {
@@ -121,6 +124,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/v1/billing/hours", billing::hours::plan::KNOWN),
         ("/v1/billing/closed-hours", billing::feed::KNOWN),
         ("/v1/billing/statement", billing::statement::plan::KNOWN),
+        ("/v1/billing/usage-to-date", billing::to_date::KNOWN),
     ] {
         let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
         let mut documented: Vec<_> =
@@ -195,8 +199,10 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
 #[tokio::test]
 async fn answers_are_as_the_document_says() {
     let bench = Bench::new();
-    let counts = [(&acme(), flag("checkout"), at("2026-11-20T11:05:00Z"), 3)];
-    bench.seal(at("2026-11-20T11:00:00Z"), at(NOW), &counts).await;
+    let counts = ["2026-10-20T12:00:00Z", "2026-11-20T11:05:00Z"];
+    let counts = counts.map(|counted| (acme(), flag("checkout"), at(counted), 3));
+    let counts = counts.each_ref().map(|(whose, key, at, count)| (whose, key.clone(), *at, *count));
+    bench.seal(at("2026-10-01T00:00:00Z"), at(NOW), &counts).await;
     bench.ledger.announce(at("2026-11-20T11:00:00Z")).await.unwrap();
     let hour = Counted {
         environment: acme(),
@@ -219,6 +225,9 @@ async fn answers_are_as_the_document_says() {
         "/v1/billing/hours?from=2026-11-20T00:00:00Z&to=2026-11-20T12:00:00Z",
         "/v1/billing/closed-hours",
         "/v1/billing/statement?customer=acme&period=2026-11&draft=true",
+        // One with a projection, one with thresholds.
+        "/v1/billing/usage-to-date?customer=acme",
+        "/v1/billing/usage-to-date?customer=globex",
     ] {
         let answer = bench.get(address).await.json();
         let path = address.split('?').next().unwrap();

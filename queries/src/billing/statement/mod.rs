@@ -11,7 +11,7 @@ use axum::{
     http::{HeaderMap, Uri},
     response::{IntoResponse, Response},
 };
-use flagmeter_ledger::{Hours, Row};
+use flagmeter_ledger::Row;
 use flagmeter_model::{TimeRange, Timestamp};
 use plan::Asked;
 use shape::{Shaped, Statement};
@@ -21,15 +21,12 @@ use super::{
     as_json,
     caching::{self, Stays, Tag},
     cursor::Snapshot,
-    json, known_customers, snapshot_of,
+    each, json, known_customers, snapshot_of,
 };
 use crate::{
     App, Error, Result, access::Principal, parameters::name, problem::Refusals, reader::Reading,
     usage::plan::Format,
 };
-
-/// Rows of the ledger that are read at a time.
-const READ_ROWS: usize = 8_192;
 
 /// What a customer used in a period, for an invoice
 ///
@@ -43,10 +40,10 @@ const READ_ROWS: usize = 8_192;
     security(("token" = [])),
     params(
         ("customer" = Option<String>, Query, description = "Whose. Needed unless the token is that of a customer.", example = "acme"),
-        ("period" = Option<String>, Query, description = "A month of the zone. Else give from and to.", example = "2026-11"),
+        ("period" = Option<String>, Query, description = "The period that begins in this month: on the billing day of the customer's plan, else on the first. Else give from and to.", example = "2026-11"),
         ("from" = Option<String>, Query, description = "Start: a full hour in RFC 3339.", example = "2026-11-15T00:00:00+01:00"),
         ("to" = Option<String>, Query, description = "End, not included: a full hour in RFC 3339.", example = "2026-12-15T00:00:00+01:00"),
-        ("tz" = Option<String>, Query, description = "IANA time zone whose days and months are meant, 23 and 25 hours and all. Default: the customer's own zone, else UTC. Zones that are not full hours off are refused: hours are not split.", example = "Europe/Berlin"),
+        ("tz" = Option<String>, Query, description = "IANA time zone whose days and months are meant, 23 and 25 hours and all. Default: that of the customer's plan, else the customer's own, else UTC. Zones that are not full hours off are refused: hours are not split.", example = "Europe/Berlin"),
         ("as_of" = Option<String>, Query, description = "As the ledger stood then: `as_of` of an earlier answer to a token that reads the same. Default: as it stands."),
         ("corrections_since" = Option<String>, Query, description = "`as_of` of an earlier statement: what came to hours before the period after it is on this one."),
         ("draft" = Option<String>, Query, description = "`true`: where the period is not final, answer with what is final of it."),
@@ -68,7 +65,7 @@ pub(crate) async fn statement(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let asked = plan::ask(&uri, &headers, &principal, |customer| app.zone_of_customer(customer))?;
+    let asked = plan::ask(&uri, &headers, &principal, |customer| app.calendar_of(customer))?;
     let mut reading = app.reader.begin(&principal).await?;
     known_customers(&app, &reading, &principal, &asked.scope).await?;
     let snapshot = snapshot_of(&app, &reading, name::AS_OF, asked.as_of).await?;
@@ -113,7 +110,7 @@ async fn read(app: &App, reading: &Reading<'_>, asked: &Asked, snapshot: Snapsho
     };
     let period = TimeRange::new(asked.range().from, until);
     let mut sums = Sums::new(edges);
-    each(reading, asked, snapshot, period, |row| {
+    each(reading, &asked.scope, snapshot, period, |row| {
         sums.add(&row);
         if sums.cells() > rows_max { Err(too_much()) } else { Ok(()) }
     })
@@ -122,7 +119,7 @@ async fn read(app: &App, reading: &Reading<'_>, asked: &Asked, snapshot: Snapsho
     if let Some(since) = asked.corrections_since {
         // All that this customer ever used is looked through, and nobody else's.
         let before = TimeRange::new(Timestamp::EPOCH, period.from);
-        each(reading, asked, snapshot, before, |row| {
+        each(reading, &asked.scope, snapshot, before, |row| {
             if row.position > since.end {
                 corrections.push(row);
             }
@@ -131,30 +128,4 @@ async fn read(app: &App, reading: &Reading<'_>, asked: &Asked, snapshot: Snapsho
         .await?;
     }
     Ok(Read { sums, corrections })
-}
-
-/// Hands on each row of the range, in the order of bills.
-async fn each(
-    reading: &Reading<'_>,
-    asked: &Asked,
-    snapshot: Snapshot,
-    range: TimeRange,
-    mut take: impl FnMut(Row) -> Result<()>,
-) -> Result<()> {
-    let mut question = Hours {
-        scope: asked.scope.of_ledger(),
-        meters: Vec::new(),
-        range,
-        as_of: snapshot.end,
-        after: None,
-        limit: READ_ROWS,
-    };
-    loop {
-        let page = reading.hours(question.clone()).await?;
-        question.after = page.rows.last().map(Row::key);
-        page.rows.into_iter().try_for_each(&mut take)?;
-        if !page.more {
-            return Ok(());
-        }
-    }
 }

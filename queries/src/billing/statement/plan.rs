@@ -1,16 +1,14 @@
 //! From the parameters of `/v1/billing/statement` to what is read. Pure.
 
 use axum::http::{HeaderMap, Uri};
-use chrono::{Months, NaiveDate};
 use chrono_tz::Tz;
 use flagmeter_model::{Name, TimeRange, Timestamp};
-use flagmeter_store::Filter;
 
-use super::super::cursor::Snapshot;
+use super::super::{Calendar, cursor::Snapshot, whose};
 use crate::{
     Error, Result,
     access::{Principal, Scoped},
-    civil::{self, Resolution},
+    civil::Resolution,
     parameters::{Parameters, name},
     usage::plan::{Format, format},
 };
@@ -42,7 +40,7 @@ pub(super) struct Asked {
     /// Whose the cursors are.
     pub(super) owner: Option<Name>,
     pub(super) zone: Tz,
-    /// The month, if one was asked for.
+    /// The month in which it begins, if one was asked for.
     pub(super) period: Option<String>,
     /// Where days begin, and the last one ends.
     pub(super) edges: Vec<Timestamp>,
@@ -53,30 +51,27 @@ pub(super) struct Asked {
     pub(super) format: Format,
 }
 
-/// Reads the parameters, and keeps them to what `principal` may read. `zone_of` tells the zone of a customer.
+/// Reads the parameters, and keeps them to what `principal` may read. `calendar_of` tells when the periods of a customer
+/// begin.
 pub(super) fn ask(
     uri: &Uri,
     headers: &HeaderMap,
     principal: &Principal,
-    zone_of: impl FnOnce(&Name) -> Tz,
+    calendar_of: impl FnOnce(&Name) -> Calendar,
 ) -> Result<Asked> {
     let parameters = Parameters::read(uri, KNOWN)?;
     let scope = principal.scope(parameters.filter()?)?;
-    let customer = match scope.filter() {
-        Filter { customers, .. } if customers.len() == 1 => customers.first().cloned(),
-        _ => None,
-    };
-    let customer = customer.ok_or_else(|| {
-        Error::parameter(name::CUSTOMER, "A statement is that of one customer: give it once.")
-    })?;
-    let zone = parameters.zone(zone_of(&customer))?;
+    let customer = whose(&scope, "A statement is that of one customer: give it once.")?;
+    let calendar = calendar_of(&customer);
+    let calendar = Calendar { zone: parameters.zone(calendar.zone)?, ..calendar };
+    let zone = calendar.zone;
     let owner = principal.customer().cloned();
     let cursor = |name| {
         let given = parameters.one(name)?;
         given.map(|text| Snapshot::from_cursor(name, text, owner.as_ref())).transpose()
     };
     let (as_of, corrections_since) = (cursor(name::AS_OF)?, cursor(name::CORRECTIONS_SINCE)?);
-    let (period, range) = range(&parameters, zone)?;
+    let (period, range) = range(&parameters, calendar)?;
     Ok(Asked {
         customer,
         scope,
@@ -91,8 +86,8 @@ pub(super) fn ask(
     })
 }
 
-/// A month of the zone, or a range between two full hours.
-fn range(parameters: &Parameters, zone: Tz) -> Result<(Option<String>, TimeRange)> {
+/// The period that begins in a month, or a range between two full hours.
+fn range(parameters: &Parameters, calendar: Calendar) -> Result<(Option<String>, TimeRange)> {
     let Some(period) = parameters.one(name::PERIOD)? else {
         if parameters.one(name::FROM)?.is_none() && parameters.one(name::TO)?.is_none() {
             return Err(Error::parameter(
@@ -107,21 +102,11 @@ fn range(parameters: &Parameters, zone: Tz) -> Result<(Option<String>, TimeRange
             return Err(Error::parameter(bound, "It is in the way of period=: give one or the other."));
         }
     }
-    let range = month(period, zone).ok_or_else(|| {
+    let range = calendar.period_of(period).ok_or_else(|| {
         let period: String = period.chars().take(64).collect();
         Error::parameter(name::PERIOD, format!("{period:?} is not a month: write it as 2026-11."))
     })?;
     Ok((Some(period.to_owned()), range))
-}
-
-fn month(text: &str, zone: Tz) -> Option<TimeRange> {
-    // One way to write a month: no signs, no missing zeros.
-    let is_plain = text.len() == 7 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    let first = is_plain.then(|| format!("{text}-01").parse::<NaiveDate>().ok())??;
-    let next = first.checked_add_months(Months::new(1))?;
-    let range = TimeRange::new(civil::day_start(zone, first), civil::day_start(zone, next));
-    // Beyond the bounds of time nothing is left of a month.
-    (!range.is_empty()).then_some(range)
 }
 
 /// Where the days of the range begin; the first and the last one may be a part of one.

@@ -24,7 +24,7 @@ pub(crate) struct Statement {
     /// Whose.
     #[schema(value_type = String, example = "acme")]
     customer: Name,
-    /// The month, where one was asked for.
+    /// The month in which the period begins, where one was asked for.
     #[schema(required, example = "2026-11")]
     period: Option<String>,
     /// Start of the period.

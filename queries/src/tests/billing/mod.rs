@@ -6,6 +6,7 @@ mod pages;
 mod refusals;
 mod stable;
 mod statements;
+mod to_date;
 
 use async_trait::async_trait;
 use flagmeter_ledger::{
