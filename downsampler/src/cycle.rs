@@ -1,4 +1,5 @@
-//! One pass over the phases, one call at a time; and then the closing of hours.
+//! One pass over the phases of one half of the work, one call at a time; and, in the half that closes, the closing of
+//! hours.
 
 use std::{collections::VecDeque, slice};
 
@@ -12,6 +13,25 @@ use crate::{
     metrics::{Kind, Metrics},
     plan::{marks_due, plan},
 };
+
+/// The halves go round beside each other, as two downsamplers do: so what rolls up waits for the store alone, and the
+/// mark of a late hour for the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// Rolls up, and deletes what is past its retention.
+    Rolling,
+    /// Rolls late hours up again, tells the ledger of them, and closes hours.
+    Closing,
+}
+
+impl Half {
+    fn phases(self) -> slice::Iter<'static, Phase> {
+        match self {
+            Self::Rolling => Phase::ROLLING.iter(),
+            Self::Closing => Phase::CLOSING.iter(),
+        }
+    }
+}
 
 /// What a cycle did, and what it left.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +55,7 @@ pub struct CycleReport {
 /// A cycle on its way. It can be dropped between any two calls.
 #[derive(Debug)]
 pub(crate) struct Cycle {
+    half: Half,
     phases: slice::Iter<'static, Phase>,
     phase: Option<Phase>,
     state: Option<State>,
@@ -47,15 +68,25 @@ pub(crate) struct Cycle {
 }
 
 impl Cycle {
-    /// A cycle that has done nothing yet.
-    pub(crate) fn new(leftovers: bool, closed: Option<Timestamp>) -> Self {
+    /// A cycle of the rolling half, that has done nothing yet.
+    pub(crate) fn rolling(leftovers: bool) -> Self {
+        Self { leftovers, ..Self::of(Half::Rolling, None, None) }
+    }
+
+    /// A cycle of the closing half, that has done nothing yet. It begins with what `state` tells, if that is known.
+    pub(crate) fn closing(state: Option<State>, closed: Option<Timestamp>) -> Self {
+        Self::of(Half::Closing, state, closed)
+    }
+
+    fn of(half: Half, state: Option<State>, closed: Option<Timestamp>) -> Self {
         Self {
-            phases: Phase::ALL.iter(),
+            half,
+            phases: half.phases(),
             phase: None,
-            state: None,
+            state,
             marks: None,
             steps: VecDeque::new(),
-            leftovers,
+            leftovers: false,
             closing: Closing::new(closed),
             report: CycleReport::default(),
         }
@@ -71,7 +102,7 @@ impl Cycle {
         self.closing.closed()
     }
 
-    /// Makes one call to the store. The report, once the last one is made.
+    /// Makes one call to the store or the ledger. The report, once the last one is made.
     pub(crate) async fn turn(
         &mut self,
         (store, ledger): (&dyn Store, Option<&dyn Ledger>),
@@ -91,7 +122,7 @@ impl Cycle {
                 return Ok(None);
             };
             let Some(phase) = self.phase.or_else(|| self.phases.next().copied()) else {
-                if let Some(ledger) = ledger {
+                if let (Half::Closing, Some(ledger)) = (self.half, ledger) {
                     let Some(closed) = self.closing.turn((store, ledger), state, config, now).await? else {
                         return Ok(None);
                     };

@@ -36,11 +36,15 @@ impl Error {
     /// Whether something that is stored is at fault: no call that needs it succeeds until it is put right, and all
     /// others do.
     pub const fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Store(flagmeter_store::Error::Damaged(_) | flagmeter_store::Error::Model(_))
-                | Self::Ledger(flagmeter_ledger::Error::Damaged(_))
-        )
+        use flagmeter_ledger::Error as Ledger;
+        match self {
+            Self::Store(error) => {
+                matches!(error, flagmeter_store::Error::Damaged(_) | flagmeter_store::Error::Model(_))
+            }
+            // The store is rolled up whatever has become of the ledger.
+            Self::Ledger(error) => !matches!(error, Ledger::Unavailable(_) | Ledger::Closed),
+            Self::Config { .. } | Self::Metrics(_) => false,
+        }
     }
 }
 

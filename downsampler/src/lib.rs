@@ -7,7 +7,7 @@
 //! is *announced*, [rolled](flagmeter_store::Store::roll) up and called whole; so are the quarter and the hour
 //! above it once all that they are made of is whole. A count that comes later finds its minute announced, and the
 //! store marks the minute dirty in the same step. The dirty minute is rolled up again, then the quarter above it,
-//! then the hour: normally all three within one [cycle](Downsampler::cycle), about a second after the count came.
+//! then the hour: normally all three within one [cycle](Downsampler::cycle), a second or two after the count came.
 //!
 //! [`plan()`] decides, and is pure: it takes what is known ([`State`](flagmeter_store::State), marks, the time) and
 //! says which calls to the store come next. A [`Downsampler`] makes those calls, reading the state again between
@@ -15,7 +15,8 @@
 //! visible pieces.
 //!
 //! Hours that are whole, and behind the low watermark by the grace period, are *closed*: what they came to goes to the
-//! [ledger](flagmeter_ledger), and so does whatever late counts make of them afterwards.
+//! [ledger](flagmeter_ledger), and so does whatever late counts make of them afterwards. That, and rolling late hours
+//! up again, goes on beside all other roll-ups, which never wait for the ledger.
 //!
 //! What goes in: what ingest has written to the store. What comes out: windows of each tier, frontiers that say
 //! until when they are whole, and no marks; and the ledger's rows.
@@ -30,7 +31,8 @@
 //!   mark is cleared last, by its tokens. The parent is marked whether or not anything changed: another
 //!   downsampler may have made the change and died before it marked.
 //! - **Announce, look for marks, read, append**; and **roll up, append, clear**. So a late count of an hour that may be
-//!   closed is in what is read, or is appended by who rolled it up.
+//!   closed is in what is read, or is appended by who rolled it up. While the ledger is away, the marks of late hours
+//!   stay.
 //! - A window is only rolled up once the finer tier is whole for all of it; marks on windows that are not yet
 //!   whole wait.
 //! - Nothing is deleted that a coarser tier has yet to read (see

@@ -149,8 +149,8 @@ impl Metrics {
                 IntCounterVec::new(
                     Opts::new(
                         "flagmeter_downsampler_errors_total",
-                        "Cycles that failed: retried ones are tried again soon; damaged ones met something in the store that does not \
-                         read back or add up, and wait there; fatal ones stop the downsampler.",
+                        "Cycles that failed: retried ones are tried again soon; damaged ones met what does not read back or \
+                         add up, and wait there; fatal ones stop the downsampler.",
                     ),
                     &["outcome"],
                 )?,
@@ -202,8 +202,12 @@ impl Metrics {
                 self.frontier_lag.with_label_values(&[tier.name()]).set(lag);
             }
         }
-        self.dirty.set(i64::try_from(state.dirty).unwrap_or(i64::MAX));
+        self.dirty(state);
         self.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn dirty(&self, state: &State) {
+        self.dirty.set(i64::try_from(state.dirty).unwrap_or(i64::MAX));
     }
 }
 

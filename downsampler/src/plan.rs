@@ -8,7 +8,7 @@ use flagmeter_store::{Floors, Mark, NewMark, Rolling, State};
 use crate::Config;
 
 /// What a cycle goes through, in this order; the state is read again after each phase that did something. So
-/// late data climbs from its minute to its hour in one cycle.
+/// late data climbs from its minute to the mark of its hour in one cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Says which minutes will be rolled up next.
@@ -22,17 +22,18 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// All phases, in order.
-    pub const ALL: [Self; 8] = [
+    /// Those that want nothing but the store, in order.
+    pub const ROLLING: [Self; 7] = [
         Self::Announce,
         Self::Roll(Tier::Minute),
         Self::Reroll(Tier::Minute),
         Self::Roll(Tier::Quarter),
         Self::Reroll(Tier::Quarter),
         Self::Roll(Tier::Hour),
-        Self::Reroll(Tier::Hour),
         Self::Retain,
     ];
+    /// Those that want the ledger as well.
+    pub const CLOSING: [Self; 1] = [Self::Reroll(Tier::Hour)];
 }
 
 /// One call to the store.

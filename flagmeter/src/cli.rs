@@ -4,6 +4,8 @@ use std::{future::Future, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "kafka")]
+use crate::stage;
 use crate::{
     Error, Result,
     audit::{self, AuditArgs},
@@ -13,7 +15,7 @@ use crate::{
     process::{ProcessArgs, ServeArgs},
     registry,
     send::{self, SendArgs},
-    serve, stage,
+    serve,
     store::{self, StoreCommand},
     token::{self, TokenCommand},
     topic::TopicCommand,
@@ -43,13 +45,13 @@ enum Command {
     /// Run an ingester: from Kafka into InfluxDB
     #[command(after_help = INGEST_EXAMPLES)]
     Ingest(ProcessArgs),
-    /// Run a downsampler: minutes, quarters and hours in InfluxDB
+    /// Run a downsampler: minutes, quarters and hours in InfluxDB, and the ledger in Kafka
     #[command(after_help = DOWNSAMPLER_EXAMPLES)]
     Downsampler(ProcessArgs),
-    /// Answer queries: the API and the web page over InfluxDB
+    /// Answer queries: the API and the web page over InfluxDB and the ledger
     #[command(after_help = QUERIES_EXAMPLES)]
     Queries(ServeArgs),
-    /// Make and check the topic in Kafka
+    /// Make and check the topics in Kafka
     #[command(after_help = TOPIC_EXAMPLES)]
     Topic {
         #[command(subcommand)]
@@ -148,12 +150,15 @@ Run as many as you like, up to the number of partitions: they share these. It ne
 
 const DOWNSAMPLER_EXAMPLES: &str = "\
 Examples:
-  FLAGMETER_INFLUX_TOKEN=… flagmeter downsampler --set influx.url=http://influxdb:8086
-A second one stands by: two at once do no harm. It needs no data folder.";
+  FLAGMETER_INFLUX_TOKEN=… flagmeter downsampler --set kafka.brokers=kafka:9092 --set influx.url=http://influxdb:8086
+  flagmeter downsampler --data /var/lib/flagmeter --set influx.token_file=/run/secrets/influx_token
+A second one stands by: two at once do no harm. Its data folder holds a copy of the ledger in Kafka, which is made
+again where it is gone.";
 
 const QUERIES_EXAMPLES: &str = "\
 Examples:
-  FLAGMETER_INFLUX_TOKEN=… flagmeter queries --listen 0.0.0.0:8080 --set influx.url=http://influxdb:8086
+  FLAGMETER_INFLUX_TOKEN=… flagmeter queries --listen 0.0.0.0:8080 --set kafka.brokers=kafka:9092 \
+    --set influx.url=http://influxdb:8086
   flagmeter queries --data /var/lib/flagmeter --set registry.file=/etc/flagmeter/registry.toml
 `flagmeter token create operator --data DIR` makes a token in its data folder, also while it runs.";
 
@@ -219,11 +224,17 @@ fn dispatch(cli: Cli) -> Result<()> {
         #[cfg(feature = "kafka")]
         Command::Ingest(args) => block_on(stage::ingest(args)),
         #[cfg(feature = "kafka")]
+        Command::Downsampler(args) => block_on(stage::downsampler(args)),
+        #[cfg(feature = "kafka")]
+        Command::Queries(args) => block_on(stage::queries(args)),
+        #[cfg(feature = "kafka")]
         Command::Topic { command } => block_on(crate::topic::run(command)),
         #[cfg(not(feature = "kafka"))]
-        Command::Edge(_) | Command::Ingest(_) | Command::Topic { .. } => Err(Error::WithoutKafka),
-        Command::Downsampler(args) => block_on(stage::downsampler(args)),
-        Command::Queries(args) => block_on(stage::queries(args)),
+        Command::Edge(_)
+        | Command::Ingest(_)
+        | Command::Downsampler(_)
+        | Command::Queries(_)
+        | Command::Topic { .. } => Err(Error::WithoutKafka),
         Command::Store { command } => block_on(store::run(command)),
         Command::Send(args) => block_on(send::run(args)),
         Command::Audit(args) => block_on(audit::run(args)),

@@ -112,7 +112,7 @@ pub(crate) enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] flagmeter_store::Error),
-
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] flagmeter_ledger::Error),
     /// A server did not answer as it should.
@@ -139,6 +139,7 @@ pub(crate) enum Error {
     )]
     WithoutKafka,
     /// A server that a start needs did not come up in time.
+    #[cfg(feature = "kafka")]
     #[error("{server} is not there, after waiting {waited_seconds} s for it (startup.servers_max): {reason}")]
     NotThere {
         /// The server.
@@ -167,10 +168,12 @@ pub(crate) enum Error {
 
 impl Error {
     /// Whether the same may succeed later, without anybody mending anything here.
+    #[cfg(feature = "kafka")]
     pub(crate) const fn is_retryable(&self) -> bool {
         match self {
             Self::Log(error) => error.is_retryable(),
             Self::Store(error) => error.is_retryable(),
+            Self::Ledger(error) => error.is_retryable(),
             _ => false,
         }
     }

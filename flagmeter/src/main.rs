@@ -5,7 +5,7 @@
 //! This crate does not touch counts. It reads the configuration ([`config`]), takes the data folder, opens the
 //! embedded log and store, starts the stages on them and stops them in the order in which a count goes
 //! ([`serve`]): the listener, the edge, ingest, the downsampler, the store. Or it starts one stage alone, on Kafka
-//! and InfluxDB ([`stage`]), whose topic and buckets it makes ([`topic`], [`store`]). It watches the registry's file
+//! and InfluxDB (`stage`), whose topics and buckets it makes ([`topic`], [`store`]). It watches the registry's file
 //! for them ([`registry`]). Beside the server it holds what people use around one: a load that speaks like SDKs do
 //! ([`send`]), the proof that all answers agree ([`audit`]), tokens ([`token`]), and all of it at once
 //! ([`demo`]).
@@ -32,6 +32,7 @@ mod registry;
 mod send;
 mod serve;
 mod signals;
+#[cfg(feature = "kafka")]
 mod stage;
 mod store;
 mod token;

@@ -16,8 +16,9 @@ pub struct EmbeddedLedger {
 }
 
 impl EmbeddedLedger {
-    /// Opens the file, or makes it. Fails with [`Error::Open`](crate::Error::Open) when another process has it, when
-    /// it is of a newer version, damaged, read-only or not ours; nothing is changed then.
+    /// Opens the file, or makes it. Fails with [`Error::InUse`](crate::Error::InUse) when another process has it, with
+    /// [`Error::Open`](crate::Error::Open) when it is of a newer version, damaged, read-only or not ours; nothing is
+    /// changed then.
     pub fn open(config: &Config) -> Result<Self> {
         Ok(Self { book: Book::open(config)? })
     }

@@ -16,6 +16,14 @@ pub enum Error {
         /// What to do about it.
         reason: String,
     },
+    /// Another process has the ledger's file.
+    #[error(
+        "the ledger at {path} cannot be opened: another process is using it: stop that one, or use another path"
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// An hour that was not announced cannot be appended: late counts would not be seen to be late.
     #[error("the hour {hour} was not announced: announce it before its counts are read")]
     NotAnnounced {

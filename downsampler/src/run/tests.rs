@@ -25,7 +25,7 @@ async fn settled() -> (Arc<ModelStore>, World, ManualClock) {
 }
 
 /// A count of three hours ago, when hours were whole already, gets through.
-async fn come_late(world: &mut World) {
+pub(super) async fn come_late(world: &mut World) {
     let count = Action::Count { node: 0, environment: 0, series: 1, age_seconds: 3 * 3_600, count: 7 };
     for action in [count, Action::Seal { node: 0 }] {
         world.act(&action).await;
@@ -36,17 +36,17 @@ async fn come_late(world: &mut World) {
 }
 
 /// The value of `flagmeter_downsampler_<which>` as it is scraped; `None` where there is none.
-fn metric(registry: &Registry, which: &str) -> Option<i64> {
+pub(super) fn metric(registry: &Registry, which: &str) -> Option<i64> {
     let text = TextEncoder::new().encode_to_string(&registry.gather()).expect("text");
     let value = |line: &str| Some(line.strip_prefix(&format!("flagmeter_downsampler_{which} "))?.to_owned());
     text.lines().find_map(value).map(|value| value.parse().expect("a whole number"))
 }
 
-fn windows(registry: &Registry, tier: &str, kind: &str) -> Option<i64> {
+pub(super) fn windows(registry: &Registry, tier: &str, kind: &str) -> Option<i64> {
     metric(registry, &format!("windows_total{{kind=\"{kind}\",tier=\"{tier}\"}}"))
 }
 
-fn errors(registry: &Registry, outcome: &str) -> Option<i64> {
+pub(super) fn errors(registry: &Registry, outcome: &str) -> Option<i64> {
     metric(registry, &format!("errors_total{{outcome=\"{outcome}\"}}"))
 }
 

@@ -38,8 +38,10 @@ pub(crate) enum Action {
     SkewDownsampler { downsampler: usize, seconds: i64 },
     /// Everyone's clock jumps.
     Jump { seconds: i64 },
-    /// A downsampler makes some calls to the store, beginning a cycle where none is on its way.
+    /// A downsampler makes some calls, beginning a cycle where none is on its way; its halves take turns.
     Turn { downsampler: usize, turns: usize },
+    /// The half of a downsampler that closes makes some calls, wherever the other half is.
+    Close { downsampler: usize, turns: usize },
     /// A downsampler dies wherever it is, and another takes its place.
     Crash { downsampler: usize },
 }
@@ -71,6 +73,8 @@ impl Action {
             1 => (-10_000..10_000_i64).prop_map(|seconds| Self::Jump { seconds }),
             14 => (downsampler.clone(), 1..9_usize)
                 .prop_map(|(downsampler, turns)| Self::Turn { downsampler, turns }),
+            4 => (downsampler.clone(), 1..9_usize)
+                .prop_map(|(downsampler, turns)| Self::Close { downsampler, turns }),
             2 => downsampler.prop_map(|downsampler| Self::Crash { downsampler }),
         ]
     }
@@ -94,6 +98,8 @@ impl Action {
             1 => prop::sample::select(vec![10_i64, 60, 900, 3_600]).prop_map(|seconds| vec![Self::Pass { seconds }]),
             8 => (downsampler.clone(), 1..4_usize)
                 .prop_map(|(downsampler, turns)| vec![Self::Turn { downsampler, turns }]),
+            3 => (downsampler.clone(), 1..4_usize)
+                .prop_map(|(downsampler, turns)| vec![Self::Close { downsampler, turns }]),
             1 => downsampler.prop_map(|downsampler| vec![Self::Crash { downsampler }]),
         ]
     }

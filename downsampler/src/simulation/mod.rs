@@ -6,6 +6,7 @@
 mod action;
 mod model_ledger;
 mod model_store;
+mod seat;
 mod world;
 
 use std::{future::Future, sync::Arc};
@@ -78,7 +79,7 @@ fn a_late_count_is_billed_wherever_two_downsamplers_stand() {
         (0..2).flat_map(|node| (0..2).map(move |partition| Action::Deliver { node, partition, records: 9 })),
     );
     let count = |age_seconds| Action::Count { node: 0, environment: 0, series: 0, age_seconds, count: 1 };
-    for (first, second) in (0..36).flat_map(|first| (0..48).map(move |second| (first, second))) {
+    for (first, second) in (0..40).flat_map(|first| (0..52).map(move |second| (first, second))) {
         let mut world = model(Config { grace: action::config().grace, ..Config::default() });
         let turn = |downsampler, turns| Action::Turn { downsampler, turns };
         let until_the_hour_is_due = [count(0), Action::Pass { seconds: 4_000 }];

@@ -10,25 +10,45 @@ use flagmeter_ledger::{
 };
 use flagmeter_model::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{RwLock, RwLockWriteGuard, watch};
 
 #[derive(Debug, Default)]
-pub(crate) struct ModelLedger(Mutex<(Standing, Vec<Row>)>);
+pub(crate) struct ModelLedger {
+    kept: Mutex<(Standing, Vec<Row>)>,
+    /// Whoever holds it keeps the ledger from answering.
+    away: RwLock<()>,
+    failure: Mutex<Option<Error>>,
+}
+
+impl ModelLedger {
+    /// It does not answer until what this returns is dropped.
+    pub(crate) async fn take_away(&self) -> RwLockWriteGuard<'_, ()> {
+        self.away.write().await
+    }
+
+    /// The next time it is asked how it stands it fails.
+    pub(crate) fn fail_next_standing(&self, error: Error) {
+        *self.failure.lock() = Some(error);
+    }
+}
 
 #[async_trait]
 impl Ledger for ModelLedger {
     async fn standing(&self) -> Result<Standing> {
-        Ok(self.0.lock().0)
+        let _here = self.away.read().await;
+        self.failure.lock().take().map_or_else(|| Ok(self.kept.lock().0), Err)
     }
 
     async fn announce(&self, until: Timestamp) -> Result<()> {
-        let standing = &mut self.0.lock().0;
+        let _here = self.away.read().await;
+        let standing = &mut self.kept.lock().0;
         standing.announced = standing.announced.max(Some(until));
         Ok(())
     }
 
     async fn append(&self, append: Append) -> Result<Appended> {
-        let (standing, rows) = &mut *self.0.lock();
+        let _here = self.away.read().await;
+        let (standing, rows) = &mut *self.kept.lock();
         let mut appended = Appended::default();
         for counted in &append.counted {
             if Some(counted.hour.plus_seconds(3_600)) > standing.announced {
@@ -53,7 +73,7 @@ impl Ledger for ModelLedger {
     }
 
     fn end(&self) -> watch::Receiver<Position> {
-        watch::channel(self.0.lock().0.end).1
+        watch::channel(self.kept.lock().0.end).1
     }
 
     async fn closing(&self, _: Position) -> Result<Option<Closing>> {
@@ -61,7 +81,7 @@ impl Ledger for ModelLedger {
     }
 
     async fn feed(&self, _: Feed) -> Result<Page> {
-        let (standing, rows) = &*self.0.lock();
+        let (standing, rows) = &*self.kept.lock();
         Ok(Page { rows: rows.clone(), looked_to: standing.end, more: false })
     }
 

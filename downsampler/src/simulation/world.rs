@@ -16,8 +16,9 @@ use prometheus::Registry;
 use super::{
     action::{Action, DOWNSAMPLERS, ENVIRONMENTS, NODES, PARTITIONS},
     model_store::PointKey,
+    seat::{Seat, With},
 };
-use crate::{Config, Phase, closing::due, cycle::Cycle, metrics::Metrics, plan};
+use crate::{Config, Phase, closing::due, cycle::Half, metrics::Metrics, plan};
 
 /// 2026-11-20T00:00:00Z.
 const BEGINNING: i64 = 1_795_132_800;
@@ -30,14 +31,6 @@ struct Node {
     watermark: Timestamp,
     counts: BTreeMap<(Environment, Slot, SeriesKey), u64>,
     sealed: BTreeMap<u32, VecDeque<Batch>>,
-}
-
-#[derive(Debug, Default)]
-struct Seat {
-    skew_seconds: i64,
-    cycle: Option<Cycle>,
-    /// What it remembers of the ledger.
-    closed: Option<Timestamp>,
 }
 
 type Series = BTreeMap<SeriesKey, u64>;
@@ -129,7 +122,7 @@ impl World {
                     self.deliver_all(node).await;
                 }
                 for downsampler in 0..DOWNSAMPLERS {
-                    while !self.turn(downsampler).await {}
+                    while !self.turn(downsampler, None).await {}
                 }
             }
             Action::Farewell { node } => {
@@ -144,12 +137,16 @@ impl World {
             }
             Action::Turn { downsampler, turns } => {
                 for _ in 0..turns {
-                    self.turn(downsampler).await;
+                    self.turn(downsampler, None).await;
+                }
+            }
+            Action::Close { downsampler, turns } => {
+                for _ in 0..turns {
+                    self.turn(downsampler, Some(Half::Closing)).await;
                 }
             }
             Action::Crash { downsampler } => {
-                let skew_seconds = self.seats[downsampler].skew_seconds;
-                self.seats[downsampler] = Seat { skew_seconds, ..Seat::default() };
+                self.seats[downsampler] = self.seats[downsampler].another();
             }
         }
     }
@@ -253,19 +250,19 @@ impl World {
         self.store.write(Arc::new(write)).await.expect("the write");
     }
 
-    /// One call of a downsampler. True when its cycle has ended.
-    async fn turn(&mut self, downsampler: usize) -> bool {
+    /// One call of a downsampler, or of the one half of it. True when it has ended its cycle.
+    async fn turn(&mut self, downsampler: usize, half: Option<Half>) -> bool {
+        let with = With {
+            parts: (self.store.as_ref(), Some(self.ledger.as_ref())),
+            config: &self.config,
+            metrics: &self.metrics,
+            now: self.now,
+        };
         let seat = &mut self.seats[downsampler];
-        let now = self.now.plus_seconds(seat.skew_seconds);
-        let closed = seat.closed;
-        let cycle = seat.cycle.get_or_insert_with(|| Cycle::new(true, closed));
-        let parts = (self.store.as_ref(), Some(self.ledger.as_ref()));
-        let report = cycle.turn(parts, &self.config, now, &self.metrics).await.expect("the call");
-        if report.is_some() {
-            seat.closed = cycle.closed();
-            seat.cycle = None;
+        match half {
+            None => seat.turn(with).await,
+            Some(half) => seat.turn_of(half, with).await,
         }
-        report.is_some()
     }
 
     async fn state(&self) -> State {
@@ -428,7 +425,7 @@ impl World {
         let mut quiet = 0;
         for _ in 0..10_000 {
             for downsampler in 0..DOWNSAMPLERS {
-                while !self.turn(downsampler).await {}
+                while !self.turn(downsampler, None).await {}
             }
             quiet = if self.is_quiet().await { quiet + 1 } else { 0 };
             if quiet == 2 {
@@ -449,7 +446,8 @@ impl World {
 
     async fn is_quiet(&self) -> bool {
         let state = self.state().await;
-        Phase::ALL.into_iter().all(|phase| plan(phase, &state, &[], &self.config, self.now).steps.is_empty())
+        let mut phases = Phase::ROLLING.into_iter().chain(Phase::CLOSING);
+        phases.all(|phase| plan(phase, &state, &[], &self.config, self.now).steps.is_empty())
             && state.dirty == 0
             && self.closed_all(&state).await
     }

@@ -79,9 +79,9 @@ fn measure(servers: &Servers, load: Load) -> Result<()> {
     let mut rounds = Vec::new();
     for round in 1..=ROUNDS {
         let measured = turn(servers, &settings, (&topic, round), load, &pump, &bodies);
-        rounds.push(measured.inspect_err(|_| servers.delete_topic(&topic))?);
+        rounds.push(measured.inspect_err(|_| servers.delete_topics(&topic))?);
     }
-    servers.delete_topic(&topic);
+    servers.delete_topics(&topic);
     rounds.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
     if let Some(median) = rounds.get(ROUNDS / 2) {
         println!("  median of {ROUNDS} rounds: {}", median.told(load));

@@ -92,8 +92,8 @@ impl RegistrySection {
 settings! {
     /// Where everything is kept.
     data: Data {
-        /// The folder of the journal, the log, the store, the registry and the tokens. One process at a time, but for
-        /// queries, which share theirs.
+        /// The folder of the journal, the log, the store, the ledger, the registry and the tokens. One process at a time,
+        /// but for downsamplers and queries, which may share theirs.
         path: PathBuf = "./flagmeter-data",
     }
 
@@ -173,11 +173,12 @@ settings! {
         retain_committed: Duration = "1h",
     }
 
-    /// Kafka, the log between `flagmeter edge` and `flagmeter ingest`.
+    /// Kafka, the log between `flagmeter edge` and `flagmeter ingest`, and the ledger beside it.
     kafka: Kafka needs "kafka" {
         /// Some of the brokers, as host:port with commas between: they tell of the others.
         brokers: String = "127.0.0.1:9092",
-        /// The topic. `flagmeter topic create` makes it as it is set here; each start checks it.
+        /// The topic; the ledger's is called like it, with -ledger behind. `flagmeter topic create` makes them as it is set
+        /// here; each start checks what it uses.
         topic: String = "flagmeter",
         /// Partitions of the topic: so many ingesters can share the work.
         partitions: u32 = "16",
@@ -279,7 +280,7 @@ settings! {
     }
 
     /// Starting on Kafka and InfluxDB.
-    startup: Startup {
+    startup: Startup needs "kafka" {
         /// How long a start waits for them: they may be coming up beside it.
         servers_max: Duration = "2m",
     }

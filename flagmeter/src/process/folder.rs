@@ -28,6 +28,7 @@ impl Folder {
     }
 
     /// Takes the folder together with others that share it so, and makes it if it is not there.
+    #[cfg(feature = "kafka")]
     pub(crate) fn share(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).map_err(|error| unwritable(path, error))?;
         Self::lock(path, File::try_lock_shared)
@@ -81,6 +82,13 @@ impl Folder {
 
     pub(crate) fn ledger(&self) -> PathBuf {
         self.path.join("ledger.sqlite")
+    }
+
+    /// One of the files in which processes that share the folder keep what they have read of the ledger in Kafka, each
+    /// its own.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn book(&self, number: u32) -> PathBuf {
+        self.path.join(format!("ledger-{number}.sqlite"))
     }
 
     /// Where the registry lies that was last found good.
@@ -174,6 +182,7 @@ mod tests {
         Folder::take(&path).unwrap();
     }
 
+    #[cfg(feature = "kafka")]
     #[test]
     fn a_folder_is_shared_by_those_that_only_share() {
         let temp = tempfile::tempdir().unwrap();
@@ -184,6 +193,7 @@ mod tests {
         assert!(matches!(Folder::share(temp.path()), Err(Error::FolderInUse { .. })));
     }
 
+    #[cfg(feature = "kafka")]
     #[test]
     fn those_that_share_a_fresh_folder_may_come_at_once() {
         for _ in 0..20 {

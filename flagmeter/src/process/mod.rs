@@ -9,15 +9,17 @@ pub(crate) mod readiness;
 pub(crate) mod settings;
 mod stages;
 mod start;
+#[cfg(feature = "kafka")]
 mod waiting;
 
 use std::net::SocketAddr;
 
+#[cfg(feature = "kafka")]
+pub(crate) use self::waiting::until_there;
 pub(crate) use self::{
     logging::start as start_logging,
     stages::{Closing, Stages},
     start::With,
-    waiting::until_there,
 };
 use crate::{
     Result,

@@ -54,6 +54,7 @@ impl Default for Phase {
 
 impl Readiness {
     /// It is not ready yet, and what it waits for.
+    #[cfg(any(feature = "kafka", test))]
     pub(crate) fn waits_for(&self, what: String) {
         *self.phase.lock() = Phase::Starting(what);
     }

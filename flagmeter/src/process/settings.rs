@@ -3,6 +3,8 @@
 use std::{fs, path::PathBuf};
 
 #[cfg(feature = "kafka")]
+use flagmeter_ledger::kafka as kafka_ledger;
+#[cfg(feature = "kafka")]
 use flagmeter_log::kafka;
 use flagmeter_model::Timestamp;
 use flagmeter_store::influx;
@@ -94,6 +96,12 @@ pub(crate) fn topic_settings(config: &Config) -> kafka::topic::Settings {
         min_insync_replicas: kafka.min_insync_replicas,
         retention: kafka.retention,
     }
+}
+
+/// The ledger's, where it is in Kafka: beside the log.
+#[cfg(feature = "kafka")]
+pub(crate) fn ledger_config(config: &Config) -> kafka_ledger::Config {
+    kafka_ledger::Config::beside(&kafka_config(config), &topic_settings(config))
 }
 
 /// InfluxDB's. Reads the file of the token, if there is one.

@@ -73,17 +73,12 @@ impl Stages {
         });
     }
 
-    /// Rolls up what is stored, and closes hours where there is a ledger.
-    pub(crate) fn downsampler(
-        &mut self,
-        with: With<'_>,
-        store: &Arc<dyn Store>,
-        ledger: Option<Arc<dyn Ledger>>,
-    ) {
+    /// Rolls up what is stored, and closes hours.
+    pub(crate) fn downsampler(&mut self, with: With<'_>, store: &Arc<dyn Store>, ledger: Arc<dyn Ledger>) {
         let config = settings::downsampler_config(with.config);
         let (store, clock, metrics) = (Arc::clone(store), Arc::clone(with.clock), with.metrics.clone());
         self.start("the downsampler", "the downsampler goes round once more", |stop| async move {
-            Ok(flagmeter_downsampler::run(config, store, ledger, clock, &metrics, stop).await?)
+            Ok(flagmeter_downsampler::run(config, store, Some(ledger), clock, &metrics, stop).await?)
         });
     }
 

@@ -4,22 +4,20 @@
 //! when a signal comes; what cannot be mended by waiting ends the process with one sentence.
 
 mod downsampler;
-#[cfg(feature = "kafka")]
 mod edge;
-#[cfg(feature = "kafka")]
 mod ingest;
+mod ledger;
 mod queries;
 
 use std::{net::SocketAddr, sync::Arc};
 
-#[cfg(feature = "kafka")]
 use flagmeter_log::kafka;
 use flagmeter_model::{Clock, SystemClock};
 use flagmeter_store::{Store, influx::InfluxStore};
 
-pub(crate) use self::{downsampler::run as downsampler, queries::run as queries};
-#[cfg(feature = "kafka")]
-pub(crate) use self::{edge::run as edge, ingest::run as ingest};
+pub(crate) use self::{
+    downsampler::run as downsampler, edge::run as edge, ingest::run as ingest, queries::run as queries,
+};
 use crate::{
     Result,
     config::Config,
@@ -93,7 +91,6 @@ impl Process {
     }
 
     /// Waits for Kafka, checks the topic, and opens one end of the log.
-    #[cfg(feature = "kafka")]
     async fn with_kafka<T>(&self, mut open: impl AsyncFnMut(kafka::Config) -> Result<T>) -> Result<T> {
         let (config, topic) = (settings::kafka_config(&self.config), settings::topic_settings(&self.config));
         let server = format!("Kafka at {}", config.brokers);

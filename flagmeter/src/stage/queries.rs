@@ -1,7 +1,9 @@
-//! `flagmeter queries`: the API and the web page over InfluxDB. Its data folder holds the API tokens.
+//! `flagmeter queries`: the API and the web page over InfluxDB and the ledger. Its data folder holds the API tokens, and
+//! what it has read of the ledger.
 
 use std::sync::Arc;
 
+use flagmeter_ledger::Ledger;
 use flagmeter_queries::Parts;
 use tokio::sync::watch;
 
@@ -25,18 +27,20 @@ pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     super::run(config, open).await
 }
 
-async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>> {
+async fn open(process: &Process, stages: &mut Stages) -> Result<Started<(Arc<dyn Ledger>, Folder)>> {
     let Process { config, clock, metrics, .. } = process;
-    // Several that answer may share their tokens.
+    // Several that answer may share their tokens; each has a book of the ledger.
     let folder = Folder::share(&config.data.path)?;
     let (listener, address) = listener::bind(config.listen.http, "listen.http").await?;
     let registry_file =
         RegistryFile::open(folder::registry_file(config), folder.registry_good_copy(), metrics)?;
     let tokens = Arc::new(token::open_at(folder.path(), Arc::clone(clock))?);
     let store = process.influx().await?;
+    let ledger = process.ledger(&folder).await?;
+    process.read_to_its_end(&ledger).await?;
     let audit = audit::route::router(audit::route::Parts {
         store: Arc::clone(&store),
-        ledger: None,
+        ledger: Some(Arc::clone(&ledger)),
         tokens: Arc::clone(&tokens),
         clock: Arc::clone(clock),
         edge: None,
@@ -45,7 +49,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let parts = Parts {
         config: settings::queries_config(config),
         store: Arc::clone(&store),
-        ledger: None,
+        ledger: Some(Arc::clone(&ledger)),
         tokens,
         registry: registry_file.subscribe(),
         in_flight: None,
@@ -56,12 +60,14 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let router = flagmeter_queries::router(parts, audit)?;
     stages.listener(process.with(), listener, router, awake);
     stages.registry(process.with(), registry_file);
+    process.watch_ledger(stages, &ledger)?;
     let greeting = format!(
-        "queries listens on http://{address}, reads {}, and keeps its tokens in {}",
+        "queries listens on http://{address}, reads {} and the topic {}, and keeps its tokens in {}",
         config.influx.url,
+        process.ledger_topic(),
         folder.path().display()
     );
     let then = Box::new(|| "nothing was left undone");
-    let closing = Closing { what: "the data folder", parts: folder, then };
+    let closing = Closing { what: "the data folder", parts: (ledger, folder), then };
     Ok(Started { greeting, needs: Needs { store: Some(store), edge: None }, closing })
 }

@@ -3,6 +3,7 @@
 //! `FLAGMETER_BILLING_SEED` repeats a run's choices.
 
 use std::{
+    collections::BTreeMap,
     env,
     fs::File,
     path::{Path, PathBuf},
@@ -26,27 +27,58 @@ const ROUNDS: u32 = 12;
 const HOURS: i64 = 6;
 const HOUR_SECONDS: i64 = 3_600;
 
-fn job(folder: &DataFolder, database: &Path, arguments: &[&str]) -> Command {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/billing-job/billing_job.py");
-    let mut command = Command::new("python3");
-    command.arg(script).arg("--database").arg(database).args(arguments).stdin(Stdio::null());
-    command.env("FLAGMETER_URL", format!("http://{}", folder.address()));
-    command.env("FLAGMETER_TOKEN", folder.operator_token());
-    command
+/// The table that the job in examples keeps.
+pub(crate) struct Table {
+    url: String,
+    token: String,
+    database: PathBuf,
+}
+
+impl Table {
+    /// One in this file, of what a server bills.
+    pub(crate) fn new(url: String, token: &str, database: PathBuf) -> Self {
+        Self { url, token: token.to_owned(), database }
+    }
+
+    fn job(&self, arguments: &[&str]) -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/billing-job/billing_job.py");
+        let mut command = Command::new("python3");
+        command.arg(script).arg("--database").arg(&self.database).args(arguments).stdin(Stdio::null());
+        command.env("FLAGMETER_URL", &self.url).env("FLAGMETER_TOKEN", &self.token);
+        command
+    }
+
+    /// Starts the job, which goes on until it is killed.
+    pub(crate) fn follow(&self) -> Job {
+        let said = File::options().create(true).append(true).open(self.database.with_extension("log"));
+        let said = said.expect("a file for what it says");
+        let mut command = self.job(&[]);
+        command.stdout(said.try_clone().expect("the same file")).stderr(said);
+        Job(command.spawn().expect("python3 runs"))
+    }
+
+    /// Runs the job until there is nothing new.
+    pub(crate) fn catch_up(&self) {
+        let output = Output::of(self.job(&["--once"]));
+        assert!(output.success, "{output:?}");
+    }
+
+    /// How many hours it has of each customer's evaluations, and what they add up to.
+    pub(crate) fn totals(&self) -> BTreeMap<String, (u64, u64)> {
+        let output = Output::of(self.job(&["--totals"]));
+        assert!(output.success, "{output:?}");
+        let read = |line: &str| {
+            let mut values = line.split(',');
+            let customer = values.next()?.to_owned();
+            let mut numbers = values.skip_while(|value| *value != "evaluations").skip(1);
+            Some((customer, (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?)))
+        };
+        output.stdout.lines().filter_map(read).collect()
+    }
 }
 
 /// The job as it goes on until it is killed. Killed when it is dropped.
-struct Job(Child);
-
-impl Job {
-    fn start(folder: &DataFolder, database: &Path) -> Self {
-        let said = File::options().create(true).append(true).open(database.with_extension("log"));
-        let said = said.expect("a file for what it says");
-        let mut command = job(folder, database, &[]);
-        command.stdout(said.try_clone().expect("the same file")).stderr(said);
-        Self(command.spawn().expect("python3 runs"))
-    }
-}
+pub(crate) struct Job(Child);
 
 impl Drop for Job {
     fn drop(&mut self) {
@@ -65,11 +97,12 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
     println!("FLAGMETER_BILLING_SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let folder = DataFolder::with(&["billing.grace=1s"]);
-    let database: PathBuf = folder.path().with_file_name("billing.sqlite");
     let mut server = Server::start(&folder);
+    let url = format!("http://{}", folder.address());
+    let table = Table::new(url, folder.operator_token(), folder.path().with_file_name("billing.sqlite"));
     // Counts of hours that are over, first and once more: they close, and are corrected.
     let this_hour = SystemClock.now().floor_to(HOUR_SECONDS);
-    let mut following = Job::start(&folder, &database);
+    let mut following = table.follow();
     let mut sent = 0;
     for _ in 0..ROUNDS {
         for _ in 0..8 {
@@ -85,7 +118,7 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
             server = Server::start(&folder);
         } else {
             drop(following);
-            following = Job::start(&folder, &database);
+            following = table.follow();
         }
     }
     drop(following);
@@ -93,9 +126,8 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
     let stored = || server.usage("billed", &from, &to, "1h");
     eventually("every count is stored", stored, |&stored| stored == sent);
     let billed = || {
-        let output = Output::of(job(&folder, &database, &["--once"]));
-        assert!(output.success, "{output:?}");
-        totals(&folder, &database)
+        table.catch_up();
+        table.totals().values().map(|(_, count)| count).sum::<u64>()
     };
     eventually("every count is billed", billed, |&billed| billed == sent);
 
@@ -119,14 +151,6 @@ fn final_range(server: &Server<'_>, folder: &DataFolder, from: &str, to: &str) -
     let answer = eventually("the range is final", ask, is_final).expect("an answer");
     let tag = answer.header("etag").expect("a tag").to_owned();
     (answer.body, tag)
-}
-
-/// What the job's table adds up to.
-fn totals(folder: &DataFolder, database: &Path) -> u64 {
-    let output = Output::of(job(folder, database, &["--totals"]));
-    assert!(output.success, "{output:?}");
-    let evaluations = output.stdout.lines().filter(|line| line.contains(",evaluations,"));
-    evaluations.filter_map(|line| line.rsplit(',').next()?.parse::<u64>().ok()).sum()
 }
 
 /// The whole feed: what each revision adds is what the hours come to.

@@ -48,8 +48,8 @@ struct Inner {
 }
 
 impl Book {
-    /// Opens the file, or makes it, where the book is all there is. Fails with [`Error::Open`] when another process has
-    /// it, when it is of a newer version, damaged, read-only or not ours; nothing is changed then.
+    /// Opens the file, or makes it, where the book is all there is. Fails with [`Error::InUse`] when another process has
+    /// it, with [`Error::Open`] when it is of a newer version, damaged, read-only or not ours; nothing is changed then.
     pub(crate) fn open(config: &Config) -> Result<Self> {
         Self::open_with(config, |writer| source::none(writer, &config.path))
     }
@@ -149,9 +149,7 @@ fn lock(path: &Path) -> Result<File> {
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(unusable("another process is using it: stop that one, or use another path".into()))
-        }
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
         Err(TryLockError::Error(error)) => {
             Err(unusable(format!("{} cannot be locked: {error}", beside.display())))
         }

@@ -2,8 +2,6 @@
 
 use flagmeter_log::kafka::{self, sequence, topic::Settings};
 
-use crate::book;
-
 /// Where a ledger in Kafka lies.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -15,8 +13,6 @@ pub struct Config {
     replication: u16,
     /// Copies that must be in sync for an append to succeed.
     min_insync_replicas: u16,
-    /// The file of what was read.
-    pub(super) book: book::Config,
 }
 
 impl Config {
@@ -24,16 +20,18 @@ impl Config {
     const RECORD_BYTES_MAX: usize = 1 << 20;
 
     /// The ledger beside a log: in the same cluster, with as many copies, in the topic [`topic_of`](Self::topic_of) it.
-    pub fn beside(log: &kafka::Config, settings: &Settings, book: book::Config) -> Self {
-        let transactional_id = format!("flagmeter-ledger-{}", log.topic);
+    pub fn beside(log: &kafka::Config, settings: &Settings) -> Self {
+        let topic = Self::topic_of(&log.topic);
+        // As with the edges' ids, several installations may share the brokers.
+        let transactional_id = topic.clone();
         let log = kafka::Config {
-            topic: Self::topic_of(&log.topic),
+            topic,
             record_bytes_max: Self::RECORD_BYTES_MAX,
             prefetch_bytes_max: log.prefetch_bytes_max.max(Self::RECORD_BYTES_MAX),
             ..log.clone()
         };
         let Settings { replication, min_insync_replicas, .. } = *settings;
-        Self { log, transactional_id, replication, min_insync_replicas, book }
+        Self { log, transactional_id, replication, min_insync_replicas }
     }
 
     /// The topic of the ledger beside the log in this topic.

@@ -24,9 +24,10 @@ impl Inner {
         let end = self.bounds.ask()?.end;
         if end < known {
             return Err(Error::Unusable(format!(
-                "the topic {} of the ledger ends with {end} and was read to {known} before: it was deleted and made again, or                  lost records; stop what uses it, and see which rows are wanted: the book {} has those that were read",
+                "the topic {} of the ledger ends with {end} and was read to {known} before: it was deleted and made again, or \
+                 lost records; stop what uses it, and see which rows are wanted: the book {} has those that were read",
                 self.config.topic(),
-                self.config.book.path.display()
+                self.path.display()
             )));
         }
         self.seen.until(end, deadline)

@@ -32,6 +32,7 @@ mod tests;
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Instant,
@@ -59,6 +60,8 @@ pub struct KafkaLedger(Arc<Inner>);
 
 struct Inner {
     config: Config,
+    /// Where the book is.
+    path: PathBuf,
     book: Book,
     bounds: Bounds,
     writer: Mutex<Writer>,
@@ -83,19 +86,20 @@ impl KafkaLedger {
     /// Opens the book, or makes it, and begins to read what the topic has beyond it. What is there already may take a
     /// while to come: [`Ledger::standing`] waits for it.
     ///
-    /// Fails with [`Error::Unusable`] where the topic is not as it must be, with [`Error::Open`] where the file
-    /// cannot be used or is of another topic, and with [`Error::Unavailable`] while no broker answers.
-    pub async fn open(config: Config) -> Result<Self> {
+    /// Fails with [`Error::Unusable`] where the topic is not as it must be, with [`Error::InUse`] where another process
+    /// has the file, with [`Error::Open`] where it cannot be used or is of another topic, and with
+    /// [`Error::Unavailable`] while no broker answers.
+    pub async fn open(config: Config, book: book::Config) -> Result<Self> {
         check(&config).await?;
-        beside(move || Self::open_now(config)).await
+        beside(move || Self::open_now(config, book)).await
     }
 
-    fn open_now(config: Config) -> Result<Self> {
-        let book = Book::open_view(&config.book, &config.log.topic)?;
+    fn open_now(config: Config, book::Config { path }: book::Config) -> Result<Self> {
+        let book = Book::open_view(&book::Config { path: path.clone() }, &config.log.topic)?;
         let bounds = Bounds::open(&config.log)?;
         let seen = Arc::new(Seen::default());
         let deadline = Instant::now() + config.log.append_timeout;
-        let tail = Tail::begin(&config, &book, &bounds, &seen, deadline)?;
+        let tail = Tail::begin(&config, (&book, &path), &bounds, &seen, deadline)?;
         let tail = thread::Builder::new()
             .name("ledger".into())
             .spawn(move || tail.run())
@@ -103,6 +107,7 @@ impl KafkaLedger {
         let writer = Mutex::new(Writer::new(config.log.clone(), &config.transactional_id));
         Ok(Self(Arc::new(Inner {
             config,
+            path,
             book,
             bounds,
             writer,

@@ -1,6 +1,7 @@
 //! The thread that reads the topic and keeps the book.
 
 use std::{
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -112,12 +113,12 @@ impl Tail {
     /// Goes on where the book is, after it has seen that the book is of this topic. It blocks.
     pub(super) fn begin(
         config: &Config,
-        book: &Book,
+        (book, path): (&Book, &Path),
         bounds: &Bounds,
         seen: &Arc<Seen>,
         deadline: Instant,
     ) -> Result<Self> {
-        let (topic, path) = (config.log.topic.clone(), config.book.path.clone());
+        let topic = config.log.topic.clone();
         let kept = bounds.ask()?;
         let taken = book.read_now(book::taken)?;
         let from = taken.map_or(0, |taken| taken.offset);
@@ -137,7 +138,7 @@ impl Tail {
                      records. Where these rows are wanted, this file is what is left of them: keep it. To begin with what \
                      the topic has, delete the file"
                 );
-                return Err(Error::Open { path, reason });
+                return Err(Error::Open { path: path.to_owned(), reason });
             }
         }
         seen.reach(reader.position()?);

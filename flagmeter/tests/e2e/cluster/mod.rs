@@ -1,5 +1,6 @@
 //! Each stage as a process of its own, on real Kafka and InfluxDB, with the settings of docker-compose.yml.
 
+mod billing;
 mod readme;
 pub(crate) mod servers;
 pub(crate) mod stages;
@@ -181,13 +182,17 @@ fn gives_up(ended: &Output, server: &str) {
 #[test]
 fn a_stage_without_its_servers_gives_up_in_one_sentence() {
     let url = "influx.url=http://127.0.0.1:1";
-    let ended = without_servers(&["downsampler", "--set", url, "--set", "influx.token=hush"]);
-    gives_up(&ended, "InfluxDB at http://127.0.0.1:1");
-    let ended = without_servers(&["edge", "--listen", "127.0.0.1:0", "--set", "kafka.brokers=127.0.0.1:1"]);
-    if cfg!(feature = "kafka") {
-        gives_up(&ended, "Kafka at 127.0.0.1:1");
-    } else {
-        assert!(ended.stderr.contains("this build of flagmeter has no Kafka"), "{ended:?}");
+    let stages: [(&[&str], &str); 2] = [
+        (&["downsampler", "--set", url, "--set", "influx.token=hush"], "InfluxDB at http://127.0.0.1:1"),
+        (&["edge", "--listen", "127.0.0.1:0", "--set", "kafka.brokers=127.0.0.1:1"], "Kafka at 127.0.0.1:1"),
+    ];
+    for (command, server) in stages {
+        let ended = without_servers(command);
+        if cfg!(feature = "kafka") {
+            gives_up(&ended, server);
+        } else {
+            assert!(ended.stderr.contains("this build of flagmeter has no Kafka"), "{ended:?}");
+        }
     }
 }
 

@@ -49,7 +49,7 @@ fn the_commands_of_the_readme_do_what_it_says() {
         .output()
         .expect("bash runs");
     servers.delete_buckets(&name);
-    servers.delete_topic(&name);
+    servers.delete_topics(&name);
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stdout}\n{stderr}");

@@ -58,10 +58,12 @@ impl Servers {
         }
     }
 
-    /// Deletes a topic, if it is there.
-    pub(crate) fn delete_topic(&self, topic: &str) {
-        if let Err(error) = self.ask_to_delete(topic) {
-            println!("the topic {topic} is left behind: {error}");
+    /// Deletes a topic and that of the ledger beside it, if they are there.
+    pub(crate) fn delete_topics(&self, topic: &str) {
+        for topic in [topic, &format!("{topic}-ledger")] {
+            if let Err(error) = self.ask_to_delete(topic) {
+                println!("the topic {topic} is left behind: {error}");
+            }
         }
     }
 

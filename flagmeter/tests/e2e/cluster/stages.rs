@@ -160,7 +160,8 @@ impl Cluster {
         }
     }
 
-    fn path(&self, name: &str) -> String {
+    /// A file or folder in that of the cluster.
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).to_str().expect("a readable path").to_owned()
     }
 
@@ -188,7 +189,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.servers.delete_buckets(&self.name);
-        self.servers.delete_topic(&self.name);
+        self.servers.delete_topics(&self.name);
     }
 }
 

@@ -82,6 +82,7 @@ impl Tls {
                 (PROPERTIES, &self.properties(&self.scram, "ca")),
                 (URL, &self.influx_url),
                 (CA_FILE, &self.ca("ca")),
+                ("FLAGMETER_BILLING_GRACE", "1s"),
             ],
         )
     }
@@ -90,8 +91,14 @@ impl Tls {
 /// What docs/tls.md says that whoever makes the topic and each stage needs: on what, to do what, and what follows the
 /// topic's name.
 type Rights = [(Of, To, &'static str)];
-const OF_TOPIC: &Rights =
-    &[(Of::Topic, To::Create, ""), (Of::Topic, To::Describe, ""), (Of::Topic, To::DescribeConfigs, "")];
+const OF_TOPIC: &Rights = &[
+    (Of::Topic, To::Create, ""),
+    (Of::Topic, To::Describe, ""),
+    (Of::Topic, To::DescribeConfigs, ""),
+    (Of::Topic, To::Create, "-ledger"),
+    (Of::Topic, To::Describe, "-ledger"),
+    (Of::Topic, To::DescribeConfigs, "-ledger"),
+];
 const OF_EDGE: &Rights = &[
     (Of::Topic, To::Read, ""),
     (Of::Topic, To::Write, ""),
@@ -102,6 +109,14 @@ const OF_EDGE: &Rights = &[
 const OF_INGEST: &Rights =
     &[(Of::Topic, To::Read, ""), (Of::Topic, To::DescribeConfigs, ""), (Of::Group, To::Read, "")];
 
+const OF_DOWNSAMPLER: &Rights = &[
+    (Of::Topic, To::Read, "-ledger"),
+    (Of::Topic, To::Write, "-ledger"),
+    (Of::Topic, To::DescribeConfigs, "-ledger"),
+    (Of::TransactionalId, To::Write, "-ledger"),
+];
+const OF_QUERIES: &Rights = &[(Of::Topic, To::Read, "-ledger"), (Of::Topic, To::DescribeConfigs, "-ledger")];
+
 fn grant(cluster: &Cluster, user: &User, rights: &Rights) {
     let servers = Servers::from_environment();
     for (of, to, suffix) in rights {
@@ -110,12 +125,13 @@ fn grant(cluster: &Cluster, user: &User, rights: &Rights) {
     }
 }
 
-/// Kafka's `CreateAcls`, version 1: a user may do something to everything whose name begins so.
+/// Kafka's `CreateAcls`, version 1: a user may do something to what is called so; where the name ends with a dash, to
+/// everything whose name begins so.
 fn allow(servers: &Servers, user: &str, of: Of, to: To, name: &str) -> io::Result<()> {
     let mut body = 1_i32.to_be_bytes().to_vec(); // one right
     body.push(of as u8);
     body.extend(text(name)?);
-    body.push(4); // every name that begins so
+    body.push(if name.ends_with('-') { 4 } else { 3 });
     body.extend(text(&format!("User:{user}"))?);
     body.extend(text("*")?); // from anywhere
     body.extend([to as u8, 3]); // is allowed to
@@ -197,13 +213,14 @@ fn counts_come_out_once_over_tls_for_users_with_no_more_rights_than_they_need() 
     let made = cluster.run_with(&["store", "init"], &[]);
     assert!(made.success && made.stdout.contains("made"), "{made:?}");
 
-    grant(&cluster, &tls.scram, OF_EDGE);
-    grant(&cluster, &tls.plain, OF_INGEST);
+    grant(&cluster, &tls.scram, &[OF_EDGE, OF_DOWNSAMPLER].concat());
+    grant(&cluster, &tls.plain, &[OF_INGEST, OF_QUERIES].concat());
     let mut edges = [cluster.edge(1, "eu-west")];
     let mut ingesters = [cluster.ingest("ingest-1")];
     ingesters[0].set(PROPERTIES, &tls.properties(&tls.plain, "ca"));
     let mut downsamplers = [cluster.downsampler("downsampler-1")];
     let mut queries = [cluster.queries("queries-1")];
+    queries[0].set(PROPERTIES, &tls.properties(&tls.plain, "ca"));
     start_all(edges.iter_mut().chain(&mut ingesters).chain(&mut downsamplers).chain(&mut queries));
     let sent = traffic::keyed(&edges, stages::KEY, 20);
 
@@ -212,6 +229,10 @@ fn counts_come_out_once_over_tls_for_users_with_no_more_rights_than_they_need() 
     for resolution in ["10s", "1m", "15m", "1h"] {
         assert_eq!(counted(&queries[0], &token, resolution), sent.by_flag, "{resolution}");
     }
+    queries[0].eventually("hours that are over are closed", |queries| {
+        let feed = queries.get("/v1/billing/closed-hours", &token)?;
+        feed["rows"].as_array().filter(|rows| !rows.is_empty()).map(Vec::len)
+    });
     stop_in_order(&mut edges, "everything that was acknowledged is in Kafka");
     audit(&cluster, &queries[0], &token, &sent);
     stop_in_order(&mut ingesters, "what is not stored yet waits in Kafka");
@@ -305,7 +326,7 @@ fn what_a_user_of_kafka_may_not_is_told_with_the_right_that_is_missing() {
 fn an_edge_that_has_run_before_takes_posts_while_kafka_does_not_take_its_password() {
     let tls = Tls::from_environment();
     let cluster = tls.cluster();
-    grant(&cluster, &tls.scram, &[OF_TOPIC, OF_EDGE, OF_INGEST].concat());
+    grant(&cluster, &tls.scram, &[OF_TOPIC, OF_EDGE, OF_INGEST, OF_QUERIES].concat());
     until_made(&cluster);
     assert!(cluster.run_with(&["store", "init"], &[]).success);
     let mut edges = [cluster.edge(1, "eu-west")];

@@ -49,24 +49,22 @@ async fn a_book_of_another_topic_is_refused() {
         }
     };
     rows(&topic, "book", 3).await;
-    let refused = |config: Config| async {
-        let refused = KafkaLedger::open(config).await.unwrap_err();
+    let refused = |path: PathBuf| async {
+        let refused = KafkaLedger::open(other.config(), crate::Config { path }).await.unwrap_err();
         assert!(matches!(refused, Error::Open { .. }), "{refused}");
         refused.to_string()
     };
-    let mut config = other.config("book");
-    config.book.path = topic.path("book");
-    let said = refused(config).await;
-    assert!(said.contains(&format!("it repeats the topic {}", topic.config("book").topic())), "{said}");
+    let said = refused(topic.path("book")).await;
+    assert!(said.contains(&format!("it repeats the topic {}", topic.config().topic())), "{said}");
     // Another topic of the same name, shorter and then longer than what was read of the first.
     for (book, more) in [("short", 1), ("long", 5)] {
         let path = other.path(book);
         copy(&topic.path("book"), &path);
         let renamed = rusqlite::Connection::open(&path).unwrap();
-        renamed.execute("UPDATE source SET topic = ?1", [other.config(book).topic()]).unwrap();
+        renamed.execute("UPDATE source SET topic = ?1", [other.config().topic()]).unwrap();
         drop(renamed);
         rows(&other, "of-its-own", more).await;
-        let said = refused(other.config(book)).await;
+        let said = refused(path).await;
         assert!(
             said.contains("the topic was deleted and made again") && said.contains("delete the file"),
             "{said}"
@@ -80,7 +78,7 @@ async fn a_record_of_a_newer_program_ends_the_reading_and_says_so() {
     let topic = Topic::new().await.unwrap();
     let ledger = topic.open("book").await.unwrap();
     ledger.announce(hour(1)).await.unwrap();
-    let config = topic.config("none");
+    let config = topic.config();
     let newer = move || {
         let soon = std::time::Instant::now() + std::time::Duration::from_mins(1);
         let mut newer = Writer::new(config.log.clone(), &config.transactional_id);

@@ -34,7 +34,7 @@ impl Topic {
     async fn new() -> Result<Self> {
         let log = kafka::Config::new(brokers(), format!("test-{:016x}", rand::random::<u64>()));
         let made = Self { log, folder: tempfile::tempdir().expect("a folder") };
-        create(&made.config("no-book")).await?;
+        create(&made.config()).await?;
         Ok(made)
     }
 
@@ -42,13 +42,13 @@ impl Topic {
         self.folder.path().join(book)
     }
 
-    fn config(&self, book: &str) -> Config {
-        Config::beside(&self.log, &settings(), crate::Config { path: self.path(book) })
+    fn config(&self) -> Config {
+        Config::beside(&self.log, &settings())
     }
 
     /// The ledger as a process has it whose book is this file.
     async fn open(&self, book: &str) -> Result<KafkaLedger> {
-        KafkaLedger::open(self.config(book)).await
+        KafkaLedger::open(self.config(), crate::Config { path: self.path(book) }).await
     }
 }
 
