@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use flagmeter_sqlite::{Kind, Refusal};
+use rusqlite::Connection;
 
 use crate::{Error, Result};
 
-/// Says that a SQLite file is a journal of ours: "flmJ".
-const APPLICATION: i32 = 0x666c_6d4a;
-/// The version of the tables below.
-const VERSION: i32 = 1;
+/// Version 1: the tables below. Tells our files from others: `flmJ`.
+const KIND: Kind = Kind { name: "a journal", application_id: 0x666c_6d4a, version: 1 };
 
 const TABLES: &str = "
     -- One row a group of requests that were committed together and are not sealed yet.
@@ -34,20 +33,16 @@ const TABLES: &str = "
 
 /// Opens the file, or makes it.
 pub(super) fn open(path: &Path) -> Result<Connection> {
-    let refuse = |reason: String| Error::Open { path: path.to_owned(), reason };
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| refuse(why_not(&error)))?;
-    prepare(&connection).map_err(|error| match error {
-        Error::Journal(error) => refuse(why_not(&error)),
-        Error::Damaged(reason) => refuse(reason),
-        other => other,
-    })?;
-    Ok(connection)
+    let open = || {
+        let (connection, version) = KIND.open(path)?;
+        prepare(&connection, version).map_err(|error| KIND.refusal(&error))?;
+        Ok(connection)
+    };
+    open().map_err(|refusal: Refusal| Error::Open { path: path.to_owned(), reason: refusal.to_string() })
 }
 
-fn prepare(connection: &Connection) -> Result<()> {
-    // Exclusive: a second process is refused at once, and the WAL's index stays in memory.
+fn prepare(connection: &Connection, version: i32) -> rusqlite::Result<()> {
+    // Exclusive: a second process is refused, and the WAL's index stays in memory.
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     // Before the first table, or it has no effect.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -58,50 +53,15 @@ fn prepare(connection: &Connection) -> Result<()> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // What is written here is read again only after a crash.
     connection.pragma_update(None, "cache_size", -512)?;
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (application, version) {
-        (0, 0) if tables == 0 => {
-            connection.execute_batch("BEGIN IMMEDIATE")?;
-            connection.execute_batch(TABLES)?;
-            connection.pragma_update(None, "application_id", APPLICATION)?;
-            connection.pragma_update(None, "user_version", VERSION)?;
-            connection.execute_batch("COMMIT")?;
-        }
-        (APPLICATION, VERSION) => {
-            // Takes the lock, and finds out here, not at the first count, that the file cannot be written.
-            connection.execute_batch("BEGIN IMMEDIATE; COMMIT")?;
-        }
-        (APPLICATION, newer) => {
-            return Err(Error::Damaged(format!(
-                "it has version {newer}, this program writes {VERSION}; use the newer program"
-            )));
-        }
-        _ => {
-            return Err(Error::Damaged("it is another program's database; choose another file".into()));
-        }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    if version == 0 {
+        connection.execute_batch(TABLES)?;
+        KIND.sign(connection)?;
     }
-    if connection.is_readonly("main")? {
-        return Err(Error::Damaged("it is read-only; make it writable".into()));
-    }
+    // Takes the lock, and finds out here, not at the first count, that the file cannot be written.
+    connection.execute_batch("COMMIT")?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
-}
-
-/// What to do about it, in words.
-fn why_not(error: &rusqlite::Error) -> String {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process uses it; stop that one, or give this one a data folder of its own".into()
-        }
-        Some(ErrorCode::ReadOnly) => "it is read-only; make the file and its folder writable".into(),
-        Some(ErrorCode::CannotOpen) => "see that its folder exists and may be written".into(),
-        Some(ErrorCode::NotADatabase) => "it is not a database; choose another file".into(),
-        Some(ErrorCode::DatabaseCorrupt) => "it is damaged; keep a copy, and move it away".into(),
-        Some(ErrorCode::DiskFull) => "its disk is full; make room".into(),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -243,17 +243,17 @@ async fn a_journal_in_use_or_of_another_kind_is_one_sentence() {
         let registry = rig.registry.subscribe();
         crate::Edge::open(config, rig.log.clone(), registry, clock, &prometheus::Registry::new()).unwrap_err()
     };
-    assert!(open(&path).to_string().contains("another process uses it"), "{}", open(&path));
+    assert!(open(&path).to_string().contains("another process is using it"), "{}", open(&path));
     let nowhere = rig.folder.path().join("no/such/journal");
-    assert!(open(&nowhere).to_string().contains("see that its folder exists"), "{}", open(&nowhere));
+    assert!(open(&nowhere).to_string().contains("that its folder is there"), "{}", open(&nowhere));
     let text = rig.folder.path().join("text");
     std::fs::write(&text, "not a database, but longer than the header of one ".repeat(40)).unwrap();
-    assert!(open(&text).to_string().contains("not a database"), "{}", open(&text));
+    assert!(open(&text).to_string().contains("not a journal of flagmeter"), "{}", open(&text));
     let newer = rig.folder.path().join("newer");
     std::fs::copy(&path, &newer).unwrap();
     std::fs::copy(rig.folder.path().join("journal.sqlite-wal"), rig.folder.path().join("newer-wal")).unwrap();
     rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 9).unwrap();
-    assert!(open(&newer).to_string().contains("use the newer program"), "{}", open(&newer));
+    assert!(open(&newer).to_string().contains("by a newer flagmeter"), "{}", open(&newer));
     assert!(matches!(open(&newer), Error::Open { .. }));
 }
 

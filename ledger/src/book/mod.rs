@@ -7,12 +7,9 @@ mod look;
 mod schema;
 mod source;
 
-use std::{
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
+use flagmeter_sqlite::Lock;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::{sync::watch, task::spawn_blocking};
@@ -44,7 +41,7 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     end: watch::Sender<Position>,
     /// Held until the last connection is closed.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Book {
@@ -66,7 +63,7 @@ impl Book {
     }
 
     fn open_with(config: &Config, prepare: impl FnOnce(&Connection) -> Result<()>) -> Result<Self> {
-        let lock = lock(&config.path)?;
+        let lock = Lock::take(&config.path).map_err(|refusal| schema::refused(&config.path, &refusal))?;
         let writer = schema::open_writer(&config.path)?;
         prepare(&writer)?;
         let (end, _) = watch::channel(standing(&writer)?.end);
@@ -132,28 +129,6 @@ impl Book {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     // It fails when the runtime shuts down, or with a bug's panic, which its own report tells of.
     spawn_blocking(work).await.map_err(|_| Error::Closed)?
-}
-
-/// Takes the file for this process. The lock ends with the process, however that ends; the empty file stays.
-fn lock(path: &Path) -> Result<File> {
-    let unusable = |reason: String| Error::Open { path: path.to_owned(), reason };
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let beside = PathBuf::from(beside);
-    let opened = File::options().create(true).truncate(false).write(true).open(&beside);
-    let file = opened.map_err(|error| {
-        unusable(format!(
-            "{} cannot be made ({error}): see that the folder is there and may be written",
-            beside.display()
-        ))
-    })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => {
-            Err(unusable(format!("{} cannot be locked: {error}", beside.display())))
-        }
-    }
 }
 
 impl From<rusqlite::Error> for Error {

@@ -30,10 +30,9 @@ pub(super) struct EmbeddedConsumer {
 
 impl EmbeddedConsumer {
     pub(super) fn open(log: ConsumerLease) -> Result<Self> {
-        let failed =
-            |error: rusqlite::Error| Error::Open { path: log.0.path.clone(), reason: error.to_string() };
+        let failed = |reason: String| Error::Open { path: log.0.path.clone(), reason };
         let connection = file::open_reader(&log.0.path).map_err(failed)?;
-        let ends = file::ends(&connection).map_err(failed)?;
+        let ends = file::ends(&connection).map_err(|error| failed(file::why(&error)))?;
         let positions = (0..).zip(ends).map(|(partition, end)| (partition, end.committed)).collect();
         let appended = log.0.appended.clone();
         Ok(Self { log, connection: Arc::new(Mutex::new(connection)), positions, turn: 0, appended })

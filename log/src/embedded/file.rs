@@ -1,20 +1,16 @@
 //! The file: who may open it, and what is in it.
 
-use std::{
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use flagmeter_model::{Clock, Timestamp};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
+use flagmeter_sqlite::{Kind, Lock};
+use rusqlite::{Connection, Transaction, params};
 
 use super::Config;
 use crate::Partition;
 
-/// "flog": this file is one of ours.
-const APPLICATION_ID: i32 = 0x666c_6f67;
-/// Version of the tables. A newer program reads older ones.
-const VERSION: i32 = 1;
+/// Version 1: the tables below. Tells our files from others: `flog`.
+const KIND: Kind = Kind { name: "a log", application_id: 0x666c_6f67, version: 1 };
 /// Bits of an offset in the key of a record; the partition stands above them.
 const OFFSET_BITS: u32 = 52;
 
@@ -49,7 +45,7 @@ pub(super) struct OpenedFile {
     pub(super) ends: Vec<End>,
     /// Bytes of payload in it.
     pub(super) bytes: u64,
-    pub(super) lock: File,
+    pub(super) lock: Lock,
 }
 
 /// Opens or makes the file. The error is the rest of a sentence that begins with "cannot be opened:".
@@ -57,58 +53,25 @@ pub(super) fn open(config: &Config, clock: &dyn Clock) -> Result<OpenedFile, Str
     if config.partitions == 0 || config.partitions > Config::PARTITIONS_MAX {
         return Err(format!("{} partitions: set 1 to {}", config.partitions, Config::PARTITIONS_MAX));
     }
-    let lock = lock(&config.path)?;
-    let mut connection = connect(&config.path, OpenFlags::SQLITE_OPEN_CREATE).map_err(|error| why(&error))?;
+    let lock = Lock::take(&config.path).map_err(|refusal| refusal.to_string())?;
+    let (mut connection, _) = KIND.open(&config.path).map_err(|refusal| refusal.to_string())?;
     let (ends, bytes) = prepare(&mut connection, config.partitions, clock)?;
     Ok(OpenedFile { connection, ends, bytes, lock })
 }
 
 /// A connection for reading a file that is open for writing already.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = connect(path, OpenFlags::empty())?;
-    connection.pragma_update(None, "query_only", true)?;
-    connection.pragma_update(None, "cache_size", -512)?;
+pub(super) fn open_reader(path: &Path) -> Result<Connection, String> {
+    let connection = KIND.open_reader(path).map_err(|refusal| refusal.to_string())?;
+    connection.pragma_update(None, "cache_size", -512).map_err(|error| why(&error))?;
     Ok(connection)
 }
 
-fn connect(path: &Path, more: OpenFlags) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    Ok(connection)
-}
-
-/// Takes the file for this process. The lock ends with the process, however that ends; the empty file stays.
-fn lock(path: &Path) -> Result<File, String> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let beside = PathBuf::from(beside);
-    let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(|error| {
-        format!(
-            "{} cannot be made ({error}): see that the folder is there and may be written",
-            beside.display()
-        )
-    })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err("another process is using it: stop that one, or use another data folder".into())
-        }
-        Err(TryLockError::Error(error)) => Err(format!("{} cannot be locked: {error}", beside.display())),
-    }
-}
-
-/// Checks that the file is ours and can be written, brings it up to date, and reads where it ends.
-pub(super) fn prepare(
+/// Brings the file up to date, and reads where it ends.
+fn prepare(
     connection: &mut Connection,
     partitions: u32,
     clock: &dyn Clock,
 ) -> Result<(Vec<End>, u64), String> {
-    let read_only = connection.is_readonly(rusqlite::MAIN_DB).map_err(|error| why(&error))?;
-    if read_only {
-        return Err("it is read-only: make the file and its folder writable".into());
-    }
-    identify(connection)?;
     connection
         .execute_batch(
             "PRAGMA page_size = 8192; PRAGMA cache_size = -512; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
@@ -123,30 +86,6 @@ pub(super) fn prepare(
         })
 }
 
-/// Tells a file of ours, or a new one, from all others, without changing it.
-fn identify(connection: &Connection) -> Result<(), String> {
-    let number = |pragma: &str| {
-        connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0)).map_err(|error| why(&error))
-    };
-    let (application, version) = (number("application_id")?, number("user_version")?);
-    let tables: i64 = connection
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(|error| why(&error))?;
-    // Also one whose making was cut off: the first page is written before the tables are.
-    if (application, version, tables) == (0, 0, 0) {
-        return Ok(());
-    }
-    if application != APPLICATION_ID {
-        return Err("it is not a log of flagmeter: use another path, or move the file away".into());
-    }
-    if version > VERSION {
-        return Err(format!(
-            "it has version {version}, newer than {VERSION}, the newest this program knows: upgrade the program"
-        ));
-    }
-    Ok(())
-}
-
 fn create(
     transaction: &Transaction<'_>,
     partitions: u32,
@@ -154,10 +93,9 @@ fn create(
 ) -> Result<(Vec<End>, u64), String> {
     let read = || -> rusqlite::Result<_> {
         let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if version < VERSION {
+        if version == 0 {
             transaction.execute_batch(TABLES)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", VERSION)?;
+            KIND.sign(transaction)?;
         }
         let bytes: u64 =
             transaction
@@ -215,19 +153,7 @@ pub(super) fn offset_at(place: i64) -> u64 {
     u64::try_from(place & ((1 << OFFSET_BITS) - 1)).unwrap_or(0)
 }
 
-fn why(error: &rusqlite::Error) -> String {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => {
-            "it is not a log of flagmeter: use another path, or move the file away".into()
-        }
-        Some(ErrorCode::ReadOnly) => "it is read-only: make the file and its folder writable".into(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process is using it: stop that one, or use another data folder".into()
-        }
-        Some(ErrorCode::DiskFull) => "the disk is full: make room".into(),
-        Some(ErrorCode::CannotOpen) => {
-            "see that the path is a file, and that it may be read and written".into()
-        }
-        _ => error.to_string(),
-    }
+/// The rest of a sentence that begins with "cannot be opened:".
+pub(super) fn why(error: &rusqlite::Error) -> String {
+    KIND.refusal(error).to_string()
 }

@@ -26,7 +26,6 @@ mod writer;
 
 use std::{
     fmt,
-    fs::File,
     path::PathBuf,
     sync::{
         Arc,
@@ -37,6 +36,7 @@ use std::{
 };
 
 use flagmeter_model::Clock;
+use flagmeter_sqlite::Lock;
 use tokio::sync::{mpsc, watch};
 
 use crate::{Consumer, Error, Producer, Result};
@@ -136,7 +136,7 @@ struct Opened {
     writer: Option<JoinHandle<()>>,
     has_consumer: AtomicBool,
     /// Held until the writer has let go of the file.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Opened {

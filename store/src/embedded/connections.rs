@@ -6,12 +6,12 @@
 //! by have a reader of their own, so that no question of a stranger stands before them.
 
 use std::{
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
+use flagmeter_sqlite::Lock;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,13 +33,13 @@ pub(super) struct Connections {
     looker: Option<mpsc::Sender<Job<Connection>>>,
     threads: Vec<JoinHandle<()>>,
     /// Held until the last connection is closed.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Connections {
     /// Opens the file with one writer and `readers` readers, unless another process has it.
     pub(super) fn open(path: &Path, readers: usize, make: impl FnOnce(Connection) -> Writer) -> Result<Self> {
-        let lock = lock(path)?;
+        let lock = Lock::take(path).map_err(|refusal| schema::refused(path, &refusal))?;
         let writer = make(schema::open_writer(path)?);
         let (to_writer, for_writer) = mpsc::channel(QUEUE_MAX);
         let (to_readers, for_readers) = mpsc::channel(QUEUE_MAX);
@@ -152,29 +152,6 @@ impl Drop for Connections {
             if thread.join().is_err() {
                 tracing::error!("a thread of the store panicked");
             }
-        }
-    }
-}
-
-/// Takes the lock beside the file. The file itself cannot be locked: SQLite locks it in its own ways.
-fn lock(path: &Path) -> Result<File> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let beside = PathBuf::from(beside);
-    let refused = |reason: String| Error::Open { path: path.to_owned(), reason };
-    let file = File::options().create(true).truncate(false).write(true).open(&beside).map_err(|error| {
-        refused(format!(
-            "{} cannot be written ({error}): its folder must exist and be writable",
-            beside.display()
-        ))
-    })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(refused("another process has it open: stop that one first, or choose another folder".into()))
-        }
-        Err(TryLockError::Error(error)) => {
-            Err(refused(format!("{} cannot be locked ({error}): use a local disk", beside.display())))
         }
     }
 }

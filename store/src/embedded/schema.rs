@@ -4,20 +4,17 @@
 //! of time, because they are written, rolled up and deleted in that order, all environments together; rows of
 //! the tiers lie by environment, because charts and bills read an environment over a long time.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use flagmeter_model::Tier;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use flagmeter_sqlite::{Kind, Refusal};
+use rusqlite::{Connection, ErrorCode};
 
 use super::{dead_letters, row, standing::Standing};
 use crate::{Error, Result};
 
-/// Tells our files from others: `flms`.
-const APPLICATION_ID: i32 = 0x666c_6d73;
-/// The version of the tables below.
-const VERSION: i32 = 3;
-/// How long a connection waits for another one of this process: only the checkpointer ever makes it.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Version 3: the tables below. Tells our files from others: `flms`.
+const KIND: Kind = Kind { name: "a store", application_id: 0x666c_6d73, version: 3 };
 /// The write-ahead log is cut back to this after a checkpoint, in bytes.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Pages in the write-ahead log before it is checkpointed.
@@ -143,62 +140,33 @@ pub(super) const fn tier_number(tier: Tier) -> i64 {
 
 /// Opens the writer's connection, and makes the tables in a new file.
 pub(super) fn open_writer(path: &Path) -> Result<Connection> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = Connection::open_with_flags(path, flags).map_err(|error| refused(path, &error))?;
-    let mut connection = opened;
-    check(path, &connection)?;
+    let (mut connection, _) = KIND.open(path).map_err(|refusal| refused(path, &refusal))?;
     prepare(path, &mut connection)?;
     Ok(connection)
 }
 
 /// Opens a reader's connection to a file that a writer has open.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        Ok(connection)
-    };
-    open().map_err(|error| refused(path, &error))
-}
-
-fn check(path: &Path, connection: &Connection) -> Result<()> {
-    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
-    let found = || -> rusqlite::Result<_> {
-        let tables =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
-        Ok((number("application_id")?, number("user_version")?, tables, connection.is_readonly("main")?))
-    };
-    let unusable = |reason: String| Err(Error::Open { path: path.to_owned(), reason });
-    match found().map_err(|error| refused(path, &error))? {
-        (_, _, _, true) => unusable("it is read-only: make the file and its folder writable".into()),
-        (0, 0, 0, false) | (APPLICATION_ID, 1..=VERSION, _, false) => Ok(()),
-        (APPLICATION_ID, version, _, false) if version > VERSION => unusable(format!(
-            "it was written by a newer flagmeter (version {version} of the file, this program knows \
-             {VERSION}): start that one, or upgrade this one"
-        )),
-        _ => unusable("it is a SQLite file, but not a store of flagmeter: choose another path".into()),
-    }
+    let connection = KIND.open_reader(path).map_err(|refusal| refused(path, &refusal))?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
 }
 
 fn prepare(path: &Path, connection: &mut Connection) -> Result<()> {
-    let refused = |error: rusqlite::Error| refused(path, &error);
+    let refused = |error: rusqlite::Error| refused(path, &KIND.refusal(&error));
     set_up(connection).map_err(refused)?;
     let tx = connection.transaction().map_err(refused)?;
-    match tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(refused)? {
-        VERSION => return Ok(()),
+    match tx.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)).map_err(refused)? {
+        0 => make(&tx).map_err(refused)?,
         1 => upgrade_from_1(&tx).and_then(|()| Ok(tx.execute_batch(FROM_2)?))?,
         2 => tx.execute_batch(FROM_2).map_err(refused)?,
-        _ => make(&tx).map_err(refused)?,
+        _ => return Ok(()),
     }
-    tx.pragma_update(None, "user_version", VERSION).and_then(|()| tx.commit()).map_err(refused)
+    KIND.sign(&tx).and_then(|()| tx.commit()).map_err(refused)
 }
 
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
     // Before the first table, or never.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -243,23 +211,11 @@ fn make(connection: &Connection) -> rusqlite::Result<()> {
             table(tier)
         ))?;
     }
-    connection.pragma_update(None, "application_id", APPLICATION_ID)
+    Ok(())
 }
 
-fn refused(path: &Path, error: &rusqlite::Error) -> Error {
-    let reason = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => "it is not a SQLite file: choose another path".into(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program has it locked: stop that program first".into()
-        }
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            format!("{error}: its folder must exist and be writable")
-        }
-        Some(ErrorCode::DatabaseCorrupt) => format!("{error}: restore it from a backup"),
-        Some(ErrorCode::DiskFull) => "the disk is full: make room first".into(),
-        _ => error.to_string(),
-    };
-    Error::Open { path: path.to_owned(), reason }
+pub(super) fn refused(path: &Path, refusal: &Refusal) -> Error {
+    Error::Open { path: path.to_owned(), reason: refusal.to_string() }
 }
 
 impl From<rusqlite::Error> for Error {
@@ -277,22 +233,6 @@ impl From<rusqlite::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn reason(path: &Path) -> String {
-        match open_writer(path).unwrap_err() {
-            Error::Open { reason, .. } => reason,
-            other => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn a_file_of_a_newer_version_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.sqlite");
-        open_writer(&path).unwrap().pragma_update(None, "user_version", VERSION + 1).unwrap();
-        let newer = format!("newer flagmeter (version {}", VERSION + 1);
-        assert!(reason(&path).contains(&newer), "{}", reason(&path));
-    }
 
     #[test]
     fn a_file_of_an_older_version_is_brought_up_to_date() {
@@ -318,20 +258,11 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_program_is_refused_and_left_alone() {
+    fn a_file_of_another_program_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("store.sqlite");
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
-        assert!(reason(&path).contains("not a store of flagmeter"));
-        std::fs::write(&path, "not a database, but more than a hundred bytes of text. ".repeat(9)).unwrap();
-        assert!(reason(&path).contains("not a SQLite file"));
-    }
-
-    #[test]
-    fn a_folder_that_is_not_there_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = open_writer(&folder.path().join("gone/store.sqlite")).unwrap_err();
-        assert!(error.to_string().contains("gone/store.sqlite"), "{error}");
-        assert!(error.to_string().contains("must exist and be writable"), "{error}");
+        let refused = open_writer(&path).unwrap_err().to_string();
+        assert!(refused.contains("not a store of flagmeter"), "{refused}");
     }
 }

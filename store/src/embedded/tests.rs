@@ -284,7 +284,7 @@ async fn a_second_opening_is_refused_and_the_file_is_free_after_the_first() {
     let config = Config::new(folder.path().join("store.sqlite"));
     let open = || EmbeddedStore::open(config.clone(), Arc::new(clock.clone()));
     let error = open().unwrap_err();
-    assert!(error.to_string().contains("another process has it open: stop that one first"), "{error}");
+    assert!(error.to_string().contains("another process is using it: stop that one"), "{error}");
     drop(store);
     open().unwrap();
 }
