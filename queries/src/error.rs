@@ -46,7 +46,9 @@ pub enum Error {
     #[error(transparent)]
     Ledger(#[from] flagmeter_ledger::Error),
     /// No ledger is kept here.
-    #[error("This server keeps no ledger, so it has no hours to bill: flagmeter serve keeps one.")]
+    #[error(
+        "This server has no ledger, and so no hours to bill: flagmeter serve has one, and so have the stages on Kafka."
+    )]
     NoLedger,
     /// A cursor that knows more than the ledger.
     #[error(

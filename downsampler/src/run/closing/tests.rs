@@ -37,10 +37,13 @@ impl Late {
         Self { store, ledger, world, registry: Registry::new() }
     }
 
-    async fn run(&self, stop: CancellationToken) -> Result<()> {
+    /// Runs until it is told to stop, which does not take for ever.
+    async fn run(&self, stop: CancellationToken) {
         let (store, ledger) = (Arc::clone(&self.store), Arc::clone(&self.ledger));
         let clock = Arc::new(ManualClock::at(self.world.now()));
-        run(Config::default(), store, Some(ledger), clock, &self.registry, stop).await
+        let runs = run(Config::default(), store, Some(ledger), clock, &self.registry, stop);
+        let ran = tokio::time::timeout(LONG, runs).await.expect("it stops when it is told to");
+        ran.expect("a run that ends well");
     }
 
     /// Windows of a tier that were rolled up because of the late count.
@@ -61,11 +64,17 @@ impl Late {
     }
 }
 
+/// Longer than anything may take here, by a clock that does not wait.
+const LONG: Duration = Duration::from_mins(10);
+
 /// Lets the others go on until it is so.
-async fn until(is_so: impl AsyncFn() -> bool) {
-    while !is_so().await {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(LONG / 2, waiting).await.is_ok(), "never was it so that {what}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,19 +85,18 @@ async fn a_ledger_that_does_not_answer_holds_no_roll_up_up_and_loses_no_late_hou
     let away = away.take_away().await;
     let cycles = || metric(&late.registry, "cycle_seconds_count").unwrap_or_default();
     let story = async {
-        until(async || late.rolled_again("1h") == 1).await;
+        until("the late hour is rolled up again", async || late.rolled_again("1h") == 1).await;
         let before = cycles();
-        until(async || cycles() >= before + 5).await;
+        until("cycles go on", async || cycles() >= before + 5).await;
         assert_eq!((late.rolled_again("1m"), late.rolled_again("15m")), (1, 1));
         assert_eq!(late.marks(Tier::Hour).await.len(), 1, "the mark stays until the ledger has the hour");
         assert_eq!(late.corrections().await, 0);
         drop(away);
-        until(async || late.marks(Tier::Hour).await.is_empty()).await;
+        until("the mark goes", async || late.marks(Tier::Hour).await.is_empty()).await;
         assert_eq!(late.corrections().await, 1);
         stop.cancel();
     };
-    let (ran, ()) = tokio::join!(late.run(stop.clone()), story);
-    ran.expect("a run that ends well");
+    tokio::join!(late.run(stop.clone()), story);
     late.world.settle().await;
 }
 
@@ -98,13 +106,12 @@ async fn a_ledger_that_is_not_as_it_must_be_ends_nothing() {
     let stop = CancellationToken::new();
     late.ledger.fail_next_standing(LedgerError::Unusable("the topic was deleted".into()));
     let story = async {
-        until(async || errors(&late.registry, "damaged") == Some(1)).await;
+        until("it is told", async || errors(&late.registry, "damaged") == Some(1)).await;
         assert_eq!(late.marks(Tier::Hour).await.len(), 1);
-        until(async || late.corrections().await == 1).await;
+        until("it is corrected", async || late.corrections().await == 1).await;
         stop.cancel();
     };
-    let (ran, ()) = tokio::join!(late.run(stop.clone()), story);
-    ran.expect("a run that ends well");
+    tokio::join!(late.run(stop.clone()), story);
     assert_eq!(errors(&late.registry, "fatal"), Some(0));
 }
 
@@ -114,12 +121,11 @@ async fn the_end_does_not_wait_for_a_ledger_that_does_not_answer() {
     let stop = CancellationToken::new();
     let _away = late.ledger.take_away().await;
     let story = async {
-        until(async || late.rolled_again("1h") == 1).await;
+        until("the late hour is rolled up again", async || late.rolled_again("1h") == 1).await;
         stop.cancel();
     };
     let began = tokio::time::Instant::now();
-    let (ran, ()) = tokio::join!(late.run(stop.clone()), story);
-    ran.expect("a run that ends well");
+    tokio::join!(late.run(stop.clone()), story);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(late.marks(Tier::Hour).await.len(), 1);
 }

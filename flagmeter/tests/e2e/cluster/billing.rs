@@ -3,7 +3,13 @@
 //!
 //! `FLAGMETER_BILLING_SEED` repeats a run's choices.
 
-use std::{collections::BTreeMap, env, fs, path::PathBuf, thread, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
 
 use flagmeter_model::{Clock, SystemClock, Timestamp};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -19,8 +25,10 @@ use crate::{
     server::{eventually, run},
 };
 
-/// How often someone is killed.
-const ROUNDS: u32 = 12;
+/// How often someone is killed at least, and at most.
+const ROUNDS: [u32; 2] = [12, 60];
+/// Until rows were appended at so many times: what is killed is at work.
+const APPENDS: usize = 8;
 /// Posts before each.
 const POSTS: u32 = 8;
 /// Hours that are counted in, all of them over: so many are closed in more than one step.
@@ -55,7 +63,9 @@ fn each_hour_is_final_once_and_billed_to_the_last_count_whoever_is_killed() {
     let mut downsamplers = [cluster.downsampler("downsampler-1"), cluster.downsampler("downsampler-2")];
     downsamplers.iter_mut().for_each(Stage::start);
     let mut following = table.follow();
-    for _ in 0..ROUNDS {
+    let mut kills = 0;
+    while kills < ROUNDS[0] || (kills < ROUNDS[1] && appends(&feed(&queries[1], &tokens[1])) < APPENDS) {
+        kills += 1;
         for (key, more) in count(&others[0], &mut rng, this_hour, POSTS) {
             *sent.entry(key).or_default() += more;
         }
@@ -96,11 +106,12 @@ fn each_hour_is_final_once_and_billed_to_the_last_count_whoever_is_killed() {
     );
     let audit = run(&["audit", "--url", &queries[0].url(), "--token", &tokens[0]], &[]);
     assert!(audit.success && audit.stdout.contains("= ledger ("), "{audit:?}");
+    let audited = audit.stdout.lines().last().unwrap_or_default();
     println!(
-        "{} rows of {} hours, {}",
+        "{kills} kills, {} rows of {} hours, appended at {} times; {audited}",
         rows.len(),
         sent.len(),
-        audit.stdout.lines().last().unwrap_or_default()
+        appends(&rows)
     );
     for stage in downsamplers.iter().chain(&queries).chain(&others) {
         assert!(!stage.printed().contains("panicked"), "{}", stage.printed());
@@ -139,6 +150,11 @@ fn feed(queries: &Stage, token: &str) -> Vec<Value> {
     assert_eq!(page["more"], false);
     let rows = page["rows"].as_array().expect("rows").iter();
     rows.filter(|row| row["meter"] == "evaluations").cloned().collect()
+}
+
+/// At how many times these rows were appended.
+fn appends(rows: &[Value]) -> usize {
+    rows.iter().map(|row| row["closed_at"].as_str()).collect::<BTreeSet<_>>().len()
 }
 
 /// What the hours come to, read as who bills does: each is final once, and each revision follows on the one before.
