@@ -148,6 +148,7 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(usage::usage))
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
+        .routes(routes!(reconcile::billed::reconcile_billing))
         .routes(routes!(billing::hours::hours))
         .routes(routes!(billing::feed::closed_hours))
         .routes(routes!(billing::statement::statement))

@@ -16,7 +16,7 @@ use utoipa::{
 };
 
 use crate::{
-    App,
+    App, billing,
     parameters::{RESOLUTIONS, name},
     reconcile,
     usage::plan::{COMPARISONS, FORMATS, METERS},
@@ -64,6 +64,8 @@ pub(crate) fn add_choices(document: &mut utoipa::openapi::OpenApi) {
                 name::RESOLUTION => RESOLUTIONS,
                 name::METER => METERS,
                 name::COMPARE => COMPARISONS,
+                name::FORMAT if path == "/v1/billing/hours" => billing::hours::plan::FORMATS,
+                name::FORMAT if path == "/v1/billing/statement" => billing::statement::plan::FORMATS,
                 name::FORMAT => FORMATS,
                 name::GROUP_BY if path == "/v1/reconcile" => reconcile::LEVELS,
                 _ => continue,

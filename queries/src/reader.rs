@@ -3,9 +3,9 @@
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use flagmeter_ledger::{Closing, Error as LedgerError, Feed, Hours, Ledger, Page, Position};
-use flagmeter_model::{Meter, Name, Timestamp};
+use flagmeter_model::{Meter, Name, Tier, Timestamp};
 use flagmeter_store::{
-    Answer, AxisChoice, Dimension, Error as StoreError, Read, SeriesSeen, State, Store, TierChoice,
+    Answer, AxisChoice, Dimension, Error as StoreError, Mark, Read, SeriesSeen, State, Store, TierChoice,
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -199,6 +199,11 @@ impl Reading<'_> {
     /// What is known of nodes, frontiers and floors.
     pub(crate) async fn state(&self) -> Result<State> {
         self.within(self.reader.store.state()).await
+    }
+
+    /// Windows of a tier that must be rolled up again, the first so many that end at or before `until`.
+    pub(crate) async fn marks(&self, tier: Tier, until: Timestamp, limit: usize) -> Result<Vec<Mark>> {
+        self.within(self.reader.store.marks(tier, until, limit)).await
     }
 
     /// Rows of the ledger in the order of bills.

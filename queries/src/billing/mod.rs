@@ -14,6 +14,7 @@
 //! - A cursor leads nobody to rows that its token does not read.
 
 mod caching;
+mod columns;
 mod cursor;
 pub(crate) mod feed;
 pub(crate) mod hours;
@@ -128,7 +129,7 @@ async fn snapshot_of(
 
 /// Refuses customers that there never were. Those of a customer's own token are not looked for: whoever asks for
 /// another one was told already that it may not, whether there is such a one or not.
-async fn known_customers(
+pub(crate) async fn known_customers(
     app: &App,
     reading: &Reading<'_>,
     principal: &Principal,
@@ -197,8 +198,17 @@ async fn each(
 
 /// What an answer in CSV says beside its rows, and that it is one, of this name.
 fn csv_headers(file: &'static str, said: &[(&'static str, Option<&str>)]) -> HeaderMap {
+    file_headers("text/csv; charset=utf-8; header=present", file, said)
+}
+
+/// What a file says beside its rows, and that it is one, of this media type and name.
+fn file_headers(
+    media_type: &'static str,
+    file: &'static str,
+    said: &[(&'static str, Option<&str>)],
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8; header=present"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(file));
     for (name, value) in said {
         // Times, numbers and words of ours: always a header value.

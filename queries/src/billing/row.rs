@@ -53,15 +53,15 @@ pub(super) struct Provisional {
 /// What a row shows, wherever it is from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a> {
-    environment: &'a Arc<Environment>,
-    meter: Meter,
-    hour: Timestamp,
-    state: HourState,
+    pub(super) environment: &'a Arc<Environment>,
+    pub(super) meter: Meter,
+    pub(super) hour: Timestamp,
+    pub(super) state: HourState,
     /// Of a revision: its number, what it adds, whether it corrects, and when it was found.
-    revision: Option<(u32, u64, bool, Timestamp)>,
-    count: u64,
-    complete: bool,
-    missing: &'a [NodeId],
+    pub(super) revision: Option<(u32, u64, bool, Timestamp)>,
+    pub(super) count: u64,
+    pub(super) complete: bool,
+    pub(super) missing: &'a [NodeId],
 }
 
 impl<'a> From<&'a Row> for Line<'a> {
@@ -200,12 +200,7 @@ impl Csv {
         out.extend_from_slice(truth(line.revision.is_some_and(|(_, _, correction, _)| correction)));
         out.extend_from_slice(truth(line.complete));
         out.push(b',');
-        for (at, node) in line.missing.iter().enumerate() {
-            if at > 0 {
-                out.push(b' ');
-            }
-            text::number(out, node.get().into());
-        }
+        text::nodes(out, line.missing);
         out.push(b',');
         if let Some((.., found)) = line.revision {
             self.found.write(out, found);

@@ -5,6 +5,7 @@
 //! which are stored one after the other, so that for a moment what arrived is stored and what became of it is not.
 //! So a difference is looked at again, and told only if the last look still shows it.
 
+pub(crate) mod billed;
 mod plan;
 mod shape;
 

@@ -11,6 +11,7 @@ use crate::{billing, flags, nodes, reconcile, usage};
 fn needed(path: &str) -> &'static str {
     match path {
         "/v1/billing/hours" => "?from=2026-11-20T00:00:00Z&to=2026-11-20T12:00:00Z",
+        "/v1/reconcile/billing" => "?from=2026-11-20T00:00:00Z&to=2026-11-20T12:00:00Z&customer=acme",
         // It may be left out by a customer, and from= and to= given for a period, so it is not needed by the document.
         "/v1/billing/statement" => "?customer=acme&period=2026-10&draft=true",
         "/v1/billing/usage-to-date" => "?customer=globex",
@@ -106,7 +107,7 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
     let billing =
         ["closed-hours", "hours", "statement", "usage-to-date"].map(|path| format!("/v1/billing/{path}"));
     let billing = billing.each_ref().map(String::as_str);
-    let others = ["/v1/flags", "/v1/operator/nodes", "/v1/reconcile", "/v1/usage"];
+    let others = ["/v1/flags", "/v1/operator/nodes", "/v1/reconcile", "/v1/reconcile/billing", "/v1/usage"];
     assert_eq!(paths, [&["/openapi.json"], &billing[..], &others[..]].concat());
     for path in paths {
         bench.get(&format!("{path}{}", needed(&path))).await.json();
@@ -120,6 +121,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/v1/usage", usage::plan::KNOWN),
         ("/v1/flags", flags::KNOWN),
         ("/v1/reconcile", reconcile::KNOWN),
+        ("/v1/reconcile/billing", reconcile::billed::KNOWN),
         ("/v1/operator/nodes", nodes::KNOWN),
         ("/v1/billing/hours", billing::hours::plan::KNOWN),
         ("/v1/billing/closed-hours", billing::feed::KNOWN),
@@ -134,8 +136,11 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         known.sort_unstable();
         assert_eq!(documented, known, "{path}");
         for parameter in parameters {
-            let is_needed = path == "/v1/billing/hours"
-                && needed(path).contains(&format!("{}=", parameter["name"].as_str().unwrap()));
+            let name = parameter["name"].as_str().unwrap();
+            // Whose bill it is may be left out by a customer.
+            let is_needed = ["/v1/billing/hours", "/v1/reconcile/billing"].contains(&path)
+                && name != "customer"
+                && needed(path).contains(&format!("{name}="));
             assert_eq!(parameter["required"], is_needed, "{path}: {parameter}");
         }
     }

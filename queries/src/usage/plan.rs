@@ -278,9 +278,11 @@ pub(crate) fn format(parameters: &Parameters, headers: &HeaderMap) -> Result<For
         "csv" => Some(Format::Csv),
         _ => None,
     };
-    if let Some(format) = parameters.choice(name::FORMAT, read, FORMATS)? {
-        return Ok(format);
-    }
+    Ok(parameters.choice(name::FORMAT, read, FORMATS)?.unwrap_or_else(|| accepted(headers)))
+}
+
+/// The format that the Accept header asks for, else JSON.
+pub(crate) fn accepted(headers: &HeaderMap) -> Format {
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let (mut csv, mut json) = (0.0_f32, 0.0_f32);
     for range in accept.flat_map(|value| value.split(',')) {
@@ -294,7 +296,7 @@ pub(crate) fn format(parameters: &Parameters, headers: &HeaderMap) -> Result<For
             _ => {}
         }
     }
-    Ok(if csv > 0.0 && csv >= json { Format::Csv } else { Format::Json })
+    if csv > 0.0 && csv >= json { Format::Csv } else { Format::Json }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod export;
 pub(crate) mod plan;
 mod provisional;
+mod sheet;
 
 use std::sync::Arc;
 
@@ -13,23 +14,21 @@ use axum::{
 };
 use flagmeter_ledger::{Page, Row};
 use flagmeter_model::Timestamp;
-use plan::Asked;
+use plan::{Asked, Form, Format};
 use provisional::Beyond;
 use serde::Serialize;
+use sheet::Sheet;
 use utoipa::ToSchema;
 
 use super::{
     as_json,
     caching::{self, Stays, Tag},
-    csv_headers,
     cursor::Snapshot,
     json, known_customers,
-    row::{BilledHour, Csv, HourState, Line},
+    row::{BilledHour, HourState, Line},
     snapshot_of,
 };
-use crate::{
-    App, Result, access::Principal, parameters::name, problem::Refusals, reader::Reading, usage::plan::Format,
-};
+use crate::{App, Result, access::Principal, parameters::name, problem::Refusals, reader::Reading};
 
 /// The answer of `/v1/billing/hours`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -67,8 +66,8 @@ pub(crate) struct BillingHours {
 /// a further revision, and the one with the greatest number says what the hour comes to. Hours without a row counted
 /// nothing. All pages are of one snapshot of the ledger, `as_of`; asked with it, only final hours are told, and the answer
 /// has the same bytes for ever. Asked without it, the answer to a final range has the same bytes and tag until one of its
-/// own hours is corrected. In CSV, what JSON says beside the rows stands in headers that begin with `flagmeter-`;
-/// without `limit=` all rows are sent.
+/// own hours is corrected. In CSV and Parquet, what JSON says beside the rows stands in headers that begin with
+/// `flagmeter-`; without `limit=` all rows are sent.
 #[utoipa::path(
     get,
     path = "/v1/billing/hours",
@@ -83,13 +82,14 @@ pub(crate) struct BillingHours {
         ("meter" = Option<String>, Query, description = "`evaluations` or `requests`. Default: both."),
         ("as_of" = Option<String>, Query, description = "As the ledger stood then: `as_of` or `next` of an earlier answer to a token that reads the same. Default: as it stands, with the hours that are not final."),
         ("after" = Option<String>, Query, description = "`next` of the page before."),
-        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10_000, description = "Rows of final hours on a page. Default 1000; in CSV all."),
-        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`; else the Accept header decides. In CSV a name that begins with =, +, - or @ has a ' before it, so that no spreadsheet takes it for a formula."),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 10_000, description = "Rows of final hours on a page. Default 1000; in CSV and Parquet all."),
+        ("format" = Option<String>, Query, description = "`json` (the default), `csv`, or `parquet`, whose columns are those of CSV; else the Accept header decides. In CSV a name that begins with =, +, - or @ has a ' before it, so that no spreadsheet takes it for a formula."),
     ),
     responses(
         (status = 200, description = "The hours", content(
             (BillingHours = "application/json"),
-            (String = "text/csv", example = "customer,project,environment,meter,hour,state,revision,count,difference,correction,complete,missing_nodes,closed_at\nacme,web,production,evaluations,2026-11-20T13:00:00Z,final,1,1204,1204,false,true,,2026-11-20T14:15:04Z\n")
+            (String = "text/csv", example = "customer,project,environment,meter,hour,state,revision,count,difference,correction,complete,missing_nodes,closed_at\nacme,web,production,evaluations,2026-11-20T13:00:00Z,final,1,1204,1204,false,true,,2026-11-20T14:15:04Z\n"),
+            (Vec<u8> = "application/vnd.apache.parquet")
         )),
         (status = 304, description = "What `If-None-Match` names is still the answer"),
         (status = 409, description = "The cursor knows more than the ledger, which was restored from an older copy", content_type = "application/problem+json", body = crate::problem::Problem),
@@ -109,9 +109,9 @@ pub(crate) async fn hours(
     let snapshot = snapshot_of(&app, &reading, parameter.unwrap_or(name::AS_OF), given).await?;
     let snapshot = if given.is_some() { snapshot } else { settled(&reading, &asked, snapshot).await? };
     let stays = if asked.is_live() { Stays::WhileTagged } else { Stays::Forever };
-    if asked.limit.is_none() {
-        let exports = export::Export { asked: &asked, snapshot, stays, headers: &headers };
-        return exports.begin(&app, reading).await;
+    if let (None, Format::Sheet(form)) = (asked.limit, asked.format) {
+        let export = export::Export { asked: &asked, form, snapshot, stays, headers: &headers };
+        return export.begin(&app, reading).await;
     }
     let page = reading.hours(asked.question(snapshot)).await?;
     let beyond = provisional::read(&app, &reading, &asked, snapshot, !page.more).await?;
@@ -121,13 +121,13 @@ pub(crate) async fn hours(
     let head = Head::new(&asked, snapshot, &beyond, &page);
     let bytes = match asked.format {
         Format::Json => json(&head.with_rows(&page.rows, &beyond))?,
-        Format::Csv => csv(&page.rows, &beyond),
+        Format::Sheet(form) => sheet(form, &page.rows, &beyond)?,
     };
     // In CSV the snapshot stands beside the bytes, and the cursor to the next page with it: of an old one nobody must go on.
     caching::answer(&headers, &Tag::of([bytes.as_slice(), head.as_of.as_bytes()]), stays, || {
         Ok(match asked.format {
             Format::Json => as_json(room.body(bytes)),
-            Format::Csv => (head.headers(), room.body(bytes)).into_response(),
+            Format::Sheet(form) => (head.headers(form), room.body(bytes)).into_response(),
         })
     })
 }
@@ -143,16 +143,12 @@ async fn settled(reading: &Reading<'_>, asked: &Asked, found: Snapshot) -> Resul
     Ok(settled.map_or(found, |end| Snapshot { end, until }))
 }
 
-fn csv(rows: &[Row], beyond: &Beyond) -> Vec<u8> {
-    let mut csv = Csv::new();
-    csv.reserve(rows.len() + beyond.rows.len());
-    for row in rows {
-        csv.line(row);
-    }
-    for row in &beyond.rows {
-        csv.line(row);
-    }
-    csv.take()
+fn sheet(form: Form, rows: &[Row], beyond: &Beyond) -> Result<Vec<u8>> {
+    let mut sheet = Sheet::new(form)?;
+    sheet.lines(rows.iter().map(Line::from))?;
+    sheet.lines(beyond.rows.iter().map(Line::from))?;
+    sheet.end()?;
+    sheet.take()
 }
 
 /// What an answer says beside its rows.
@@ -204,18 +200,15 @@ impl Head {
         }
     }
 
-    fn headers(&self) -> HeaderMap {
-        csv_headers(
-            "attachment; filename=\"flagmeter-billing-hours.csv\"",
-            &[
-                ("flagmeter-from", Some(&self.from)),
-                ("flagmeter-to", Some(&self.to)),
-                ("flagmeter-state", Some(self.state.name())),
-                ("flagmeter-as-of", Some(&self.as_of)),
-                ("flagmeter-final-until", self.final_until.as_deref()),
-                ("flagmeter-complete-until", self.complete_until.as_deref()),
-                ("flagmeter-next", self.next.as_deref()),
-            ],
-        )
+    fn headers(&self, form: Form) -> HeaderMap {
+        form.headers(&[
+            ("flagmeter-from", Some(&self.from)),
+            ("flagmeter-to", Some(&self.to)),
+            ("flagmeter-state", Some(self.state.name())),
+            ("flagmeter-as-of", Some(&self.as_of)),
+            ("flagmeter-final-until", self.final_until.as_deref()),
+            ("flagmeter-complete-until", self.complete_until.as_deref()),
+            ("flagmeter-next", self.next.as_deref()),
+        ])
     }
 }

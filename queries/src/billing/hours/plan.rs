@@ -12,7 +12,7 @@ use crate::{
     Error, Result,
     access::{Principal, Scoped},
     parameters::{Parameters, name},
-    usage::plan::{Format, METERS, format},
+    usage::plan::{self, METERS, accepted},
 };
 
 /// The parameters of `/v1/billing/hours`.
@@ -28,6 +28,24 @@ pub(crate) const KNOWN: &[&str] = &[
     name::LIMIT,
     name::FORMAT,
 ];
+
+/// What `format` may be.
+pub(crate) const FORMATS: &[&str] = &["json", "csv", "parquet"];
+
+/// How hours are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    /// All rows, or a page of them, in one of the forms of [`Sheet`](super::sheet::Sheet).
+    Sheet(Form),
+}
+
+/// A form for many rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Csv,
+    Parquet,
+}
 
 /// Rows that are read and sent at a time where all are asked for.
 const STREAMED_ROWS: usize = 8_192;
@@ -77,6 +95,21 @@ pub(super) fn ask(uri: &Uri, headers: &HeaderMap, principal: &Principal) -> Resu
     let limit = parameters.number(name::LIMIT, LIMIT_MAX)?;
     let limit = limit.or((format == Format::Json).then_some(LIMIT_DEFAULT));
     Ok(Asked { range, scope, meters, as_of, after, limit, format, owner, digest })
+}
+
+/// As asked by parameter, else as accepted by header, else JSON.
+fn format(parameters: &Parameters, headers: &HeaderMap) -> Result<Format> {
+    let named = |text: &str| match text {
+        "json" => Some(Format::Json),
+        "csv" => Some(Format::Sheet(Form::Csv)),
+        "parquet" => Some(Format::Sheet(Form::Parquet)),
+        _ => None,
+    };
+    let asked = parameters.choice(name::FORMAT, named, FORMATS)?;
+    Ok(asked.unwrap_or_else(|| match accepted(headers) {
+        plan::Format::Json => Format::Json,
+        plan::Format::Csv => Format::Sheet(Form::Csv),
+    }))
 }
 
 fn digest_of(range: TimeRange, scope: &Scoped, meters: &[Meter]) -> u64 {

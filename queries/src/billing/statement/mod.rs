@@ -1,5 +1,6 @@
 //! `GET /v1/billing/statement`: a period of a customer, frozen by event time and by what was known.
 
+mod focus;
 pub(crate) mod plan;
 mod shape;
 mod sums;
@@ -13,7 +14,7 @@ use axum::{
 };
 use flagmeter_ledger::Row;
 use flagmeter_model::{TimeRange, Timestamp};
-use plan::Asked;
+use plan::{Asked, Format};
 use shape::{Shaped, Statement};
 use sums::Sums;
 
@@ -23,10 +24,7 @@ use super::{
     cursor::Snapshot,
     each, json, known_customers, snapshot_of,
 };
-use crate::{
-    App, Error, Result, access::Principal, parameters::name, problem::Refusals, reader::Reading,
-    usage::plan::Format,
-};
+use crate::{App, Error, Result, access::Principal, parameters::name, problem::Refusals, reader::Reading};
 
 /// What a customer used in a period, for an invoice
 ///
@@ -47,7 +45,7 @@ use crate::{
         ("as_of" = Option<String>, Query, description = "As the ledger stood then: `as_of` of an earlier answer to a token that reads the same. Default: as it stands."),
         ("corrections_since" = Option<String>, Query, description = "`as_of` of an earlier statement: what came to hours before the period after it is on this one."),
         ("draft" = Option<String>, Query, description = "`true`: where the period is not final, answer with what is final of it."),
-        ("format" = Option<String>, Query, description = "`json` (the default) or `csv`; else the Accept header decides. In CSV a name that begins with =, +, - or @ has a ' before it; what can be checked stands in headers that begin with `flagmeter-`."),
+        ("format" = Option<String>, Query, description = "`json` (the default), `csv`, or `focus`, which is CSV with the columns of FOCUS 1.2, those of costs empty; else the Accept header decides. In CSV a name that begins with =, +, - or @ has a ' before it; what can be checked stands in headers that begin with `flagmeter-`."),
     ),
     responses(
         (status = 200, description = "The statement", content(
@@ -80,13 +78,13 @@ pub(crate) async fn statement(
     let Shaped { statement, csv } = shape::shape(&asked, snapshot, &sums, &corrections);
     let bytes = match asked.format {
         Format::Json => json(&statement)?,
-        Format::Csv => csv,
+        Format::Csv | Format::Focus => csv,
     };
     let stays = if asked.as_of.is_some() { Stays::Forever } else { Stays::WhileTagged };
     caching::answer(&headers, &Tag::of([bytes.as_slice()]), stays, || {
         Ok(match asked.format {
             Format::Json => as_json(room.body(bytes)),
-            Format::Csv => (statement.headers(), room.body(bytes)).into_response(),
+            Format::Csv | Format::Focus => (statement.headers(), room.body(bytes)).into_response(),
         })
     })
 }

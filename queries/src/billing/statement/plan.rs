@@ -10,7 +10,7 @@ use crate::{
     access::{Principal, Scoped},
     civil::Resolution,
     parameters::{Parameters, name},
-    usage::plan::{Format, format},
+    usage::plan::{self, accepted},
 };
 
 /// The parameters of `/v1/billing/statement`.
@@ -29,6 +29,18 @@ pub(crate) const KNOWN: &[&str] = &[
 /// Days of a statement at most: a year, and what a year may be longer.
 const DAYS_MAX: usize = 400;
 const HOUR_MS: i64 = 3_600_000;
+
+/// What `format` may be.
+pub(crate) const FORMATS: &[&str] = &["json", "csv", "focus"];
+
+/// How a statement is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Csv,
+    /// CSV with the columns of FOCUS.
+    Focus,
+}
 
 /// What is asked.
 #[derive(Debug)]
@@ -84,6 +96,21 @@ pub(super) fn ask(
         format: format(&parameters, headers)?,
         owner,
     })
+}
+
+/// As asked by parameter, else as accepted by header, else JSON.
+fn format(parameters: &Parameters, headers: &HeaderMap) -> Result<Format> {
+    let named = |text: &str| match text {
+        "json" => Some(Format::Json),
+        "csv" => Some(Format::Csv),
+        "focus" => Some(Format::Focus),
+        _ => None,
+    };
+    let asked = parameters.choice(name::FORMAT, named, FORMATS)?;
+    Ok(asked.unwrap_or_else(|| match accepted(headers) {
+        plan::Format::Json => Format::Json,
+        plan::Format::Csv => Format::Csv,
+    }))
 }
 
 /// The period that begins in a month, or a range between two full hours.

@@ -3,14 +3,15 @@
 use axum::http::HeaderMap;
 use chrono_tz::Tz;
 use flagmeter_ledger::Row;
-use flagmeter_model::{Environment, Meter, Name, Timestamp};
+use flagmeter_model::{Environment, Meter, Name, TimeRange, Timestamp};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 
 use super::{
     super::{csv_headers, cursor::Snapshot, text},
-    plan::Asked,
+    focus::{self, Charge},
+    plan::{Asked, Format},
     sums::Sums,
 };
 use crate::{civil, hex};
@@ -151,7 +152,7 @@ pub(crate) struct StatementRow {
 #[derive(Debug)]
 pub(super) struct Shaped {
     pub(super) statement: Statement,
-    /// Its rows.
+    /// Its rows, with the columns that were asked for.
     pub(super) csv: Vec<u8>,
 }
 
@@ -185,9 +186,12 @@ pub(super) fn shape(asked: &Asked, snapshot: Snapshot, sums: &Sums, corrections:
         });
     }
     let corrected: u128 = corrections.iter().map(|row| u128::from(row.difference())).sum();
-    let csv = csv(&asked.customer, &rows);
+    let (csv, written) = match asked.format {
+        Format::Json | Format::Csv => (csv(&asked.customer, &rows), rows.len()),
+        Format::Focus => focus::csv(asked.range(), charges(sums, corrections)),
+    };
     let manifest = Manifest {
-        rows: rows.len(),
+        rows: written,
         total: (usage + corrected).to_string(),
         usage: usage.to_string(),
         corrections: corrected.to_string(),
@@ -210,6 +214,25 @@ pub(super) fn shape(asked: &Asked, snapshot: Snapshot, sums: &Sums, corrections:
         rows,
     };
     Shaped { statement, csv }
+}
+
+/// The rows as charges: a day on which nothing was used is none.
+fn charges<'a>(sums: &'a Sums, corrections: &'a [Row]) -> impl Iterator<Item = Charge<'a>> {
+    let days = sums.used().flat_map(|used| {
+        let days = sums.edges().windows(2).zip(used.days).filter(|(_, count)| **count > 0);
+        days.filter_map(move |(day, count)| {
+            let &[from, to] = day else { return None };
+            let (of, meter, range) = (used.environment, used.meter, TimeRange::new(from, to));
+            Some(Charge { of, meter, range, count: *count, corrects: None })
+        })
+    });
+    days.chain(corrections.iter().map(|row| Charge {
+        of: &row.environment,
+        meter: row.meter,
+        range: TimeRange::new(row.hour, row.hour.plus_seconds(HOUR_SECONDS)),
+        count: row.difference().into(),
+        corrects: Some((row.revision, row.closed_at)),
+    }))
 }
 
 impl StatementRow {

@@ -1,8 +1,11 @@
 //! Bills over HTTP, on the real embedded ledger and store.
 
 mod feed;
+mod focus;
 mod hours;
 mod pages;
+mod parquet;
+mod reconcile;
 mod refusals;
 mod stable;
 mod statements;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::hex;
 
-const STATEMENT: &str = "/v1/billing/statement?customer=acme";
+pub(super) const STATEMENT: &str = "/v1/billing/statement?customer=acme";
 
 /// What an hour is made to come to.
 fn count_of(hour: Timestamp) -> u64 {
@@ -23,7 +23,7 @@ fn count_of(hour: Timestamp) -> u64 {
 }
 
 /// Every hour of a range, closed a day after its end.
-async fn filled(from: &str, to: &str) -> Bench {
+pub(super) async fn filled(from: &str, to: &str) -> Bench {
     let (bench, from, to) = (Bench::new(), at(from), at(to));
     let hours = (0..to.millis_since(from) / 3_600_000).map(|hour| from.plus_seconds(hour * 3_600));
     let counted: Vec<Counted> = hours.map(|hour| evaluations(&acme(), hour, count_of(hour))).collect();
