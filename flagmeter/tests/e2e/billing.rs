@@ -27,8 +27,34 @@ const ROUNDS: u32 = 12;
 const HOURS: i64 = 6;
 const HOUR_SECONDS: i64 = 3_600;
 
+/// What the billing job among the examples is written in.
+#[derive(Debug, Clone, Copy)]
+enum Language {
+    Python,
+    Rust,
+}
+
+impl Language {
+    fn command(self) -> Command {
+        match self {
+            Self::Python => {
+                let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/billing-job");
+                let mut python = Command::new("python3");
+                python.arg(folder.join("billing_job.py"));
+                python
+            }
+            Self::Rust => {
+                let job = Path::new(env!("CARGO_BIN_EXE_flagmeter")).with_file_name("examples/billing_job");
+                assert!(job.exists(), "cargo test builds it; where --test is told: cargo build --examples");
+                Command::new(job)
+            }
+        }
+    }
+}
+
 /// The table that the job in examples keeps.
 pub(crate) struct Table {
+    language: Language,
     url: String,
     token: String,
     database: PathBuf,
@@ -37,13 +63,18 @@ pub(crate) struct Table {
 impl Table {
     /// One in this file, of what a server bills.
     pub(crate) fn new(url: String, token: &str, database: PathBuf) -> Self {
-        Self { url, token: token.to_owned(), database }
+        Self { language: Language::Python, url, token: token.to_owned(), database }
+    }
+
+    /// The same table, kept by the other job.
+    fn in_rust(&self) -> Self {
+        let (url, token, database) = (self.url.clone(), self.token.clone(), self.database.clone());
+        Self { language: Language::Rust, url, token, database }
     }
 
     fn job(&self, arguments: &[&str]) -> Command {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/billing-job/billing_job.py");
-        let mut command = Command::new("python3");
-        command.arg(script).arg("--database").arg(&self.database).args(arguments).stdin(Stdio::null());
+        let mut command = self.language.command();
+        command.arg("--database").arg(&self.database).args(arguments).stdin(Stdio::null());
         command.env("FLAGMETER_URL", &self.url).env("FLAGMETER_TOKEN", &self.token);
         command
     }
@@ -54,7 +85,7 @@ impl Table {
         let said = said.expect("a file for what it says");
         let mut command = self.job(&[]);
         command.stdout(said.try_clone().expect("the same file")).stderr(said);
-        Job(command.spawn().expect("python3 runs"))
+        Job(command.spawn().expect("it runs"))
     }
 
     /// Runs the job until there is nothing new.
@@ -80,11 +111,17 @@ impl Table {
 /// The job as it goes on until it is killed. Killed when it is dropped.
 pub(crate) struct Job(Child);
 
-impl Drop for Job {
-    fn drop(&mut self) {
+impl Job {
+    fn kill(&mut self) {
         // It may have ended already.
         let _ended = self.0.kill();
         let _reaped = self.0.wait();
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -99,10 +136,12 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
     let folder = DataFolder::with(&["billing.grace=1s"]);
     let mut server = Server::start(&folder);
     let url = format!("http://{}", folder.address());
-    let table = Table::new(url, folder.operator_token(), folder.path().with_file_name("billing.sqlite"));
+    let database = |name| folder.path().with_file_name(name);
+    let table = |name| Table::new(url.clone(), folder.operator_token(), database(name));
+    let tables = [table("python.sqlite"), table("rust.sqlite").in_rust()];
     // Counts of hours that are over, first and once more: they close, and are corrected.
     let this_hour = SystemClock.now().floor_to(HOUR_SECONDS);
-    let mut following = table.follow();
+    let mut following = tables.each_ref().map(Table::follow);
     let mut sent = 0;
     for _ in 0..ROUNDS {
         for _ in 0..8 {
@@ -113,23 +152,31 @@ fn who_bills_by_the_feed_has_every_count_once_however_often_anyone_is_killed() {
             sent += count;
         }
         thread::sleep(Duration::from_millis(rng.random_range(5..1_500)));
-        if rng.random_bool(0.5) {
-            server.kill();
-            server = Server::start(&folder);
-        } else {
-            drop(following);
-            following = table.follow();
+        match rng.random_range(0..3) {
+            2 => {
+                server.kill();
+                server = Server::start(&folder);
+            }
+            at => {
+                following[at].kill();
+                following[at] = tables[at].follow();
+            }
         }
     }
     drop(following);
     let (from, to) = (this_hour.plus_seconds(-HOURS * HOUR_SECONDS).to_string(), this_hour.to_string());
     let stored = || server.usage("billed", &from, &to, "1h");
     eventually("every count is stored", stored, |&stored| stored == sent);
-    let billed = || {
-        table.catch_up();
-        table.totals().values().map(|(_, count)| count).sum::<u64>()
-    };
-    eventually("every count is billed", billed, |&billed| billed == sent);
+    for table in &tables {
+        let billed = || {
+            table.catch_up();
+            table.totals().values().map(|(_, count)| count).sum::<u64>()
+        };
+        eventually("every count is billed", billed, |&billed| billed == sent);
+    }
+    // They keep the same table: one goes on where the other one ended.
+    tables[0].in_rust().catch_up();
+    assert_eq!(tables[0].in_rust().totals(), tables[1].totals());
 
     each_revision_follows_on_the_one_before(&server, sent);
     let before = final_range(&server, &folder, &from, &to);
