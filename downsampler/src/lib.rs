@@ -18,6 +18,8 @@
 //! [ledger](flagmeter_ledger), and so does whatever late counts make of them afterwards. That, and rolling late hours
 //! up again, goes on beside all other roll-ups, which never wait for the ledger.
 //!
+//! Beside that, a [`Watch`] looks what customers use of their plans, and tells the ledger which thresholds are crossed.
+//!
 //! What goes in: what ingest has written to the store. What comes out: windows of each tier, frontiers that say
 //! until when they are whole, and no marks; and the ledger's rows.
 //!
@@ -39,6 +41,7 @@
 //!   [`State::deletable`](flagmeter_store::State::deletable)), and no clock alone makes anything old: retention
 //!   counts back from what is rolled up, or from now if that is earlier.
 
+mod allowances;
 mod closing;
 mod config;
 mod cycle;
@@ -49,6 +52,7 @@ mod run;
 #[cfg(test)]
 mod simulation;
 
+pub use allowances::{Allowance, Allowances, Watch};
 pub use closing::Closed;
 pub use config::{Bounds, Config, Retention};
 pub use cycle::CycleReport;

@@ -7,7 +7,7 @@ use flagmeter_model::{Environment, Meter, Name, NodeId, TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::Result;
+use crate::{Crossed, Crossing, CrossingPage, Crossings, Result};
 
 /// The place of a row in the feed: 1 is the first; 0 stands before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -243,6 +243,10 @@ pub trait Ledger: Send + Sync + 'static {
     /// announced frontier, and nothing is appended then.
     async fn append(&self, append: Append) -> Result<Appended>;
 
+    /// Appends the crossings that are not there yet, as [`first_crossings`](crate::first_crossings) has it: all of them,
+    /// or nothing. Tells which these were.
+    async fn cross(&self, crossed: Vec<Crossed>, at: Timestamp) -> Result<Vec<Crossing>>;
+
     // Queries: they see what this process has learnt of.
 
     /// The last row that this process knows, and whenever it knows more.
@@ -261,4 +265,10 @@ pub trait Ledger: Send + Sync + 'static {
     /// that it has as of `as_of`; `None` where an hour is not closed by then. Whatever else the ledger comes to hold, this
     /// stays until one of these hours is corrected.
     async fn settled(&self, hours: Hours) -> Result<Option<Position>>;
+
+    /// The last crossing that this process knows, and whenever it knows more.
+    fn crossed_end(&self) -> watch::Receiver<Position>;
+
+    /// Crossings in the order in which they became known.
+    async fn crossings(&self, crossings: Crossings) -> Result<CrossingPage>;
 }

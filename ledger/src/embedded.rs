@@ -5,7 +5,8 @@ use flagmeter_model::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    Append, Appended, Closing, Config, Entry, Feed, Hours, Ledger, Page, Position, Result, Standing,
+    Append, Appended, Closing, Config, Crossed, Crossing, CrossingPage, Crossings, Entry, Feed, Hours,
+    Ledger, Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -45,6 +46,16 @@ impl Ledger for EmbeddedLedger {
             .await
     }
 
+    async fn cross(&self, crossed: Vec<Crossed>, at: Timestamp) -> Result<Vec<Crossing>> {
+        self.book
+            .write(move |step| {
+                let (entry, new) = book::plan_crossings(step, &crossed, at)?;
+                book::apply(step, &entry)?;
+                Ok(new)
+            })
+            .await
+    }
+
     fn end(&self) -> watch::Receiver<Position> {
         self.book.end()
     }
@@ -63,6 +74,14 @@ impl Ledger for EmbeddedLedger {
 
     async fn settled(&self, hours: Hours) -> Result<Option<Position>> {
         self.book.read(move |book| book::settled(book, &hours)).await
+    }
+
+    fn crossed_end(&self) -> watch::Receiver<Position> {
+        self.book.crossed_end()
+    }
+
+    async fn crossings(&self, crossings: Crossings) -> Result<CrossingPage> {
+        self.book.read(move |book| book::crossings(book, &crossings)).await
     }
 }
 
@@ -122,6 +141,34 @@ mod tests {
     }
 
     ledger_conformance!(Folder);
+
+    #[tokio::test]
+    async fn a_file_of_the_first_version_is_read_and_takes_crossings() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { path: folder.path().join("ledger.sqlite") };
+        let ledger = EmbeddedLedger::open(&config).unwrap();
+        ledger.announce(Timestamp::from_seconds_clamped(7_200)).await.unwrap();
+        drop(ledger);
+        let old = "DROP TABLE crossings; PRAGMA user_version = 1";
+        rusqlite::Connection::open(&config.path).unwrap().execute_batch(old).unwrap();
+        let ledger = EmbeddedLedger::open(&config).unwrap();
+        assert_eq!(ledger.standing().await.unwrap().announced, Some(Timestamp::from_seconds_clamped(7_200)));
+        let crossed = Crossed {
+            customer: flagmeter_model::Name::new("acme").unwrap(),
+            meter: flagmeter_model::Meter::Requests,
+            period: Timestamp::EPOCH,
+            percent: 80,
+            hard: true,
+            included: 10,
+            used: 8,
+        };
+        for new in [1, 0] {
+            assert_eq!(ledger.cross(vec![crossed.clone()], Timestamp::EPOCH).await.unwrap().len(), new);
+        }
+        drop(ledger);
+        let again = EmbeddedLedger::open(&config).unwrap();
+        assert_eq!(again.cross(vec![crossed], Timestamp::EPOCH).await.unwrap(), []);
+    }
 
     #[test]
     fn a_file_has_one_process_and_is_a_ledger_of_ours() {

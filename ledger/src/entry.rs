@@ -2,7 +2,7 @@
 
 use flagmeter_model::Timestamp;
 
-use crate::{Closing, Row};
+use crate::{Closing, Crossing, Row};
 
 /// One step of a ledger, whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,4 +13,6 @@ pub struct Entry {
     pub rows: Vec<Row>,
     /// The closed frontier moves, by these rows and those before.
     pub closing: Option<Closing>,
+    /// Crossings, in the order of their numbers.
+    pub crossings: Vec<Crossing>,
 }

@@ -13,6 +13,9 @@
 //! the *feed*, and every process that reads keeps them in a *book*, an SQLite file that can be read by
 //! position (the feed) and by hour (bills).
 //!
+//! Beside the rows stand *crossings*: thresholds of customers' plans, each told once in a period ([`Ledger::cross`]). They
+//! have numbers of their own.
+//!
 //! # Backends
 //!
 //! - [`EmbeddedLedger`]: the book is the ledger. One process has it.
@@ -26,6 +29,8 @@
 //!   taken from it. So whoever counted less has looked earlier, whenever its words arrive.
 //! - `previous` of a revision is the count of the one before; the differences of an hour add up to its newest count.
 //! - The announced frontier and the closed one only move forward, and the announced one comes first.
+//! - Crossings are numbered 1, 2, 3 … without gaps; there is one of each customer, meter, period and percentage, whoever
+//!   finds it again.
 //! - An append is there whole or not at all.
 
 mod book;
@@ -34,6 +39,7 @@ mod codec;
 #[cfg(test)]
 mod conformance;
 mod contract;
+mod crossing;
 mod decide;
 mod embedded;
 mod entry;
@@ -47,6 +53,7 @@ pub use book::Config;
 pub use contract::{
     Append, Appended, Closing, Counted, Feed, Hours, Ledger, Page, Position, Row, RowKey, Scope, Standing,
 };
+pub use crossing::{Crossed, Crossing, CrossingPage, Crossings, first_crossings};
 pub use decide::{Latest, decide};
 pub use embedded::EmbeddedLedger;
 pub use entry::Entry;

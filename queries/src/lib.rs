@@ -153,6 +153,7 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(billing::feed::closed_hours))
         .routes(routes!(billing::statement::statement))
         .routes(routes!(billing::to_date::usage_to_date))
+        .routes(routes!(billing::thresholds::thresholds))
         .routes(routes!(nodes::nodes))
         .routes(routes!(openapi::openapi))
         .split_for_parts();

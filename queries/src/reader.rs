@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use flagmeter_ledger::{Closing, Error as LedgerError, Feed, Hours, Ledger, Page, Position};
+use flagmeter_ledger::{
+    Closing, CrossingPage, Crossings, Error as LedgerError, Feed, Hours, Ledger, Page, Position,
+};
 use flagmeter_model::{Meter, Name, Tier, Timestamp};
 use flagmeter_store::{
     Answer, AxisChoice, Dimension, Error as StoreError, Mark, Read, SeriesSeen, State, Store, TierChoice,
@@ -124,6 +126,11 @@ impl Reader {
         Ok(self.ledger()?.end())
     }
 
+    /// The last crossing that is known here, and whenever more is.
+    pub(crate) fn crossed_end(&self) -> Result<watch::Receiver<Position>> {
+        Ok(self.ledger()?.crossed_end())
+    }
+
     fn ledger(&self) -> Result<&dyn Ledger> {
         self.ledger.as_deref().ok_or(Error::NoLedger)
     }
@@ -219,6 +226,11 @@ impl Reading<'_> {
     /// Rows of the ledger in the order in which they became known.
     pub(crate) async fn feed(&self, feed: Feed) -> Result<Page> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.feed(feed)).await
+    }
+
+    /// Crossings in the order in which they became known.
+    pub(crate) async fn crossings(&self, crossings: Crossings) -> Result<CrossingPage> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.crossings(crossings)).await
     }
 
     /// The last closing of a ledger that ends with `as_of`.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flagmeter_ledger::{
-    Append, Appended, Closing, Error, Feed, Hours, Latest, Ledger, Page, Position, Result, Row, Standing,
-    decide,
+    Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings, Error, Feed, Hours, Latest,
+    Ledger, Page, Position, Result, Row, Standing, decide,
 };
 use flagmeter_model::Timestamp;
 use parking_lot::Mutex;
@@ -91,5 +91,19 @@ impl Ledger for ModelLedger {
 
     async fn settled(&self, _: Hours) -> Result<Option<Position>> {
         Ok(None)
+    }
+
+    // Cycles have nothing to do with plans.
+
+    async fn cross(&self, _: Vec<Crossed>, _: Timestamp) -> Result<Vec<Crossing>> {
+        Ok(Vec::new())
+    }
+
+    fn crossed_end(&self) -> watch::Receiver<Position> {
+        watch::channel(Position::START).1
+    }
+
+    async fn crossings(&self, _: Crossings) -> Result<CrossingPage> {
+        Ok(CrossingPage::default())
     }
 }

@@ -3,19 +3,24 @@
 use std::sync::Arc;
 
 use axum::Router;
+use flagmeter_downsampler::Watch;
 use flagmeter_edge::Edge;
 use flagmeter_ledger::Ledger;
 use flagmeter_log::Consumer;
-use flagmeter_model::Clock;
+use flagmeter_model::{Clock, Registry};
 use flagmeter_store::Store;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     Stages, listener, metrics,
     readiness::{self, Readiness},
     settings,
 };
-use crate::{config::Config, registry::RegistryFile};
+use crate::{
+    Result,
+    config::Config,
+    registry::{RegistryFile, allowances},
+};
 
 /// What stages work with.
 #[derive(Clone, Copy)]
@@ -80,6 +85,19 @@ impl Stages {
         self.start("the downsampler", "the downsampler goes round once more", |stop| async move {
             Ok(flagmeter_downsampler::run(config, store, Some(ledger), clock, &metrics, stop).await?)
         });
+    }
+
+    /// Watches the thresholds of plans, beside everything else.
+    pub(crate) fn thresholds(
+        &mut self,
+        with: With<'_>,
+        (store, ledger): (&Arc<dyn Store>, &Arc<dyn Ledger>),
+        registry: watch::Receiver<Arc<Registry>>,
+    ) -> Result<()> {
+        let parts = (Arc::clone(store), Arc::clone(ledger));
+        let watch = Watch::new(parts, allowances(registry), Arc::clone(with.clock), with.metrics)?;
+        self.help("the thresholds of plans", |stop| async move { Ok(watch.run(stop).await?) });
+        Ok(())
     }
 
     /// Takes changes of the registry.

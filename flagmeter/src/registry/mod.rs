@@ -3,6 +3,7 @@
 //! What was last found good is kept in the data folder, so that a bad edit, or a file that has gone, stops
 //! nothing: neither a running server, which goes on with what it has, nor one that starts.
 
+mod allowances;
 mod metrics;
 mod starter;
 
@@ -21,7 +22,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use self::metrics::Metrics;
-pub(crate) use self::starter::{Starter, secret};
+pub(crate) use self::{
+    allowances::allowances,
+    starter::{Starter, secret},
+};
 use crate::{Error, Result, output, process::folder::write_whole};
 
 /// The file, and what was last taken from it.

@@ -113,7 +113,8 @@ impl Start {
         stages.listener(with, http, router, awake);
         stages.edge(edge);
         stages.ingest(with, settings::ingest_config(&config), consumer, &store);
-        stages.downsampler(with, &store, ledger);
+        stages.downsampler(with, &store, Arc::clone(&ledger));
+        stages.thresholds(with, (&store, &ledger), registry.clone())?;
         stages.registry(with, registry_file);
         stages.metrics(with, metrics_listener);
         let parts = Opened { store, _log: log, tokens, registry, config, folder };

@@ -16,4 +16,5 @@ mod send;
 mod server;
 mod shutdown;
 mod start;
+mod thresholds;
 mod tokens;

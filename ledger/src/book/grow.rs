@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use flagmeter_model::{Environment, NodeId, Tier, Timestamp, Window};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::look::standing;
+use super::{crossings, look::standing};
 use crate::{Append, Appended, Closing, Counted, Entry, Error, Latest, Position, Result, Row, decide};
 
 /// What an append comes to: the entry that it makes here and now. Nothing is changed.
@@ -38,7 +38,7 @@ pub(crate) fn plan(book: &Connection, append: &Append) -> Result<(Entry, Appende
     }
     let appended = Appended { closings: rows.len() as u64 - corrections, corrections, end };
     let closing = closing.map(|until| Closing { until, at: append.at, end });
-    Ok((Entry { announced: None, rows, closing }, appended))
+    Ok((Entry { rows, closing, ..Entry::default() }, appended))
 }
 
 /// In the feed, an hour after the other.
@@ -87,6 +87,7 @@ fn latest(book: &Connection, counted: &Counted) -> Result<Option<Latest>> {
 /// Takes an entry in. Rows that are there already are left out; one that would leave a gap, or differs from what is
 /// there, is damage.
 pub(crate) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
+    crossings::apply(step, &entry.crossings)?;
     let mut end = standing(step)?.end;
     for row in &entry.rows {
         if row.position <= end {

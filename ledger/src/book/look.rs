@@ -271,7 +271,7 @@ fn environment(customer: &str, project: &str, environment: &str) -> Result<Envir
     Ok(Environment { customer: name(customer)?, project: name(project)?, environment: name(environment)? })
 }
 
-fn position(number: i64) -> Position {
+pub(super) fn position(number: i64) -> Position {
     Position::new(u64::try_from(number).unwrap_or_default())
 }
 

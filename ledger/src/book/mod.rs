@@ -2,6 +2,7 @@
 //!
 //! Reads never wait for the writer: each sees the snapshot of its beginning.
 
+mod crossings;
 mod grow;
 mod look;
 mod schema;
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::{sync::watch, task::spawn_blocking};
 
+pub(crate) use self::crossings::{crossings, plan_crossings};
 pub(crate) use self::grow::{apply, plan};
 pub(crate) use self::look::{closing, feed, hours, settled, standing};
 #[cfg(feature = "kafka")]
@@ -40,6 +42,7 @@ struct Inner {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     end: watch::Sender<Position>,
+    crossed_end: watch::Sender<Position>,
     /// Held until the last connection is closed.
     _lock: Lock,
 }
@@ -67,11 +70,13 @@ impl Book {
         let writer = schema::open_writer(&config.path)?;
         prepare(&writer)?;
         let (end, _) = watch::channel(standing(&writer)?.end);
+        let (crossed_end, _) = watch::channel(crossings::crossed_end(&writer)?);
         Ok(Self(Arc::new(Inner {
             path: config.path.clone(),
             writer: Mutex::new(writer),
             readers: Mutex::default(),
             end,
+            crossed_end,
             _lock: lock,
         })))
     }
@@ -79,6 +84,11 @@ impl Book {
     /// The last row.
     pub(crate) fn end(&self) -> watch::Receiver<Position> {
         self.0.end.subscribe()
+    }
+
+    /// The last crossing.
+    pub(crate) fn crossed_end(&self) -> watch::Receiver<Position> {
+        self.0.crossed_end.subscribe()
     }
 
     /// Does `work` as one step, durable when this returns: all of it, or nothing if it fails.
@@ -95,9 +105,12 @@ impl Book {
         let mut writer = self.0.writer.lock();
         let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&step)?;
-        let end = standing(&step)?.end;
+        let ends =
+            [(&self.0.end, standing(&step)?.end), (&self.0.crossed_end, crossings::crossed_end(&step)?)];
         step.commit()?;
-        self.0.end.send_if_modified(|known| std::mem::replace(known, end) != end);
+        for (told, end) in ends {
+            told.send_if_modified(|known| std::mem::replace(known, end) != end);
+        }
         Ok(done)
     }
 

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 
 use crate::{Error, Result};
 
-/// Version 1: the tables below. Tells our files from others: `flml`.
-const KIND: Kind = Kind { name: "a ledger", application_id: 0x666c_6d6c, version: 1 };
+/// Version 2: the tables below. Tells our files from others: `flml`.
+const KIND: Kind = Kind { name: "a ledger", application_id: 0x666c_6d6c, version: 2 };
 /// The write-ahead log is cut back to this after a checkpoint, in bytes.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Page cache of each connection, in KiB: the file system caches as well.
@@ -60,6 +60,23 @@ const TABLES: &str = "
     ) STRICT;
 ";
 
+/// What version 2 has more.
+const CROSSINGS: &str = "
+    -- Thresholds of plans, each once in a period.
+    CREATE TABLE crossings (
+        number INTEGER PRIMARY KEY,
+        customer TEXT NOT NULL,
+        meter INTEGER NOT NULL,
+        period INTEGER NOT NULL,
+        percent INTEGER NOT NULL,
+        hard INTEGER NOT NULL,
+        included INTEGER NOT NULL,
+        used INTEGER NOT NULL,
+        crossed_at INTEGER NOT NULL,
+        UNIQUE (customer, meter, period, percent)
+    ) STRICT;
+";
+
 /// Opens the writer's connection, and makes the tables in a new file.
 pub(super) fn open_writer(path: &Path) -> Result<Connection> {
     let (mut connection, _) = KIND.open(path).map_err(|refusal| refused(path, &refusal))?;
@@ -82,8 +99,12 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let step = connection.transaction()?;
-    if step.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))? == 0 {
+    let version: i32 = step.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
         step.execute_batch(TABLES)?;
+    }
+    if version < KIND.version {
+        step.execute_batch(CROSSINGS)?;
         KIND.sign(&step)?;
     }
     step.commit()

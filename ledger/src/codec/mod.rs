@@ -13,11 +13,12 @@ use flagmeter_model::{Tier, Window};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use self::wire::{Instant, WireClosing, WireRow};
-use crate::{Entry, Position, Row};
+use self::wire::{Instant, WireClosing, WireCrossing, WireRow};
+use crate::{Crossing, Entry, Position, Row};
 
-/// The version that is written.
-const VERSION: u64 = 1;
+/// The versions that are written: the second one has crossings, and is written where there are any.
+const ROWS: u64 = 1;
+const CROSSINGS: u64 = 2;
 /// Rows of a piece, in bytes, before the next one is begun. One row comes on top: less than 64 KiB.
 const PIECE_BYTES: usize = 512 << 10;
 
@@ -42,6 +43,8 @@ struct Piece<R> {
     rows: Vec<R>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     closing: Option<WireClosing>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    crossings: Vec<WireCrossing>,
 }
 
 /// An entry as the records that it is made of.
@@ -66,12 +69,13 @@ fn encode_in(entry: &Entry, piece_bytes: usize) -> Result<Vec<Vec<u8>>, String> 
     let last = pieces.len().saturating_sub(1);
     let record = |(number, rows): (usize, Vec<Box<RawValue>>)| {
         let piece = Piece {
-            v: VERSION,
+            v: if entry.crossings.is_empty() { ROWS } else { CROSSINGS },
             number: u32::try_from(number).map_err(|error| error.to_string())?,
             more: number < last,
             announced: entry.announced.filter(|_| number == 0).map(Instant),
             rows,
             closing: entry.closing.filter(|_| number == last).map(WireClosing::of),
+            crossings: entry.crossings.iter().filter(|_| number == last).map(WireCrossing::of).collect(),
         };
         serde_json::to_vec(&piece).map_err(|error| error.to_string())
     };
@@ -91,9 +95,9 @@ impl Gathering {
     pub(crate) fn take(&mut self, record: &[u8]) -> Result<Option<Entry>, String> {
         let unreadable = |error: serde_json::Error| format!("it cannot be read: {error}");
         let Versioned { v } = serde_json::from_slice(record).map_err(unreadable)?;
-        if v != VERSION {
+        if !(ROWS..=CROSSINGS).contains(&v) {
             return Err(format!(
-                "it is of version {v} and this program knows {VERSION}: a newer flagmeter wrote it, upgrade this one"
+                "it is of version {v} and this program knows {CROSSINGS}: a newer flagmeter wrote it, upgrade this one"
             ));
         }
         let piece: Piece<WireRow> = serde_json::from_slice(record).map_err(unreadable)?;
@@ -103,10 +107,15 @@ impl Gathering {
         if (piece.number > 0 && piece.announced.is_some()) || (piece.more && piece.closing.is_some()) {
             return Err("a frontier stands in the middle of an entry".into());
         }
+        if !piece.crossings.is_empty() && (v < CROSSINGS || piece.more) {
+            return Err("crossings stand where none may".into());
+        }
+        let crossings = crossings(piece.crossings)?;
         let rows = rows(piece.rows, self.begun.rows.last())?;
         self.begun.announced = self.begun.announced.or(piece.announced.map(|at| at.0));
         self.begun.rows.extend(rows);
         self.begun.closing = piece.closing.map(WireClosing::closing);
+        self.begun.crossings = crossings;
         if piece.more {
             self.next = self.next.saturating_add(1);
             return Ok(None);
@@ -138,6 +147,22 @@ fn rows(wire: Vec<WireRow>, last: Option<&Row>) -> Result<Vec<Row>, String> {
         rows.push(row);
     }
     Ok(rows)
+}
+
+/// The crossings of an entry.
+fn crossings(wire: Vec<WireCrossing>) -> Result<Vec<Crossing>, String> {
+    let mut crossings: Vec<Crossing> = Vec::with_capacity(wire.len());
+    for crossing in wire {
+        let crossing = crossing.crossing()?;
+        let number = crossing.number;
+        if crossings.last().is_some_and(|before| before.number.next() != number) || number == Position::START
+        {
+            return Err(format!("crossing {number} does not follow on the one before it"));
+        }
+        crossing.crossed.check().map_err(|why| format!("crossing {number} {why}"))?;
+        crossings.push(crossing);
+    }
+    Ok(crossings)
 }
 
 /// What every row keeps to, whatever stands before it.

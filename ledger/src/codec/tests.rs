@@ -4,7 +4,7 @@ use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::Closing;
+use crate::{Closing, Crossed};
 
 fn name() -> impl Strategy<Value = Name> {
     prop_oneof!["[a-z]{1,8}", "[\\PC\"\\\\]{1,20}"].prop_filter_map("no name", |text| Name::new(&text).ok())
@@ -50,11 +50,29 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn crossed()(
+        customer in name(),
+        requests in any::<bool>(),
+        (period, at) in (time(), time()),
+        percent in 1..=1_000_u16,
+        hard in any::<bool>(),
+        included in 1..=i64::MAX.unsigned_abs() / 10,
+        more in 0..10_u64,
+    ) -> (Crossed, Timestamp) {
+        let least = (u128::from(included) * u128::from(percent)).div_ceil(100);
+        let used = u64::try_from(least).unwrap().saturating_add(more).min(i64::MAX.unsigned_abs());
+        let meter = if requests { Meter::Requests } else { Meter::Evaluations };
+        (Crossed { customer, meter, period, percent, hard, included, used }, at)
+    }
+}
+
+prop_compose! {
     fn entry()(
         announced in prop::option::of(time()),
         rows in prop::collection::vec(row(), 0..20),
         before in 0..1_000_000_000_000_000_000_u64,
         closing in prop::option::of((time(), time())),
+        crossed in prop::collection::vec(crossed(), 0..4),
     ) -> Entry {
         let position = |at: usize| Position::new(before + 1 + at as u64);
         let end = Position::new(before + rows.len() as u64);
@@ -62,6 +80,9 @@ prop_compose! {
             announced,
             rows: rows.into_iter().enumerate().map(|(at, row)| Row { position: position(at), ..row }).collect(),
             closing: closing.map(|(until, at)| Closing { until, at, end }),
+            crossings: (0..).zip(crossed).map(|(at, (crossed, crossed_at))| {
+                Crossing { number: position(at), crossed, crossed_at }
+            }).collect(),
         }
     }
 }
@@ -114,7 +135,7 @@ fn records_of_version_1_are_read_and_written_like_this() {
 #[test]
 fn what_cannot_be_is_refused_with_a_sentence() {
     let wrong = [
-        ("\"v\":1", "\"v\":2", "version 2 and this program knows 1: a newer flagmeter wrote it"),
+        ("\"v\":1", "\"v\":3", "version 3 and this program knows 2: a newer flagmeter wrote it"),
         ("\"more\"", "\"less\"", "unknown field `less`"),
         ("\"piece\":0", "\"piece\":1", "it is piece 1 of an entry where 0 comes next"),
         ("\"more\":false", "\"more\":true", "a frontier stands in the middle"),
@@ -135,6 +156,33 @@ fn what_cannot_be_is_refused_with_a_sentence() {
     for (from, to, says) in wrong {
         let record = RECORD.replacen(from, to, 1);
         assert_ne!(record, RECORD, "{from}");
+        let refused = Gathering::default().take(record.as_bytes()).unwrap_err();
+        assert!(refused.contains(says), "{to}: {refused}");
+    }
+}
+
+/// As it lies in topics: it is read for ever.
+const CROSSING: &str = r#"{"v":2,"piece":0,"more":false,"rows":[],"crossings":[{"number":"3","customer":"acme","meter":"evaluations","period":"2026-10-31T23:00:00Z","percent":80,"hard":true,"included":"1000","used":"800","crossed_at":"2026-11-21T18:01:00.500Z"}]}"#;
+
+#[test]
+fn records_of_version_2_are_read_and_written_like_this() {
+    let entry = Gathering::default().take(CROSSING.as_bytes()).unwrap().unwrap();
+    let crossing = &entry.crossings[0];
+    assert_eq!((crossing.number, crossing.crossed.used), (Position::new(3), 800));
+    // It is told to others by this name, for ever.
+    assert_eq!(crossing.crossed.id(), "crossing_59e9e50a5f8204812521b83206117d72");
+    assert_eq!(String::from_utf8(encode(&entry).unwrap().remove(0)).unwrap(), CROSSING);
+    for (from, to, says) in [
+        ("\"v\":2", "\"v\":1", "where none may"),
+        ("\"more\":false", "\"more\":true", "where none may"),
+        ("\"800\"", "\"799\"", "was not crossed"),
+        ("\"number\":\"3\"", "\"number\":\"0\"", "does not follow"),
+        ("\"number\":\"3\"", "\"number\":\"9999999999999999999\"", "no number of a crossing"),
+        ("evaluations", "received", "nobody is billed for"),
+        ("\"hard\"", "\"soft\"", "unknown field"),
+    ] {
+        let record = CROSSING.replacen(from, to, 1);
+        assert_ne!(record, CROSSING, "{from}");
         let refused = Gathering::default().take(record.as_bytes()).unwrap_err();
         assert!(refused.contains(says), "{to}: {refused}");
     }

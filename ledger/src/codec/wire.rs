@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Closing, Position, Row};
+use crate::{Closing, Crossed, Crossing, Position, Row};
 
 /// A time in RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,50 @@ impl WireClosing {
 
     pub(super) const fn closing(self) -> Closing {
         Closing { until: self.until.0, at: self.at.0, end: Position::new(self.end.0) }
+    }
+}
+
+/// A crossing.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireCrossing {
+    number: Number,
+    customer: Name,
+    meter: Meter,
+    period: Instant,
+    percent: u16,
+    hard: bool,
+    included: Number,
+    used: Number,
+    crossed_at: Instant,
+}
+
+impl WireCrossing {
+    pub(super) fn of(crossing: &Crossing) -> Self {
+        let Crossed { customer, meter, period, percent, hard, included, used } = crossing.crossed.clone();
+        Self {
+            number: Number(crossing.number.get()),
+            customer,
+            meter,
+            period: Instant(period),
+            percent,
+            hard,
+            included: Number(included),
+            used: Number(used),
+            crossed_at: Instant(crossing.crossed_at),
+        }
+    }
+
+    /// The crossing.
+    pub(super) fn crossing(self) -> Result<Crossing, String> {
+        let Self { customer, meter, percent, hard, .. } = self;
+        let (period, included, used) = (self.period.0, self.included.0, self.used.0);
+        let number = Position::new(self.number.0);
+        if number.get() != self.number.0 {
+            return Err(format!("{} is no number of a crossing", self.number.0));
+        }
+        let crossed = Crossed { customer, meter, period, percent, hard, included, used };
+        Ok(Crossing { number, crossed, crossed_at: self.crossed_at.0 })
     }
 }
 

@@ -4,6 +4,7 @@
 //! A check panics where the backend breaks the contract, and returns an error where it fails altogether.
 
 pub(crate) mod appending;
+pub(crate) mod crossing;
 pub(crate) mod fixture;
 pub(crate) mod reading;
 
@@ -60,6 +61,12 @@ macro_rules! ledger_conformance {
                 two_at_once_append_each_revision_once,
                 what_was_appended_survives,
                 any_history_is_kept_like_a_plain_list,
+            }
+            crossing {
+                a_crossing_is_kept_once,
+                crossings_come_in_pages,
+                crossings_of_two_and_after_a_crash_are_kept_once,
+                what_was_not_crossed_is_refused,
             }
             reading {
                 the_feed_comes_in_pages,

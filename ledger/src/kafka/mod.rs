@@ -50,7 +50,8 @@ use tokio::sync::watch;
 pub use self::config::Config;
 use self::tail::{Seen, Tail};
 use crate::{
-    Append, Appended, Closing, Entry, Error, Feed, Hours, Ledger, Page, Position, Result, Standing,
+    Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings, Entry, Error, Feed, Hours, Ledger,
+    Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -158,6 +159,10 @@ impl Ledger for KafkaLedger {
         self.work(move |inner| inner.change(|book| book::plan(book, &append))).await
     }
 
+    async fn cross(&self, crossed: Vec<Crossed>, at: Timestamp) -> Result<Vec<Crossing>> {
+        self.work(move |inner| inner.change(|book| book::plan_crossings(book, &crossed, at))).await
+    }
+
     fn end(&self) -> watch::Receiver<Position> {
         self.0.book.end()
     }
@@ -176,6 +181,14 @@ impl Ledger for KafkaLedger {
 
     async fn settled(&self, hours: Hours) -> Result<Option<Position>> {
         self.0.book.read(move |book| book::settled(book, &hours)).await
+    }
+
+    fn crossed_end(&self) -> watch::Receiver<Position> {
+        self.0.book.crossed_end()
+    }
+
+    async fn crossings(&self, crossings: Crossings) -> Result<CrossingPage> {
+        self.0.book.read(move |book| book::crossings(book, &crossings)).await
     }
 }
 

@@ -21,6 +21,8 @@ enum Kind {
     Snapshot = 1,
     /// A [`PageKey`].
     Page = 2,
+    /// A [`CrossedTo`].
+    Crossings = 3,
 }
 
 /// The ledger as it stood at some time. The same question to the same snapshot has the same answer for ever.
@@ -129,6 +131,30 @@ impl PageKey {
         };
         let snapshot = Snapshot::from_bytes(snapshot)?;
         Some(Self { snapshot, question: u64::from_be_bytes(*question), last })
+    }
+}
+
+/// How far the crossings of thresholds were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct CrossedTo(pub(super) Position);
+
+impl CrossedTo {
+    /// As a cursor of `owner`.
+    pub(super) fn cursor(self, owner: Option<&Name>) -> String {
+        sealed(Kind::Crossings, owner, &self.0.get().to_be_bytes())
+    }
+
+    /// Reads the parameter `name`.
+    pub(super) fn from_cursor(name: &'static str, text: &str, owner: Option<&Name>) -> Result<Self> {
+        let bytes = opened(Kind::Crossings, owner, text).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+        let place = bytes.map(|bytes| Self(Position::new(u64::from_be_bytes(bytes))));
+        place.ok_or_else(|| {
+            Error::parameter(
+                name,
+                "It is not the `next` of an earlier answer of this address to this token: take that, or leave it out to \
+                 begin with the first.",
+            )
+        })
     }
 }
 

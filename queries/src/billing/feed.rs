@@ -10,20 +10,19 @@ use axum::{
 use flagmeter_ledger::{Feed, Page, Position};
 use flagmeter_model::Name;
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::{
-    LIMIT_DEFAULT, LIMIT_MAX, Place, as_json, csv_headers,
+    LIMIT_DEFAULT, LIMIT_MAX, as_json, csv_headers,
     cursor::Snapshot,
     json,
     row::{BilledHour, Csv, Line},
-    snapshot_of,
+    snapshot_of, wait,
 };
 use crate::{
-    App, Error, Result,
+    App, Result,
     access::{Principal, Scoped},
-    moment,
     parameters::{Parameters, name},
     problem::Refusals,
     room::Room,
@@ -32,9 +31,6 @@ use crate::{
 
 /// The parameters of `/v1/billing/closed-hours`.
 pub(crate) const KNOWN: &[&str] = &[name::AFTER, name::LIMIT, name::WAIT, name::FORMAT];
-
-/// How long anyone may wait for news, in seconds.
-const WAIT_SECONDS_MAX: i64 = 60;
 
 /// The answer of `/v1/billing/closed-hours`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,14 +67,6 @@ fn ask(uri: &Uri, headers: &HeaderMap, principal: &Principal) -> Result<Asked> {
         limit: parameters.number(name::LIMIT, LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT),
         wait,
         format: format(&parameters, headers)?,
-    })
-}
-
-fn wait(text: &str) -> Result<Duration> {
-    let seconds = moment::parse_span(text).ok().filter(|seconds| (1..=WAIT_SECONDS_MAX).contains(seconds));
-    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-    seconds.map(Duration::from_secs).ok_or_else(|| {
-        Error::parameter(name::WAIT, format!("It must be from 1s to {WAIT_SECONDS_MAX}s, such as 30s."))
     })
 }
 
@@ -145,18 +133,6 @@ pub(crate) async fn closed_hours(
             let reading = app.reader.begin(&principal).await;
             let room = reading?.room_for(0).await?;
             return respond(&app, &asked, &page, next, room);
-        }
-    }
-}
-
-impl Place {
-    /// Waits until the ledger has grown; false when the time is over, or the process is told to stop.
-    async fn news(&self, end: &mut tokio::sync::watch::Receiver<Position>, deadline: Instant) -> bool {
-        let mut stopping = self.stopping.clone();
-        let stopped = async { while stopping.changed().await.is_ok() {} };
-        tokio::select! {
-            changed = timeout_at(deadline, end.changed()) => matches!(changed, Ok(Ok(()))),
-            () = stopped => false,
         }
     }
 }

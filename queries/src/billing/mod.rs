@@ -22,6 +22,7 @@ mod period;
 mod row;
 pub(crate) mod statement;
 mod text;
+pub(crate) mod thresholds;
 pub(crate) mod to_date;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -37,12 +38,13 @@ use parking_lot::Mutex;
 pub use period::Calendar;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
     App, Error, Result,
     access::{Principal, Scoped},
+    moment,
     parameters::name,
     reader::Reading,
 };
@@ -97,6 +99,30 @@ impl Waiting {
             None => None,
         };
         Some(Place { stopping: self.stopping.clone(), _all: all, _customer: customer })
+    }
+}
+
+/// How long anyone may wait for news, in seconds.
+const WAIT_SECONDS_MAX: i64 = 60;
+
+/// How long is waited for news, as a request says it.
+fn wait(text: &str) -> Result<Duration> {
+    let seconds = moment::parse_span(text).ok().filter(|seconds| (1..=WAIT_SECONDS_MAX).contains(seconds));
+    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        Error::parameter(name::WAIT, format!("It must be from 1s to {WAIT_SECONDS_MAX}s, such as 30s."))
+    })
+}
+
+impl Place {
+    /// Waits until there is more; false when the time is over, or the process is told to stop.
+    async fn news(&self, end: &mut watch::Receiver<Position>, deadline: Instant) -> bool {
+        let mut stopping = self.stopping.clone();
+        let stopped = async { while stopping.changed().await.is_ok() {} };
+        tokio::select! {
+            changed = timeout_at(deadline, end.changed()) => matches!(changed, Ok(Ok(()))),
+            () = stopped => false,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The document says what is served, and what is served is as the document says.
 
-use flagmeter_ledger::{Append, Counted};
+use flagmeter_ledger::{Append, Counted, Crossed};
 use flagmeter_model::Meter;
 use serde_json::Value;
 
@@ -104,8 +104,8 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
     let bench = Bench::new();
     let document = document(&bench).await;
     let paths: Vec<_> = document["paths"].as_object().unwrap().keys().cloned().collect();
-    let billing =
-        ["closed-hours", "hours", "statement", "usage-to-date"].map(|path| format!("/v1/billing/{path}"));
+    let billing = ["closed-hours", "hours", "statement", "thresholds", "usage-to-date"]
+        .map(|path| format!("/v1/billing/{path}"));
     let billing = billing.each_ref().map(String::as_str);
     let others = ["/v1/flags", "/v1/operator/nodes", "/v1/reconcile", "/v1/reconcile/billing", "/v1/usage"];
     assert_eq!(paths, [&["/openapi.json"], &billing[..], &others[..]].concat());
@@ -127,6 +127,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/v1/billing/closed-hours", billing::feed::KNOWN),
         ("/v1/billing/statement", billing::statement::plan::KNOWN),
         ("/v1/billing/usage-to-date", billing::to_date::KNOWN),
+        ("/v1/billing/thresholds", billing::thresholds::KNOWN),
     ] {
         let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
         let mut documented: Vec<_> =
@@ -219,6 +220,16 @@ async fn answers_are_as_the_document_says() {
     };
     let append = Append { counted: vec![hour], closed: Some(at("2026-11-20T11:00:00Z")), at: at(NOW) };
     bench.ledger.append(append).await.unwrap();
+    let crossed = Crossed {
+        customer: acme().customer,
+        meter: Meter::Evaluations,
+        period: at("2026-11-01T00:00:00Z"),
+        percent: 50,
+        hard: false,
+        included: 6,
+        used: 3,
+    };
+    bench.ledger.cross(vec![crossed], at(NOW)).await.unwrap();
     let document = document(&bench).await;
     for address in [
         "/v1/usage",
@@ -233,6 +244,7 @@ async fn answers_are_as_the_document_says() {
         // One with a projection, one with thresholds.
         "/v1/billing/usage-to-date?customer=acme",
         "/v1/billing/usage-to-date?customer=globex",
+        "/v1/billing/thresholds",
     ] {
         let answer = bench.get(address).await.json();
         let path = address.split('?').next().unwrap();

@@ -9,11 +9,13 @@ mod reconcile;
 mod refusals;
 mod stable;
 mod statements;
+mod thresholds;
 mod to_date;
 
 use async_trait::async_trait;
 use flagmeter_ledger::{
-    Append, Appended, Closing, Counted, Error, Feed, Hours, Ledger, Page, Position, Result, Standing,
+    Append, Appended, Closing, Counted, Crossed, Crossing, CrossingPage, Crossings, Error, Feed, Hours,
+    Ledger, Page, Position, Result, Standing,
 };
 use flagmeter_model::{Environment, Meter, NodeId, Timestamp};
 use tokio::sync::watch;
@@ -74,6 +76,15 @@ impl Ledger for Mute {
         Self::none()
     }
     async fn settled(&self, _: Hours) -> Result<Option<Position>> {
+        Self::none()
+    }
+    async fn cross(&self, _: Vec<Crossed>, _: Timestamp) -> Result<Vec<Crossing>> {
+        Self::none()
+    }
+    fn crossed_end(&self) -> watch::Receiver<Position> {
+        self.0.subscribe()
+    }
+    async fn crossings(&self, _: Crossings) -> Result<CrossingPage> {
         Self::none()
     }
 }

@@ -152,7 +152,7 @@ async fn a_ledger_that_is_behind_a_cursor_says_so() {
 #[tokio::test]
 async fn a_ledger_that_does_not_answer_is_an_error_and_never_an_empty_list() {
     let bench = Bench::new().over_ledger(Arc::new(Mute::default()));
-    for request in [HOURS, FEED, "/v1/billing/usage-to-date?customer=acme"] {
+    for request in [HOURS, FEED, "/v1/billing/usage-to-date?customer=acme", "/v1/billing/thresholds"] {
         let reply = bench.get(request).await;
         assert_eq!(reply.problem(503)["type"], "urn:flagmeter:problem:ledger-unavailable");
         assert_eq!(reply.headers["retry-after"], "5");
