@@ -18,7 +18,8 @@
 //! [ledger](flagmeter_ledger), and so does whatever late counts make of them afterwards. That, and rolling late hours
 //! up again, goes on beside all other roll-ups, which never wait for the ledger.
 //!
-//! Beside that, a [`Watch`] looks what customers use of their plans, and tells the ledger which thresholds are crossed.
+//! Beside that, a [`Watch`] looks what customers use of their plans, and tells the ledger which thresholds are crossed; and
+//! a [`Webhook`] delivers these to an address of the operator's.
 //!
 //! What goes in: what ingest has written to the store. What comes out: windows of each tier, frontiers that say
 //! until when they are whole, and no marks; and the ledger's rows.
@@ -51,6 +52,7 @@ mod plan;
 mod run;
 #[cfg(test)]
 mod simulation;
+mod webhook;
 
 pub use allowances::{Allowance, Allowances, Watch};
 pub use closing::Closed;
@@ -59,3 +61,4 @@ pub use cycle::CycleReport;
 pub use error::{Error, Result};
 pub use plan::{Phase, Plan, Step, plan};
 pub use run::{Downsampler, run};
+pub use webhook::{Secret, Webhook, WebhookConfig};

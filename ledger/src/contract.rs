@@ -247,6 +247,13 @@ pub trait Ledger: Send + Sync + 'static {
     /// or nothing. Tells which these were.
     async fn cross(&self, crossed: Vec<Crossed>, at: Timestamp) -> Result<Vec<Crossing>>;
 
+    /// Up to which crossing all were delivered to who is told of them, as anyone said that returned from
+    /// [`deliver`](Self::deliver) before this was called.
+    async fn delivered(&self) -> Result<Position>;
+
+    /// Keeps up to which crossing, one that is there, all were delivered. Never less than before.
+    async fn deliver(&self, until: Position) -> Result<()>;
+
     // Queries: they see what this process has learnt of.
 
     /// The last row that this process knows, and whenever it knows more.

@@ -56,6 +56,19 @@ impl Ledger for EmbeddedLedger {
             .await
     }
 
+    async fn delivered(&self) -> Result<Position> {
+        self.book.read(book::delivered).await
+    }
+
+    async fn deliver(&self, until: Position) -> Result<()> {
+        self.book
+            .write(move |step| {
+                let entry = book::plan_delivery(step, until)?;
+                book::apply(step, &entry)
+            })
+            .await
+    }
+
     fn end(&self) -> watch::Receiver<Position> {
         self.book.end()
     }
@@ -149,7 +162,7 @@ mod tests {
         let ledger = EmbeddedLedger::open(&config).unwrap();
         ledger.announce(Timestamp::from_seconds_clamped(7_200)).await.unwrap();
         drop(ledger);
-        let old = "DROP TABLE crossings; PRAGMA user_version = 1";
+        let old = "DROP TABLE crossings; DROP TABLE deliveries; PRAGMA user_version = 1";
         rusqlite::Connection::open(&config.path).unwrap().execute_batch(old).unwrap();
         let ledger = EmbeddedLedger::open(&config).unwrap();
         assert_eq!(ledger.standing().await.unwrap().announced, Some(Timestamp::from_seconds_clamped(7_200)));

@@ -2,7 +2,7 @@
 
 use flagmeter_model::Timestamp;
 
-use crate::{Closing, Crossing, Row};
+use crate::{Closing, Crossing, Position, Row};
 
 /// One step of a ledger, whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,4 +15,6 @@ pub struct Entry {
     pub closing: Option<Closing>,
     /// Crossings, in the order of their numbers.
     pub crossings: Vec<Crossing>,
+    /// All crossings up to this one were delivered.
+    pub delivered: Option<Position>,
 }

@@ -99,6 +99,14 @@ impl Ledger for ModelLedger {
         Ok(Vec::new())
     }
 
+    async fn delivered(&self) -> Result<Position> {
+        Ok(Position::START)
+    }
+
+    async fn deliver(&self, _: Position) -> Result<()> {
+        Ok(())
+    }
+
     fn crossed_end(&self) -> watch::Receiver<Position> {
         watch::channel(Position::START).1
     }

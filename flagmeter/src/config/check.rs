@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use super::{sources::Sources, table::Config};
-use crate::{Error, Result, process::settings};
+use crate::{
+    Error, Result,
+    process::{settings, webhook},
+};
 
 /// The first that does not fit is the error. What a stage can bear is the stage's own rule.
 pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
@@ -30,6 +33,9 @@ pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
             return Err(Error::Config(format!("[influx]: {reason}")));
         }
         other => other?,
+    }
+    if let Err((setting, reason)) = webhook::check(config) {
+        return refuse(setting, &reason);
     }
     #[cfg(feature = "kafka")]
     match settings::kafka_config(config).check().and_then(|()| settings::topic_settings(config).check()) {

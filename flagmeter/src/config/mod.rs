@@ -17,7 +17,7 @@ use std::{ffi::OsString, path::PathBuf};
 pub(crate) use print::print;
 pub(crate) use sources::Sources;
 pub(crate) use table::{Config, Logging};
-pub(crate) use value::{LogFilter, LogFormat};
+pub(crate) use value::{LogFilter, LogFormat, Secret};
 
 use self::value::Value as _;
 use crate::{Error, Result};

@@ -257,6 +257,13 @@ settings! {
         /// How long after its end has passed an hour is closed: a node that fell silent may return until then without a
         /// correction.
         grace: Duration = "15m",
+        /// Where crossings of plans' thresholds are posted, signed: an http address, or https in a build with the feature
+        /// `tls`. Empty: nowhere. docs/billing.md.
+        webhook_url: String = "",
+        /// What they are signed with: whsec_ and 24 to 64 random bytes in base64. Never shown.
+        webhook_secret: Secret = "",
+        /// A file that holds the secret, instead.
+        webhook_secret_file: PathBuf = "",
     }
 
     /// How long each tier is kept. Hours are kept for ever.

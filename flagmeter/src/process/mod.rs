@@ -11,6 +11,7 @@ mod stages;
 mod start;
 #[cfg(feature = "kafka")]
 mod waiting;
+pub(crate) mod webhook;
 
 use std::net::SocketAddr;
 

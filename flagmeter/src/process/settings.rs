@@ -1,6 +1,9 @@
 //! From the configuration to that of each stage.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[cfg(feature = "kafka")]
 use flagmeter_ledger::kafka as kafka_ledger;
@@ -12,7 +15,7 @@ use flagmeter_store::influx;
 use super::{folder::Folder, listener::Bounds};
 use crate::{
     Error, Result,
-    config::{Config, millis},
+    config::{Config, Secret, millis},
 };
 
 /// The edge's.
@@ -106,14 +109,7 @@ pub(crate) fn ledger_config(config: &Config) -> kafka_ledger::Config {
 
 /// InfluxDB's. Reads the file of the token, if there is one.
 pub(crate) fn influx_config(config: &Config) -> Result<influx::Config> {
-    let influx = &config.influx;
-    let file = &influx.token_file;
-    let token = if file.as_os_str().is_empty() {
-        influx.token.0.clone()
-    } else {
-        let read = fs::read_to_string(file).map_err(|reason| Error::File { path: file.clone(), reason })?;
-        read.trim().to_owned()
-    };
+    let token = secret(&config.influx.token, &config.influx.token_file)?;
     if token.is_empty() {
         return Err(Error::Config(
             "there is no token for InfluxDB: set influx.token (FLAGMETER_INFLUX_TOKEN), or influx.token_file to a \
@@ -122,6 +118,15 @@ pub(crate) fn influx_config(config: &Config) -> Result<influx::Config> {
         ));
     }
     Ok(influx_config_with(config, token))
+}
+
+/// What is kept from everyone's eyes: from its file where one is set, and with no space around it.
+pub(crate) fn secret(text: &Secret, file: &Path) -> Result<String> {
+    if file.as_os_str().is_empty() {
+        return Ok(text.0.clone());
+    }
+    let read = fs::read_to_string(file).map_err(|reason| Error::File { path: file.to_owned(), reason })?;
+    Ok(read.trim().to_owned())
 }
 
 /// InfluxDB's, with a token from wherever.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use flagmeter_downsampler::Watch;
+use flagmeter_downsampler::{Watch, Webhook};
 use flagmeter_edge::Edge;
 use flagmeter_ledger::Ledger;
 use flagmeter_log::Consumer;
@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, sync::watch};
 use super::{
     Stages, listener, metrics,
     readiness::{self, Readiness},
-    settings,
+    settings, webhook,
 };
 use crate::{
     Result,
@@ -97,6 +97,14 @@ impl Stages {
         let parts = (Arc::clone(store), Arc::clone(ledger));
         let watch = Watch::new(parts, allowances(registry), Arc::clone(with.clock), with.metrics)?;
         self.help("the thresholds of plans", |stop| async move { Ok(watch.run(stop).await?) });
+        Ok(())
+    }
+
+    /// Tells crossings of thresholds to the address that is set, if one is; `shared` where other processes may as well.
+    pub(crate) fn webhook(&mut self, with: With<'_>, ledger: &Arc<dyn Ledger>, shared: bool) -> Result<()> {
+        let Some(config) = webhook::config(with.config, shared)? else { return Ok(()) };
+        let webhook = Webhook::new(config, Arc::clone(ledger), Arc::clone(with.clock), with.metrics)?;
+        self.help("the webhook", |stop| async move { Ok(webhook.run(stop).await?) });
         Ok(())
     }
 

@@ -87,7 +87,7 @@ fn latest(book: &Connection, counted: &Counted) -> Result<Option<Latest>> {
 /// Takes an entry in. Rows that are there already are left out; one that would leave a gap, or differs from what is
 /// there, is damage.
 pub(crate) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
-    crossings::apply(step, &entry.crossings)?;
+    crossings::apply(step, entry)?;
     let mut end = standing(step)?.end;
     for row in &entry.rows {
         if row.position <= end {

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::{sync::watch, task::spawn_blocking};
 
-pub(crate) use self::crossings::{crossings, plan_crossings};
+pub(crate) use self::crossings::{crossings, delivered, plan_crossings, plan_delivery};
 pub(crate) use self::grow::{apply, plan};
 pub(crate) use self::look::{closing, feed, hours, settled, standing};
 #[cfg(feature = "kafka")]

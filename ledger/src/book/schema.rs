@@ -7,8 +7,8 @@ use rusqlite::Connection;
 
 use crate::{Error, Result};
 
-/// Version 2: the tables below. Tells our files from others: `flml`.
-const KIND: Kind = Kind { name: "a ledger", application_id: 0x666c_6d6c, version: 2 };
+/// Version 3: the tables below. Tells our files from others: `flml`.
+const KIND: Kind = Kind { name: "a ledger", application_id: 0x666c_6d6c, version: 3 };
 /// The write-ahead log is cut back to this after a checkpoint, in bytes.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Page cache of each connection, in KiB: the file system caches as well.
@@ -77,6 +77,16 @@ const CROSSINGS: &str = "
     ) STRICT;
 ";
 
+/// What version 3 has more.
+const DELIVERIES: &str = "
+    -- Up to which crossing all were delivered.
+    CREATE TABLE deliveries (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        number INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO deliveries VALUES (1, 0);
+";
+
 /// Opens the writer's connection, and makes the tables in a new file.
 pub(super) fn open_writer(path: &Path) -> Result<Connection> {
     let (mut connection, _) = KIND.open(path).map_err(|refusal| refused(path, &refusal))?;
@@ -103,8 +113,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     if version == 0 {
         step.execute_batch(TABLES)?;
     }
-    if version < KIND.version {
+    if version < 2 {
         step.execute_batch(CROSSINGS)?;
+    }
+    if version < KIND.version {
+        step.execute_batch(DELIVERIES)?;
         KIND.sign(&step)?;
     }
     step.commit()

@@ -13,7 +13,7 @@ use flagmeter_model::{Tier, Window};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use self::wire::{Instant, WireClosing, WireCrossing, WireRow};
+use self::wire::{Instant, Number, WireClosing, WireCrossing, WireRow};
 use crate::{Crossing, Entry, Position, Row};
 
 /// The versions that are written: the second one has crossings, and is written where there are any.
@@ -45,6 +45,8 @@ struct Piece<R> {
     closing: Option<WireClosing>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     crossings: Vec<WireCrossing>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delivered: Option<Number>,
 }
 
 /// An entry as the records that it is made of.
@@ -69,13 +71,14 @@ fn encode_in(entry: &Entry, piece_bytes: usize) -> Result<Vec<Vec<u8>>, String> 
     let last = pieces.len().saturating_sub(1);
     let record = |(number, rows): (usize, Vec<Box<RawValue>>)| {
         let piece = Piece {
-            v: if entry.crossings.is_empty() { ROWS } else { CROSSINGS },
+            v: if entry.crossings.is_empty() && entry.delivered.is_none() { ROWS } else { CROSSINGS },
             number: u32::try_from(number).map_err(|error| error.to_string())?,
             more: number < last,
             announced: entry.announced.filter(|_| number == 0).map(Instant),
             rows,
             closing: entry.closing.filter(|_| number == last).map(WireClosing::of),
             crossings: entry.crossings.iter().filter(|_| number == last).map(WireCrossing::of).collect(),
+            delivered: entry.delivered.filter(|_| number == last).map(Number::of),
         };
         serde_json::to_vec(&piece).map_err(|error| error.to_string())
     };
@@ -107,15 +110,16 @@ impl Gathering {
         if (piece.number > 0 && piece.announced.is_some()) || (piece.more && piece.closing.is_some()) {
             return Err("a frontier stands in the middle of an entry".into());
         }
-        if !piece.crossings.is_empty() && (v < CROSSINGS || piece.more) {
+        if (!piece.crossings.is_empty() || piece.delivered.is_some()) && (v < CROSSINGS || piece.more) {
             return Err("crossings stand where none may".into());
         }
+        let delivered = piece.delivered.map(Number::position).transpose()?;
         let crossings = crossings(piece.crossings)?;
         let rows = rows(piece.rows, self.begun.rows.last())?;
         self.begun.announced = self.begun.announced.or(piece.announced.map(|at| at.0));
         self.begun.rows.extend(rows);
         self.begun.closing = piece.closing.map(WireClosing::closing);
-        self.begun.crossings = crossings;
+        (self.begun.crossings, self.begun.delivered) = (crossings, delivered);
         if piece.more {
             self.next = self.next.saturating_add(1);
             return Ok(None);

@@ -73,6 +73,7 @@ prop_compose! {
         before in 0..1_000_000_000_000_000_000_u64,
         closing in prop::option::of((time(), time())),
         crossed in prop::collection::vec(crossed(), 0..4),
+        delivered in prop::option::of(0..=i64::MAX.unsigned_abs()),
     ) -> Entry {
         let position = |at: usize| Position::new(before + 1 + at as u64);
         let end = Position::new(before + rows.len() as u64);
@@ -80,6 +81,7 @@ prop_compose! {
             announced,
             rows: rows.into_iter().enumerate().map(|(at, row)| Row { position: position(at), ..row }).collect(),
             closing: closing.map(|(until, at)| Closing { until, at, end }),
+            delivered: delivered.map(Position::new),
             crossings: (0..).zip(crossed).map(|(at, (crossed, crossed_at))| {
                 Crossing { number: position(at), crossed, crossed_at }
             }).collect(),
@@ -172,12 +174,16 @@ fn records_of_version_2_are_read_and_written_like_this() {
     // It is told to others by this name, for ever.
     assert_eq!(crossing.crossed.id(), "crossing_59e9e50a5f8204812521b83206117d72");
     assert_eq!(String::from_utf8(encode(&entry).unwrap().remove(0)).unwrap(), CROSSING);
+    let delivered = r#"{"v":2,"piece":0,"more":false,"rows":[],"delivered":"3"}"#;
+    let entry = Gathering::default().take(delivered.as_bytes()).unwrap().unwrap();
+    assert_eq!(entry, Entry { delivered: Some(Position::new(3)), ..Entry::default() });
+    assert_eq!(String::from_utf8(encode(&entry).unwrap().remove(0)).unwrap(), delivered);
     for (from, to, says) in [
         ("\"v\":2", "\"v\":1", "where none may"),
         ("\"more\":false", "\"more\":true", "where none may"),
         ("\"800\"", "\"799\"", "was not crossed"),
         ("\"number\":\"3\"", "\"number\":\"0\"", "does not follow"),
-        ("\"number\":\"3\"", "\"number\":\"9999999999999999999\"", "no number of a crossing"),
+        ("\"number\":\"3\"", "\"number\":\"9999999999999999999\"", "is no place"),
         ("evaluations", "received", "nobody is billed for"),
         ("\"hard\"", "\"soft\"", "unknown field"),
     ] {

@@ -29,6 +29,19 @@ impl<'de> Deserialize<'de> for Instant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Number(u64);
 
+impl Number {
+    /// That of a place.
+    pub(super) const fn of(position: Position) -> Self {
+        Self(position.get())
+    }
+
+    /// The place.
+    pub(super) fn position(self) -> Result<Position, String> {
+        let position = Position::new(self.0);
+        if position.get() == self.0 { Ok(position) } else { Err(format!("{} is no place", self.0)) }
+    }
+}
+
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
@@ -101,10 +114,7 @@ impl WireCrossing {
     pub(super) fn crossing(self) -> Result<Crossing, String> {
         let Self { customer, meter, percent, hard, .. } = self;
         let (period, included, used) = (self.period.0, self.included.0, self.used.0);
-        let number = Position::new(self.number.0);
-        if number.get() != self.number.0 {
-            return Err(format!("{} is no number of a crossing", self.number.0));
-        }
+        let number = self.number.position()?;
         let crossed = Crossed { customer, meter, period, percent, hard, included, used };
         Ok(Crossing { number, crossed, crossed_at: self.crossed_at.0 })
     }

@@ -131,3 +131,21 @@ pub(crate) async fn what_was_not_crossed_is_refused<H: Harness>() -> Result<()> 
     assert_eq!(told(&*ledger, &[], 100).await?, []);
     Ok(())
 }
+
+/// How far they were delivered only moves forward, is known to all, and outlives a process.
+pub(crate) async fn what_was_delivered_is_kept<H: Harness>() -> Result<()> {
+    let mut harness = H::new().await?;
+    let (one, other) = (harness.ledger(), harness.other().await?);
+    assert_eq!(one.delivered().await?, Position::START);
+    one.cross(vec![half("acme", 0), half("beta", 0), half("gamma", 0)], hour(9)).await?;
+    one.deliver(Position::new(2)).await?;
+    assert_eq!((one.delivered().await?.get(), other.delivered().await?.get()), (2, 2));
+    other.deliver(Position::new(1)).await?;
+    assert_eq!(one.delivered().await?.get(), 2, "it never moves back");
+    let beyond = one.deliver(Position::new(4)).await;
+    assert!(matches!(beyond, Err(Error::NotBillable(_))), "{beyond:?}");
+    drop((one, other));
+    harness.crash().await?;
+    assert_eq!(harness.ledger().delivered().await?.get(), 2);
+    Ok(())
+}

@@ -67,6 +67,7 @@ macro_rules! ledger_conformance {
                 crossings_come_in_pages,
                 crossings_of_two_and_after_a_crash_are_kept_once,
                 what_was_not_crossed_is_refused,
+                what_was_delivered_is_kept,
             }
             reading {
                 the_feed_comes_in_pages,

@@ -163,6 +163,18 @@ impl Ledger for KafkaLedger {
         self.work(move |inner| inner.change(|book| book::plan_crossings(book, &crossed, at))).await
     }
 
+    async fn delivered(&self) -> Result<Position> {
+        self.work(|inner| {
+            inner.catch_up(Instant::now() + inner.config.log.append_timeout)?;
+            inner.book.read_now(book::delivered)
+        })
+        .await
+    }
+
+    async fn deliver(&self, until: Position) -> Result<()> {
+        self.work(move |inner| inner.change(|book| Ok((book::plan_delivery(book, until)?, ())))).await
+    }
+
     fn end(&self) -> watch::Receiver<Position> {
         self.0.book.end()
     }

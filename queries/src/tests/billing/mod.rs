@@ -81,6 +81,12 @@ impl Ledger for Mute {
     async fn cross(&self, _: Vec<Crossed>, _: Timestamp) -> Result<Vec<Crossing>> {
         Self::none()
     }
+    async fn delivered(&self) -> Result<Position> {
+        Self::none()
+    }
+    async fn deliver(&self, _: Position) -> Result<()> {
+        Self::none()
+    }
     fn crossed_end(&self) -> watch::Receiver<Position> {
         self.0.subscribe()
     }

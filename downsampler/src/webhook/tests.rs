@@ -1,0 +1,253 @@
+use std::{collections::VecDeque, time::Instant};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use flagmeter_ledger::{Config as LedgerConfig, Crossed, EmbeddedLedger};
+use flagmeter_model::{ManualClock, Meter, Name, Timestamp};
+use hmac::{Hmac, Mac as _};
+use parking_lot::Mutex;
+use sha2::Sha256;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+
+use super::*;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+struct Got {
+    at: Instant,
+    head: String,
+    body: String,
+}
+
+impl Got {
+    fn header(&self, name: &str) -> &str {
+        let line = self.head.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        line.unwrap_or_else(|| panic!("no {name} in {}", self.head))
+    }
+
+    fn percent(&self) -> u64 {
+        let body: serde_json::Value = serde_json::from_str(&self.body).unwrap();
+        body["data"]["percent"].as_u64().unwrap()
+    }
+
+    /// Whether it is signed, as a receiver checks it.
+    fn is_signed(&self) -> bool {
+        let key = STANDARD.decode(SECRET.trim_start_matches("whsec_")).unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+        let (id, timestamp) = (self.header("webhook-id"), self.header("webhook-timestamp"));
+        mac.update(format!("{id}.{timestamp}.{}", self.body).as_bytes());
+        let signature = self.header("webhook-signature").strip_prefix("v1,").unwrap();
+        mac.verify_slice(&STANDARD.decode(signature).unwrap()).is_ok()
+    }
+}
+
+/// A server that answers what it was told to, in order, and then that it takes everything. `None` is no answer at all.
+struct Server {
+    url: String,
+    got: Arc<Mutex<Vec<Got>>>,
+    answers: Arc<Mutex<VecDeque<Option<&'static str>>>>,
+    _serving: JoinSet<()>,
+}
+
+impl Server {
+    async fn answering(answers: &[Option<&'static str>]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let answers: Arc<Mutex<VecDeque<_>>> = Arc::new(Mutex::new(answers.iter().copied().collect()));
+        let mut serving = JoinSet::new();
+        let (requests, next) = (Arc::clone(&got), Arc::clone(&answers));
+        serving.spawn(async move {
+            let mut silent = Vec::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let got = request(&mut stream).await;
+                requests.lock().push(got);
+                let answer: Option<Option<&str>> = next.lock().pop_front();
+                match answer.unwrap_or(Some("204 No Content\r\n")) {
+                    Some(head) => {
+                        let answer = format!("HTTP/1.1 {head}content-length: 0\r\nconnection: close\r\n\r\n");
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                    None => silent.push(stream),
+                }
+            }
+        });
+        Self { url, got, answers, _serving: serving }
+    }
+
+    fn got(&self) -> Vec<Got> {
+        self.got.lock().clone()
+    }
+
+    async fn until_it_got(&self, requests: usize) {
+        while self.got.lock().len() < requests {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+async fn request(stream: &mut TcpStream) -> Got {
+    let mut bytes = Vec::new();
+    loop {
+        let mut piece = [0; 4_096];
+        let read = stream.read(&mut piece).await.unwrap();
+        bytes.extend_from_slice(&piece[..read]);
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        if body.len() == length.parse::<usize>().unwrap() {
+            return Got { at: Instant::now(), head: head.to_owned(), body: body.to_owned() };
+        }
+    }
+}
+
+/// A ledger with crossings of these percentages.
+struct World {
+    folder: tempfile::TempDir,
+    ledger: Arc<dyn Ledger>,
+    clock: ManualClock,
+}
+
+impl World {
+    async fn crossed(percents: &[u16]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(Timestamp::from_seconds_clamped(1_800_000_090));
+        let world = Self { ledger: open(&folder), folder, clock };
+        world.cross(percents).await;
+        world
+    }
+
+    async fn cross(&self, percents: &[u16]) {
+        let crossed = percents.iter().map(|&percent| Crossed {
+            customer: Name::new("acme").unwrap(),
+            meter: Meter::Evaluations,
+            period: Timestamp::EPOCH,
+            percent,
+            hard: false,
+            included: 100,
+            used: percent.into(),
+        });
+        let at = Timestamp::from_seconds_clamped(1_800_000_000);
+        self.ledger.cross(crossed.collect(), at).await.unwrap();
+    }
+
+    fn webhook(&self, server: &Server) -> Webhook {
+        let config =
+            WebhookConfig { url: server.url.clone(), secret: Secret::read(SECRET).unwrap(), shared: false };
+        let (ledger, clock) = (Arc::clone(&self.ledger), Arc::new(self.clock.clone()));
+        let mut webhook = Webhook::new(config, ledger, clock, &Registry::new()).unwrap();
+        webhook.pause_min = Duration::from_millis(2);
+        webhook
+    }
+
+    async fn until_delivered(&self, number: u64) {
+        while self.ledger.delivered().await.unwrap().get() < number {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn open(folder: &tempfile::TempDir) -> Arc<dyn Ledger> {
+    let config = LedgerConfig { path: folder.path().join("ledger.sqlite") };
+    Arc::new(EmbeddedLedger::open(&config).unwrap())
+}
+
+fn told(got: &[Got]) -> Vec<u64> {
+    got.iter().map(Got::percent).collect()
+}
+
+#[tokio::test]
+async fn each_is_sent_in_order_and_again_until_it_is_taken() {
+    let answers = [
+        Some("500 Internal Server Error\r\n"),
+        Some("429 Too Many Requests\r\nretry-after: 1\r\n"),
+        Some("302 Found\r\nlocation: /elsewhere\r\n"),
+    ];
+    let (world, server) = (World::crossed(&[50, 80]).await, Server::answering(&answers).await);
+    let webhook = world.webhook(&server);
+    let metrics = [&webhook.metrics.delivered, &webhook.metrics.failed].map(Clone::clone);
+    let waiting = [&webhook.metrics.waiting, &webhook.metrics.oldest].map(Clone::clone);
+    let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
+    running.spawn(webhook.run(stop.clone()));
+    server.until_it_got(3).await;
+    assert_eq!(waiting.each_ref().map(prometheus::IntGauge::get), [2, 90]);
+    world.until_delivered(2).await;
+    // One that comes while it waits for news.
+    world.cross(&[100]).await;
+    world.until_delivered(3).await;
+    stop.cancel();
+    running.join_next().await.unwrap().unwrap().unwrap();
+    let got = server.got();
+    assert_eq!(told(&got), [50, 50, 50, 50, 80, 100]);
+    assert!(got.iter().all(Got::is_signed));
+    assert!(got[..4].iter().all(|again| again.body == got[0].body));
+    assert!(got[..4].iter().all(|again| again.header("webhook-id") == got[0].header("webhook-id")));
+    assert_ne!(got[4].header("webhook-id"), got[0].header("webhook-id"));
+    assert!(got[2].at - got[1].at >= Duration::from_secs(1), "it was asked to wait");
+    assert_eq!(got[0].header("webhook-timestamp"), "1800000090");
+    let body: serde_json::Value = serde_json::from_str(&got[5].body).unwrap();
+    let id = got[5].header("webhook-id");
+    let data = serde_json::json!({
+        "id": id, "customer": "acme", "meter": "evaluations", "period": "1970-01-01T00:00:00Z", "percent": 100,
+        "hard": false, "included": "100", "used": "100", "crossed_at": "2027-01-15T08:00:00Z",
+    });
+    let whole = serde_json::json!({"type": "billing.threshold_crossed", "timestamp": "2027-01-15T08:00:00Z", "data": data});
+    assert_eq!(body, whole);
+    assert_eq!(metrics.map(|counter| counter.get()), [3, 3]);
+    assert_eq!(waiting.map(|gauge| gauge.get()), [0, 0]);
+}
+
+#[tokio::test]
+async fn one_that_is_killed_goes_on_where_it_was() {
+    let answers = [Some("200 OK\r\n"), None];
+    let (mut world, server) = (World::crossed(&[50, 80, 100]).await, Server::answering(&answers).await);
+    let mut running = JoinSet::new();
+    running.spawn(world.webhook(&server).run(CancellationToken::new()));
+    // The second one is on its way.
+    server.until_it_got(2).await;
+    running.shutdown().await;
+    assert!(server.answers.lock().is_empty());
+    drop(std::mem::replace(&mut world.ledger, open(&tempfile::tempdir().unwrap())));
+    world.ledger = open(&world.folder);
+    assert_eq!(world.ledger.delivered().await.unwrap().get(), 1);
+    running.spawn(world.webhook(&server).run(CancellationToken::new()));
+    world.until_delivered(3).await;
+    let got = server.got();
+    assert_eq!(told(&got), [50, 80, 80, 100], "what was cut off comes again, and nothing else");
+    assert_eq!((&got[1].body, got[1].header("webhook-id")), (&got[2].body, got[2].header("webhook-id")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_the_one_that_told_the_last_one_tells_the_next() {
+    let (world, server) = (World::crossed(&[50]).await, Server::answering(&[]).await);
+    let shared = || Webhook { shared: true, leads: false, ..world.webhook(&server) };
+    let (mut one, mut other) = (shared(), shared());
+    for webhook in [&mut one, &mut other] {
+        let began = tokio::time::Instant::now();
+        assert_eq!(webhook.step().await.unwrap(), Next::More);
+        assert!(began.elapsed() >= Duration::from_secs(6), "nobody has told anything yet");
+    }
+    tokio::time::resume();
+    assert_eq!((one.step().await.unwrap(), one.leads), (Next::More, true));
+    assert_eq!((other.step().await.unwrap(), other.leads), (Next::News, false));
+    world.cross(&[80]).await;
+    assert_eq!((one.step().await.unwrap(), one.leads), (Next::More, true));
+    assert_eq!(told(&server.got()), [50, 80]);
+}
+
+#[test]
+fn an_address_that_cannot_be_spoken_to_is_refused() {
+    let refused = |url: &str| Webhook::check(url).map_err(|error| error.to_string());
+    assert_eq!(refused("http://127.0.0.1:9/hook"), Ok(()));
+    for wrong in ["", "billing.example.com", "ftp://billing.example.com", "/hook"] {
+        assert!(refused(wrong).unwrap_err().contains("such as https://"), "{wrong}");
+    }
+    let https = refused("https://billing.example.com/hook");
+    assert!(cfg!(feature = "tls") == https.is_ok(), "{https:?}");
+}
