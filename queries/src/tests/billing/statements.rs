@@ -84,6 +84,38 @@ async fn days_of_every_month_add_up_to_it() {
     }
 }
 
+/// The billing day of its plan is the 31st, its zone changes its clocks, and 2028 has a leap day.
+#[tokio::test]
+async fn days_of_every_period_from_the_thirty_first_add_up_to_it() {
+    let (from, to) = (at("2028-01-01T00:00:00Z"), at("2028-06-02T00:00:00Z"));
+    let hours = (0..to.millis_since(from) / 3_600_000).map(|hour| from.plus_seconds(hour * 3_600));
+    let counted: Vec<Counted> = hours.map(|hour| evaluations(&globex(), hour, count_of(hour))).collect();
+    let bench = Bench::new();
+    close(&*bench.ledger, to, &counted).await;
+    let mut end = json!("2028-01-31T00:00:00+01:00");
+    for (period, until, days, hours) in [
+        ("2028-01", "2028-02-29T00:00:00+01:00", 29, 29 * 24),
+        ("2028-02", "2028-03-31T00:00:00+02:00", 31, 31 * 24 - 1),
+        ("2028-03", "2028-04-30T00:00:00+02:00", 30, 30 * 24),
+        ("2028-04", "2028-05-31T00:00:00+02:00", 31, 31 * 24),
+    ] {
+        let answer =
+            bench.get(&format!("/v1/billing/statement?customer=globex&period={period}")).await.json();
+        // Each begins where the one before ends: no hour is on two statements, and none is on no statement.
+        assert_eq!((&answer["state"], &answer["from"]), (&json!("final"), &end), "{period}");
+        assert_eq!(answer["to"], until);
+        end = answer["to"].clone();
+        let rows = answer["rows"].as_array().unwrap();
+        assert_eq!(rows.len(), days, "{period}");
+        assert_eq!(rows.iter().filter_map(|row| row["hours"].as_u64()).sum::<u64>(), hours);
+        let range = at(text(&answer, "from"))..at(text(&answer, "to"));
+        let all = counted.iter().filter(|counted| range.contains(&counted.hour));
+        let total: u64 = all.map(|counted| counted.count).sum();
+        assert_eq!(rows.iter().map(|row| number(&row["count"])).sum::<u64>(), total);
+        assert_eq!(number(&answer["manifest"]["total"]), total);
+    }
+}
+
 #[tokio::test]
 async fn a_statement_is_the_same_for_ever_and_proves_itself() {
     let bench = filled("2026-09-30T00:00:00Z", "2026-11-02T00:00:00Z").await;
