@@ -149,3 +149,17 @@ pub(crate) async fn questions(config: &Config, last: i64) -> Result<()> {
     .ask(config)
     .await
 }
+
+/// Every total of the hours of a time, as it stands.
+pub(crate) async fn month(config: &Config, seconds: i64) -> Result<()> {
+    let (totals, range) = (("1h", "total"), (0, seconds));
+    let whose = "\"customer\", \"project\", \"environment\"";
+    Question {
+        what: "all hours of 1,000 customers",
+        influxql: format!("SELECT \"count\" AS \"sum\", {whose} {}", of(config, totals, range, "")),
+        flux: from(config, totals, range, ""),
+        runs: 5,
+    }
+    .ask(config)
+    .await
+}

@@ -1,4 +1,5 @@
-//! How long roll-ups and questions take on InfluxDB: `cargo bench -p flagmeter-store --bench influx`.
+//! How long roll-ups and questions take on InfluxDB: `cargo bench -p flagmeter-store --bench influx`; one part of it with
+//! `-- minute`, `-- questions` or `-- month`.
 //!
 //! Without `FLAGMETER_TEST_INFLUX_URL` (and `_ORG`, `_TOKEN`) it says so and measures nothing: `./services run` sets
 //! them. It fills buckets of its own through the contract, and removes them in the end.
@@ -11,6 +12,7 @@
 
 mod languages;
 mod minute;
+mod month;
 #[path = "../own/mod.rs"]
 mod own;
 mod questions;
@@ -82,8 +84,18 @@ async fn main() -> Result<()> {
         );
         return Ok(());
     };
-    for customers in [10, 100, 1_000] {
-        minute::measure(&url, customers).await?;
+    let wanted: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
+    if is_wanted("minute") {
+        for customers in [10, 100, 1_000] {
+            minute::measure(&url, customers).await?;
+        }
     }
-    questions::measure(&url).await
+    if is_wanted("questions") {
+        questions::measure(&url).await?;
+    }
+    if is_wanted("month") {
+        month::measure(&url).await?;
+    }
+    Ok(())
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     servers::Servers,
-    stages::{Cluster, KEY, OTHER_KEY, Stage, start_all},
+    stages::{Cluster, KEY, OTHER_KEY, REGISTRY, Stage, start_all},
 };
 use crate::{
     billing::Table,
@@ -37,6 +37,9 @@ const HOUR_SECONDS: i64 = 3_600;
 /// Customers by their keys.
 const CUSTOMERS: [(&str, &str); 2] = [(KEY, "acme"), (OTHER_KEY, "globex")];
 
+/// Thresholds of the first one's plan, of which all are crossed.
+const THRESHOLDS: [u64; 3] = [50, 80, 100];
+
 /// What the hours of each customer come to.
 type Hours = BTreeMap<(String, String), u64>;
 
@@ -51,6 +54,9 @@ fn each_hour_is_final_once_and_billed_to_the_last_count_whoever_is_killed() {
     let mut rng = StdRng::seed_from_u64(seed);
     let cluster = Cluster::on(Servers::from_environment(), &[("FLAGMETER_BILLING_GRACE", "1s")]);
     cluster.set_up();
+    let plan = "id = \"acme\"\n[customer.plan]\nevaluations = 1_000\n";
+    fs::write(cluster.path("registry.toml"), REGISTRY.replacen("id = \"acme\"\n", plan, 1))
+        .expect("a registry");
     let mut others = [cluster.edge(1, "eu-west"), cluster.ingest("ingest-1")];
     let mut queries = [cluster.queries("queries-1"), cluster.queries("queries-2")];
     start_all(others.iter_mut().chain(&mut queries));
@@ -98,6 +104,7 @@ fn each_hour_is_final_once_and_billed_to_the_last_count_whoever_is_killed() {
         let of_customer = sent.iter().filter(|((of, _), _)| *of == customer).map(|(_, count)| count);
         assert_eq!((hours, count), (of_customer.clone().count() as u64, of_customer.sum()), "{customer}");
     }
+    each_threshold_is_told_once(&queries, &tokens);
     the_same_bytes_come_from_each_and_from_a_book_that_is_made_again(
         &cluster,
         &mut queries,
@@ -173,6 +180,22 @@ fn newest(rows: &[Value]) -> Hours {
     }
     assert!(newest.values().any(|(revision, _)| *revision > 1), "nothing came late");
     newest.into_iter().map(|(key, (_, count))| (key, count)).collect()
+}
+
+/// Whichever downsampler found it, and whoever was killed over it. At a month's edge, once for each of two periods.
+fn each_threshold_is_told_once(queries: &[Stage; 2], tokens: &[String; 2]) {
+    let told = |stage: &Stage, token: &String| {
+        let answer = stage.get("/v1/billing/thresholds", token)?;
+        let crossings = answer["crossings"].as_array().expect("crossings").clone();
+        let percent: BTreeSet<u64> = crossings.iter().filter_map(|told| told["percent"].as_u64()).collect();
+        percent.is_superset(&THRESHOLDS.into()).then_some(crossings)
+    };
+    for (queries, token) in queries.iter().zip(tokens) {
+        let crossings = queries.eventually("all thresholds are told", |stage| told(stage, token));
+        let ids: BTreeSet<&str> = crossings.iter().filter_map(|told| told["id"].as_str()).collect();
+        assert_eq!(ids.len(), crossings.len(), "{crossings:?}");
+        assert!(crossings.iter().all(|told| told["customer"] == "acme"), "{crossings:?}");
+    }
 }
 
 /// The body and the tag of a bill that is final.

@@ -83,7 +83,7 @@ async fn a_record_of_a_newer_program_ends_the_reading_and_says_so() {
         let soon = std::time::Instant::now() + std::time::Duration::from_mins(1);
         let mut newer = Writer::new(config.log.clone(), &config.transactional_id);
         newer.take_over(soon).unwrap();
-        newer.append(&[b"{\"v\":2,\"rows\":\"in another way\"}".to_vec()], soon).unwrap();
+        newer.append(&[b"{\"v\":9,\"rows\":\"in another way\"}".to_vec()], soon).unwrap();
     };
     tokio::task::spawn_blocking(newer).await.unwrap();
     let refused = append(&ledger, &[counted("acme", 0, 1)], Some(1)).await.unwrap_err();
