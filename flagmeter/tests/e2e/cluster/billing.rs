@@ -54,9 +54,7 @@ fn each_hour_is_final_once_and_billed_to_the_last_count_whoever_is_killed() {
     let mut rng = StdRng::seed_from_u64(seed);
     let cluster = Cluster::on(Servers::from_environment(), &[("FLAGMETER_BILLING_GRACE", "1s")]);
     cluster.set_up();
-    let plan = "id = \"acme\"\n[customer.plan]\nevaluations = 1_000\n";
-    fs::write(cluster.path("registry.toml"), REGISTRY.replacen("id = \"acme\"\n", plan, 1))
-        .expect("a registry");
+    give_a_plan(&cluster);
     let mut others = [cluster.edge(1, "eu-west"), cluster.ingest("ingest-1")];
     let mut queries = [cluster.queries("queries-1"), cluster.queries("queries-2")];
     start_all(others.iter_mut().chain(&mut queries));
@@ -111,9 +109,7 @@ fn each_hour_is_final_once_and_billed_to_the_last_count_whoever_is_killed() {
         &tokens,
         this_hour,
     );
-    let audit = run(&["audit", "--url", &queries[0].url(), "--token", &tokens[0]], &[]);
-    assert!(audit.success && audit.stdout.contains("= ledger ("), "{audit:?}");
-    let audited = audit.stdout.lines().last().unwrap_or_default();
+    let audited = audited(&queries[0], &tokens[0]);
     println!(
         "{kills} kills, {} rows of {} hours, appended at {} times; {audited}",
         rows.len(),
@@ -123,6 +119,19 @@ fn each_hour_is_final_once_and_billed_to_the_last_count_whoever_is_killed() {
     for stage in downsamplers.iter().chain(&queries).chain(&others) {
         assert!(!stage.printed().contains("panicked"), "{}", stage.printed());
     }
+}
+
+fn give_a_plan(cluster: &Cluster) {
+    let plan = "id = \"acme\"\n[customer.plan]\nevaluations = 1_000\n";
+    let registry = REGISTRY.replacen("id = \"acme\"\n", plan, 1);
+    fs::write(cluster.path("registry.toml"), registry).expect("a registry");
+}
+
+/// What the audit says in the end. It has compared the ledger.
+fn audited(queries: &Stage, token: &str) -> String {
+    let audit = run(&["audit", "--url", &queries.url(), "--token", token], &[]);
+    assert!(audit.success && audit.stdout.contains("= ledger ("), "{audit:?}");
+    audit.stdout.lines().last().unwrap_or_default().to_owned()
 }
 
 /// Posts counts of hours that are over; what was acknowledged.
