@@ -23,6 +23,7 @@ use tokio::{
 use super::{
     Config,
     broker::{self, ASK_TIMEOUT},
+    fenced::Fenced,
     membership::{self, Member, Shared, Standing},
     metrics::ConsumerMetrics,
     poller::{Command, Current, Membering, Poller, Stall},
@@ -99,7 +100,7 @@ impl Consumer {
             current: Arc::clone(&current),
             commands: queue,
             reached_at: std::time::Instant::now(),
-            fenced_at: None,
+            fenced: Fenced::default(),
         };
         let work = move || {
             poller.run();

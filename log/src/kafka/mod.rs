@@ -42,6 +42,7 @@ mod broker;
 mod claim;
 mod config;
 mod consumer;
+mod fenced;
 mod lane;
 mod membership;
 mod metrics;

@@ -22,6 +22,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Config, broker,
+    fenced::Fenced,
     membership::{self, Member, Membership, Shared, Standing},
 };
 use crate::{Partition, Positions, Record, Result};
@@ -57,9 +58,6 @@ impl Current {
         std::mem::replace(&mut self.0.write().unwrap_or_else(PoisonError::into_inner), member.map(Arc::new))
     }
 }
-
-/// A name that is lost twice within this time is another's.
-const FENCED_AGAIN: Duration = Duration::from_mins(2);
 
 /// Makes the members of one reading end, one after the other.
 pub(super) struct Membering {
@@ -101,8 +99,7 @@ pub(super) struct Poller {
     pub(super) commands: Receiver<Command>,
     pub(super) stall: Stall,
     pub(super) reached_at: Instant,
-    /// When it was last told that another has its name.
-    pub(super) fenced_at: Option<Instant>,
+    pub(super) fenced: Fenced,
 }
 
 impl Poller {
@@ -174,12 +171,8 @@ impl Poller {
         let shared = &self.membering.shared;
         let mut state = shared.state();
         match error {
-            // A member that stood still and joins again may still be heard under its old identity, and is told the same
-            // as one whose name another has. So it takes its name back, once: two that have one name are told apart
-            // by the one that loses it again.
             KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::FencedInstanceId) => {
-                let again = self.fenced_at.replace(Instant::now());
-                let is_taken = again.is_some_and(|before| before.elapsed() < FENCED_AGAIN);
+                let is_taken = self.fenced.is_by_another(Instant::now());
                 state.standing = if is_taken { Standing::Taken } else { Standing::Broken };
             }
             KafkaError::MessageConsumptionFatal(_) => {
