@@ -1,6 +1,13 @@
 # syntax=docker/dockerfile:1
 # Every command of flagmeter in one image: docker-compose.yml starts the stages from it, and alone it serves all of
 # them in one process, with its data in /data.
+FROM node:24-bookworm-slim AS page
+WORKDIR /page
+COPY queries/ui/package.json queries/ui/package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm npm ci --ignore-scripts --no-audit --no-fund
+COPY queries/ui .
+RUN npm run build -- --outDir /out/page --emptyOutDir
+
 FROM rust:1.95-slim-bookworm AS build
 # librdkafka is built from its source: it wants a C and a C++ compiler, and make.
 RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt,sharing=locked \
@@ -9,9 +16,10 @@ RUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,t
     && apt-get install --yes --no-install-recommends g++ make
 WORKDIR /flagmeter
 COPY . .
+COPY --from=page /out/page /page
 # Crates and what was compiled stay in the builder's cache: a change compiles what it changes.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/flagmeter/target,sharing=locked \
-    cargo build --release --locked --package flagmeter --features kafka \
+    FLAGMETER_UI=/page cargo build --release --locked --package flagmeter --features kafka \
     && install -D target/release/flagmeter /out/flagmeter \
     && strip --strip-debug /out/flagmeter
 

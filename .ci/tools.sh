@@ -105,6 +105,19 @@ need_node() {
   printf 'node %s\n' "$(node --version)"
 }
 
+# The browser that the page is tested in: Debian's, as Playwright's own is not in a package registry.
+need_chromium() {
+  command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+    install_packages chromium
+  printf 'chromium: %s\n' "$(command -v chromium || command -v chromium-browser || command -v google-chrome)"
+}
+
+# Prometheus with promtool: Debian's. Where the package starts a server of its own, that is left alone.
+need_prometheus() {
+  { command -v prometheus && command -v promtool; } >/dev/null || install_packages prometheus
+  promtool --version | sed -n 's/^promtool, version /promtool /p'
+}
+
 # What `./services --tls` takes: it does without Docker.
 need_servers() {
   local missing=()

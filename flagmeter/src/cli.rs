@@ -9,8 +9,10 @@ use crate::stage;
 use crate::{
     Error, Result,
     audit::{self, AuditArgs},
+    bursts::{self, BurstsCommand},
     config::{self, SettingArgs},
     demo::{self, DemoArgs},
+    doctor::{self, DoctorArgs},
     output,
     process::{ProcessArgs, ServeArgs},
     registry,
@@ -18,6 +20,7 @@ use crate::{
     serve,
     store::{self, StoreCommand},
     token::{self, TokenCommand},
+    top::{self, TopArgs},
     topic::TopicCommand,
 };
 
@@ -69,6 +72,18 @@ enum Command {
     /// Prove that all tiers agree and that every count has a fate
     #[command(after_help = AUDIT_EXAMPLES)]
     Audit(AuditArgs),
+    /// Look at a deployment, and say in plain words what is wrong and what to do
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Show live rates in the terminal: who counts how much, what changes, and bursts of the last hour
+    #[command(after_help = TOP_EXAMPLES)]
+    Top(TopArgs),
+    /// Replay counts of files through the rule that finds bursts
+    #[command(after_help = BURSTS_EXAMPLES)]
+    Bursts {
+        #[command(subcommand)]
+        command: BurstsCommand,
+    },
     /// Make, list and revoke API tokens, beside a running server too
     #[command(after_help = TOKEN_EXAMPLES)]
     Token {
@@ -188,6 +203,28 @@ Examples:
   flagmeter audit --url http://127.0.0.1:8080 --token fm_… --against sent.jsonl
 The exit status is 1 when something does not agree; the first differences are printed.";
 
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  flagmeter doctor                            the data folder, and the process that works on it
+  flagmeter doctor --url http://127.0.0.1:8080 --token fm_…
+  flagmeter doctor edge --config /etc/flagmeter.toml --process http://edge-1:9464 --process http://edge-2:9464
+  FLAGMETER_INFLUX_TOKEN=… flagmeter doctor ingest --set kafka.brokers=kafka:9092 --json
+It changes nothing. The exit status is 1 when something is wrong.";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  flagmeter top --token-file ~/.flagmeter-token
+  FLAGMETER_TOKEN=fm_… flagmeter top --url http://127.0.0.1:8080
+  flagmeter top --by flag --customer acme
+  flagmeter top --once --json | jq '.lines[] | select(.bursts != [])'
+Keys: q quits, s sorts, / filters, p pauses, arrows scroll. Where stdout is no terminal it prints one table and ends.
+NO_COLOR=1 leaves colours out.";
+
+const BURSTS_EXAMPLES: &str = "\
+Examples:
+  flagmeter bursts replay counts.csv
+  curl … | flagmeter bursts replay -";
+
 const TOKEN_EXAMPLES: &str = "\
 Examples:
   flagmeter token create operator --note 'on call'
@@ -238,6 +275,9 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Store { command } => block_on(store::run(command)),
         Command::Send(args) => block_on(send::run(args)),
         Command::Audit(args) => block_on(audit::run(args)),
+        Command::Doctor(args) => block_on(doctor::run(args)),
+        Command::Top(args) => block_on(top::run(args)),
+        Command::Bursts { command } => bursts::run(command),
         Command::Token { command } => token::run(command),
         Command::Registry { command: RegistryCommand::Check { file } } => registry::check(&file),
         Command::Config { command: ConfigCommand::Print(settings) } => {

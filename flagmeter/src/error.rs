@@ -94,6 +94,14 @@ pub(crate) enum Error {
         /// The line that is wrong, and why.
         reason: String,
     },
+    /// A file of counts that cannot be used.
+    #[error("the counts {path} cannot be used: {reason}")]
+    Counts {
+        /// The file.
+        path: PathBuf,
+        /// The line that is wrong, and why.
+        reason: String,
+    },
     /// The edge failed.
     #[error(transparent)]
     Edge(#[from] flagmeter_edge::Error),
@@ -152,6 +160,12 @@ pub(crate) enum Error {
     /// A proof failed: the differences have been printed.
     #[error("{0}")]
     Disagreement(String),
+    /// `flagmeter doctor` found something; what has been printed.
+    #[error("{wrong} {} to be mended: see above", if *wrong == 1 { "thing is" } else { "things are" })]
+    Unwell {
+        /// How many.
+        wrong: usize,
+    },
     /// A stage ended without being told to.
     #[error("{0} ended by itself: see the log lines above")]
     StageEnded(&'static str),

@@ -4,6 +4,8 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use bytes::Bytes;
+use chrono::DateTime;
+use flagmeter_model::Timestamp;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Request, Response, body::Incoming, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
@@ -52,6 +54,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// `Retry-After`, in seconds.
     pub(crate) retry_after: Option<Duration>,
+    /// `Date`: the server's clock, in whole seconds.
+    pub(crate) date: Option<Timestamp>,
     pub(crate) body: Bytes,
 }
 
@@ -131,23 +135,97 @@ impl Connection {
 
     /// A GET, with a token where one is needed; `Err` for any status but 200.
     pub(crate) async fn get(&mut self, path: &str, token: Option<&str>) -> Result<Bytes> {
-        let failed = |reason: String| Error::Http { url: format!("{}{path}", self.url), reason };
-        let mut request = Request::get(path).header(header::HOST, self.url.authority.as_str());
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request.body(Full::default()).map_err(|error| failed(error.to_string()))?;
-        let url = format!("{}{path}", self.url);
-        let answer = self
-            .ask(request)
-            .await
-            .map_err(|broken| Error::Http { url: url.clone(), reason: broken.reason })?;
+        let answer = self.answer(path, token).await?;
         if answer.status == 200 {
             return Ok(answer.body);
         }
         let said = String::from_utf8_lossy(&answer.body).chars().take(400).collect::<String>();
-        Err(Error::Http { url, reason: format!("answered {}: {said}", answer.status) })
+        let reason = format!("answered {}: {said}", answer.status);
+        Err(Error::Http { url: format!("{}{path}", self.url), reason })
     }
+
+    /// The same; any status is an answer.
+    pub(crate) async fn answer(&mut self, path: &str, token: Option<&str>) -> Result<Answer> {
+        let url = format!("{}{path}", self.url);
+        let failed = |reason: String| Error::Http { url, reason };
+        let mut request = Request::get(path).header(header::HOST, self.url.authority.as_str());
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        match request.body(Full::default()) {
+            Ok(request) => self.ask(request).await.map_err(|broken| failed(broken.reason)),
+            Err(error) => Err(failed(error.to_string())),
+        }
+    }
+}
+
+/// An answer that goes on.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    body: Incoming,
+    _open: Open,
+}
+
+/// What came of asking for an answer that goes on.
+#[derive(Debug)]
+pub(crate) enum Streamed {
+    Open(Stream),
+    /// Another status than 200.
+    Refused(Answer),
+}
+
+/// Asks for an answer that goes on, over a connection of its own. `after` is the id of the last event that is known.
+pub(crate) async fn stream(
+    url: &Url,
+    path: &str,
+    token: &str,
+    after: Option<&str>,
+) -> Result<Streamed, String> {
+    let mut request = Request::get(path)
+        .header(header::HOST, url.authority.as_str())
+        .header(header::AUTHORIZATION, format!("Bearer {token}"));
+    if let Some(id) = after {
+        request = request.header("last-event-id", id);
+    }
+    let request = request.body(Full::default()).map_err(|error| error.to_string())?;
+    let asked = async {
+        let mut open = connect(url).await?;
+        let response = open.sender.send_request(request).await.map_err(|error| error.to_string())?;
+        if response.status() == 200 {
+            Ok(Streamed::Open(Stream { body: response.into_body(), _open: open }))
+        } else {
+            read(response).await.map(Streamed::Refused)
+        }
+    };
+    let late = |_| Err(format!("no answer from {} within {} s", url.authority, PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(late)
+}
+
+impl Stream {
+    /// The next bytes; `None` at the end. An error after so long without any.
+    pub(crate) async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, String> {
+        loop {
+            let frame = tokio::time::timeout(patience, self.body.frame()).await;
+            match frame.map_err(|_| format!("nothing came for {} s", patience.as_secs()))? {
+                None => return Ok(None),
+                Some(frame) => {
+                    if let Ok(bytes) = frame.map_err(|error| error.to_string())?.into_data() {
+                        return Ok(Some(bytes));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A value as it stands in an address.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |encoded, byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            encoded + char::from(byte).encode_utf8(&mut [0; 4])
+        }
+        _ => encoded + &format!("%{byte:02X}"),
+    })
 }
 
 async fn connect(url: &Url) -> Result<Open, String> {
@@ -172,12 +250,18 @@ async fn read(response: Response<Incoming>) -> Result<Answer, String> {
         .get(header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .map(Duration::from_secs);
+    // A date of HTTP is one of mail, always in GMT: RFC 9110, section 5.6.7.
+    let date = response
+        .headers()
+        .get(header::DATE)
+        .and_then(|value| DateTime::parse_from_rfc2822(value.to_str().ok()?).ok())
+        .map(|date| Timestamp::from_seconds_clamped(date.timestamp()));
     let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
         .collect()
         .await
         .map_err(|error| format!("the answer cannot be read: {error}"))?
         .to_bytes();
-    Ok(Answer { status, retry_after, body })
+    Ok(Answer { status, retry_after, date, body })
 }
 
 #[cfg(test)]
@@ -191,5 +275,10 @@ mod tests {
         for wrong in ["127.0.0.1:8080", "https://meter", "http://meter/v1", "http://meter?x", ""] {
             assert!(wrong.parse::<Url>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn names_are_encoded_for_addresses() {
+        assert_eq!(percent_encoded("a-b/1 ü"), "a-b%2F1%20%C3%BC");
     }
 }

@@ -7,23 +7,25 @@
 //! ([`serve`]): the listener, the edge, ingest, the downsampler, the store. Or it starts one stage alone, on Kafka
 //! and InfluxDB (`stage`), whose topics and buckets it makes ([`topic`], [`store`]). It watches the registry's file
 //! for them ([`registry`]). Beside the server it holds what people use around one: a load that speaks like SDKs do
-//! ([`send`]), the proof that all answers agree ([`audit`]), tokens ([`token`]), and all of it at once
-//! ([`demo`]).
+//! ([`send`]), the proof that all answers agree ([`audit`]), tokens ([`token`]), live rates in the terminal ([`top`]),
+//! what would have been said of a file of counts ([`bursts`]), and all of it at once ([`demo`]).
 //!
 //! What goes in: a command line, settings, a registry, signals. What comes out: one clear sentence and an exit
 //! status.
 //!
 //! # Invariants
 //!
-//! - Only this crate writes to the terminal, through [`output`].
+//! - Only this crate writes to the terminal, through [`output`], and through [`top`] while its screen is on it.
 //! - A setting is declared once, in the table of [`config`].
 //! - What was acknowledged survives every way in which the process can end; the order of shutdown only makes
 //!   the next start shorter.
 
 mod audit;
+mod bursts;
 mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod error;
 mod http;
 mod output;
@@ -36,6 +38,7 @@ mod signals;
 mod stage;
 mod store;
 mod token;
+mod top;
 mod topic;
 
 pub(crate) use error::{Error, Result};

@@ -1,4 +1,4 @@
-//! The only place that writes to the terminal. A pipe that was closed is no error: there is nobody to tell.
+//! The only place that writes to the terminal, but for the screen of `flagmeter top`. A pipe that was closed is no error: there is nobody to tell.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},

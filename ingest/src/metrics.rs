@@ -27,6 +27,9 @@ pub(crate) struct Metrics {
     pub(crate) clock_ahead_seconds: IntGauge,
 }
 
+/// Reasons that are shown from the start: of a counter that appears with its first count no increase is known.
+const DEAD_LETTERS: [&str; 5] = ["past_retention", "overflow", "refused", "damaged", "version_unknown"];
+
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self> {
         let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help)?);
@@ -40,17 +43,21 @@ impl Metrics {
                 Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?,
             )
         };
+        let dead_letters = counters(
+            "flagmeter_ingest_dead_letters_total",
+            "Log records that could not be stored, whole or in part, and went to the dead letters, by reason",
+            "reason",
+        )?;
+        for reason in DEAD_LETTERS {
+            dead_letters.with_label_values(&[reason]);
+        }
         Ok(Self {
             records: counter(
                 "flagmeter_ingest_records_total",
                 "Log records that were stored, dead letters included",
             )?,
             points: counter("flagmeter_ingest_points_total", "Points that the store took, repeats included")?,
-            dead_letters: counters(
-                "flagmeter_ingest_dead_letters_total",
-                "Log records that could not be stored, whole or in part, and went to the dead letters, by reason",
-                "reason",
-            )?,
+            dead_letters,
             late_marks: counter(
                 "flagmeter_ingest_late_marks_total",
                 "Minutes of environments marked to be rolled up again because points came after their roll-up",

@@ -40,7 +40,8 @@ pub use limits::Limits;
 pub use name::Name;
 pub use node::{Lane, NodeId, Seq};
 pub use registry::{
-    Customer, EnvironmentKey, Plan, Project, RegisteredEnvironment, Registry, RegistryError, Threshold,
+    Customer, EnvironmentKey, ListedFlag, ListedFlags, Plan, Project, RegisteredEnvironment, Registry,
+    RegistryError, Threshold,
 };
 pub use seal::{Batch, EnvironmentCounts, SlotCounts};
 pub use series::{Environment, Meter, Series, SeriesKey};

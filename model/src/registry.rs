@@ -11,18 +11,19 @@
 //!
 //! [[customer.project]]
 //! id = "web"
-//! flags = ["checkout-v2"]        # optional: then names beyond it are told as unknown
+//! flags = ["checkout-v2"]        # optional: then names beyond it are told as unknown; owners: see `registry/flag.rs`
 //!
 //! [[customer.project.environment]]
 //! id = "production"
 //! keys = ["ser.abc"]
 //! ```
 
+mod flag;
 mod plan;
 
 use std::{
     borrow::Borrow,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fmt,
     ops::Range,
     sync::Arc,
@@ -32,8 +33,11 @@ use foldhash::quality::RandomState;
 use serde::Deserialize;
 use toml::Spanned;
 
-use self::plan::PlanText;
-pub use self::plan::{Plan, Threshold};
+use self::{flag::FlagText, plan::PlanText};
+pub use self::{
+    flag::{ListedFlag, ListedFlags},
+    plan::{Plan, Threshold},
+};
 use crate::{Environment, Limits, Name};
 
 /// A registry that cannot be taken, with the line to mend.
@@ -102,7 +106,7 @@ pub struct Project {
     /// Unique within the customer.
     pub id: Name,
     /// The flags that are known to exist; `None` if nobody says.
-    pub flags: Option<BTreeSet<Name>>,
+    pub flags: Option<ListedFlags>,
     /// Its environments, as written.
     pub environments: Vec<RegisteredEnvironment>,
 }
@@ -171,13 +175,11 @@ impl Registry {
         &self.environments
     }
 
-    /// Whether a flag is on the list of the environment's project, even if the environment is registered no more;
-    /// `None` if there is no list.
-    pub fn knows_flag(&self, environment: &Environment, flag: &str) -> Option<bool> {
-        let project = (environment.customer.clone(), environment.project.clone());
-        let &(customer, project) = self.places.get(&project)?;
-        let flags = self.customers.get(customer)?.projects.get(project)?.flags.as_ref()?;
-        Some(flags.contains(flag))
+    /// A project, with its customer.
+    pub fn project(&self, customer: &Name, project: &Name) -> Option<(&Customer, &Project)> {
+        let &(customer, project) = self.places.get(&(customer.clone(), project.clone()))?;
+        let customer = self.customers.get(customer)?;
+        Some((customer, customer.projects.get(project)?))
     }
 }
 
@@ -203,7 +205,7 @@ struct CustomerText {
 #[serde(deny_unknown_fields)]
 struct ProjectText {
     id: Spanned<String>,
-    flags: Option<Vec<Spanned<String>>>,
+    flags: Option<Vec<Spanned<FlagText>>>,
     #[serde(default)]
     environment: Vec<EnvironmentText>,
 }
@@ -309,10 +311,7 @@ impl Reading {
         text: ProjectText,
         place: (usize, usize),
     ) -> Result<Project, RegistryError> {
-        let flags = text
-            .flags
-            .map(|flags| flags.iter().map(|flag| self.lines.name("name of a flag", flag)).collect())
-            .transpose()?;
+        let flags = text.flags.map(|flags| flag::read(&self.lines, flags)).transpose()?;
         self.registry.places.insert((customer.clone(), id.clone()), place);
         let mut project = Project { id, flags, environments: Vec::with_capacity(text.environment.len()) };
         let mut seen = BTreeMap::new();

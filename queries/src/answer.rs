@@ -89,18 +89,25 @@ pub(crate) fn total(counts: impl IntoIterator<Item = (RowState, u64)>) -> Option
         .reduce(u64::saturating_add)
 }
 
+/// Growth as a share of what was before, to four places.
+pub(crate) fn growth(now: u64, before: u64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "a trend needs no more than 15 digits")]
+    let growth = (before > 0).then(|| (now as f64 - before as f64) / before as f64)?;
+    Some((growth * 10_000.0).round() / 10_000.0)
+}
+
 /// A node that has fallen silent without saying good-bye.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Missing {
     /// Its number.
     #[schema(example = 3)]
-    node: u16,
+    pub(crate) node: u16,
     /// Where it stood, as it said itself. Null if it did not say.
     #[schema(required, example = "eu-west")]
-    region: Option<String>,
+    pub(crate) region: Option<String>,
     /// What it received from here on is not known.
     #[schema(example = "2026-11-20T12:44:54Z")]
-    since: String,
+    pub(crate) since: String,
 }
 
 impl Missing {
@@ -153,5 +160,13 @@ mod tests {
         assert_eq!(total([(Unknown, 0), (Complete, 0)]), Some(0));
         assert_eq!(total([(Partial, 2), (Complete, 3), (Unknown, 0), (Open, 4)]), Some(9));
         assert_eq!(total([(Complete, u64::MAX), (Complete, 1)]), Some(u64::MAX));
+    }
+
+    #[test]
+    fn growth_is_relative_to_what_was_before() {
+        assert_eq!(growth(125, 100), Some(0.25));
+        assert_eq!(growth(0, 100), Some(-1.0));
+        assert_eq!(growth(1, 3), Some(-0.6667));
+        assert_eq!(growth(5, 0), None);
     }
 }

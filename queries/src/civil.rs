@@ -232,7 +232,7 @@ fn offset_seconds(zone: Tz, at: Timestamp) -> i64 {
 }
 
 /// What the zone's clocks show.
-fn local(zone: Tz, at: Timestamp) -> NaiveDateTime {
+pub(crate) fn local(zone: Tz, at: Timestamp) -> NaiveDateTime {
     DateTime::with_timezone(&at.to_chrono(), &zone).naive_local()
 }
 

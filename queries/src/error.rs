@@ -8,12 +8,37 @@ use crate::access::Refusal;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A setting that cannot be, or that contradicts another.
+    #[error("{setting}: {reason}")]
+    Config {
+        /// Its name.
+        setting: &'static str,
+        /// What is wrong and what to set.
+        reason: String,
+    },
     /// No token that is good.
-    #[error("This needs a token: send the header `Authorization: Bearer fm_…` with one that is in force.")]
+    #[error(
+        "This needs a token that is in force: send the header `Authorization: Bearer fm_…`, or sign in at /sign-in."
+    )]
     Unauthenticated(Refusal),
     /// A good token, but not for this.
     #[error("{0}")]
     Forbidden(String),
+    /// A request that may be another site's doing.
+    #[error(
+        "This was sent by a page of another site, or by a browser that does not say by whose: do it on a page of this \
+         server, or without a browser with the header `Authorization: Bearer fm_…`."
+    )]
+    OtherSite,
+    /// A link that does not hold.
+    #[error(
+        "This link does not hold, or not any more: its time or its token's is over, or it was changed on the way. Whoever made \
+         it makes a new one with POST /v1/embed."
+    )]
+    Link(Refusal),
+    /// What was sent cannot be read.
+    #[error("What was sent cannot be read: {0}")]
+    Body(String),
     /// A parameter that does not exist. Left unread, a typo in a filter would widen a bill.
     #[error("There is no parameter {name:?} here. Known are: {}.", known.join(", "))]
     ParameterUnknown {
@@ -75,6 +100,26 @@ pub enum Error {
         /// How many may run at once.
         at_once: usize,
     },
+    /// Too many live streams of whoever asks.
+    #[error(
+        "{at_once} {what} of {whose} are open already: close one of them first. Streams of one question share it."
+    )]
+    OwnStreams {
+        /// How many may be open at once.
+        at_once: usize,
+        /// Streams, or questions.
+        what: &'static str,
+        /// Whose they are.
+        whose: &'static str,
+    },
+    /// Too many live streams.
+    #[error("{at_once} {what} already: try again in a moment, or ask /v1/usage now and then")]
+    Streams {
+        /// How many may be open at once.
+        at_once: usize,
+        /// Streams, questions, or the rows of their answers, and what they are.
+        what: &'static str,
+    },
     /// An answer that cannot be encoded.
     #[error("the answer cannot be encoded: {0}")]
     Encoding(String),
@@ -124,7 +169,11 @@ impl Error {
         match self {
             Self::Store(error) => error.is_retryable() || matches!(error, flagmeter_store::Error::Closed),
             Self::Ledger(error) => error.is_retryable() || matches!(error, flagmeter_ledger::Error::Closed),
-            Self::Timeout { .. } | Self::Busy { .. } | Self::LedgerBehind { .. } => true,
+            Self::Timeout { .. }
+            | Self::Busy { .. }
+            | Self::OwnStreams { .. }
+            | Self::Streams { .. }
+            | Self::LedgerBehind { .. } => true,
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! Queries: what was counted, over HTTP, for customers, billing jobs and operators; and a plain page.
+//! Queries: what was counted, over HTTP, for customers, billing jobs and operators; and the page that shows it.
 //!
 //! # The way of a count through this crate
 //!
@@ -6,10 +6,15 @@
 //! role may read before anything is planned. The parameters are read strictly, `civil` lays out the buckets
 //! (hours, days and months of the asked zone), and one question goes to the store, which answers from one
 //! snapshot with a number for each bucket and group and what is known of each bucket. The answer is ranked,
-//! what is beyond a limit is added up, and it leaves as JSON or CSV. Parsing, planning and shaping are pure.
+//! what is beyond a limit is added up, and it leaves as JSON or CSV, or through `chart` as a picture. Parsing,
+//! planning, shaping and drawing are pure.
+//!
+//! `/v1/live` is the same answer, computed again and again for all who watch it, and sent as what changes: `live`.
 //!
 //! `/v1/billing/…` reads the ledger, whose rows never change: `billing` answers the same question with the same
 //! bytes for as long as anyone asks.
+//!
+//! `/v1/operator/…` tells those who run it where counts are on their way, and whose they are: `operator`.
 //!
 //! What goes in: strangers' requests, the store, the ledger, the registry. What comes out: rows that say what they are worth,
 //! or `application/problem+json`.
@@ -18,25 +23,32 @@
 //!
 //! - Every query is scoped by its token before it is planned: the store is only ever asked with a filter that
 //!   [`access::Principal`] has narrowed. No token, no answer, but for `/openapi.json` and the files of the page,
-//!   which hold no data.
+//!   which hold no data, and for signing in and out.
+//! - A link shows the answers to the one question that is signed in it, as whoever made it may read them.
+//! - A cookie is a token for reading. A change that is asked for with one has to come from a page of ours.
 //! - Unknown is null, never zero; a store that does not answer is an error, never an empty list.
 //! - The rows of an answer add up to its total, whatever the limit.
 //! - An unknown parameter is refused: a typo must not widen a bill.
-//! - Buckets, groups, rows, values of a filter, reads at once, unsent answers and time are all bounded.
+//! - Buckets, groups, rows, values of a filter, reads at once, unsent answers, streams and time are all bounded.
 //! - Nothing here writes to the store. The one thing written is the audit log of tokens.
 
 pub mod access;
 mod answer;
 mod billing;
+mod caching;
+mod chart;
 mod civil;
 mod config;
+mod embed;
+mod encoding;
 mod error;
 mod flags;
 mod hex;
+mod live;
 mod metrics;
 mod moment;
-mod nodes;
 mod openapi;
+mod operator;
 mod page;
 mod parameters;
 mod problem;
@@ -45,15 +57,16 @@ mod reconcile;
 mod rfc3339;
 mod room;
 mod service;
+mod session;
 mod usage;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use access::{Principal, Tokens};
-use axum::{Router, middleware};
+use axum::{Router, extract::DefaultBodyLimit, middleware};
 pub use billing::Calendar;
 use chrono_tz::Tz;
-pub use config::Config;
+pub use config::{Config, LiveConfig};
 pub use error::{Error, Result};
 use flagmeter_ledger::Ledger;
 use flagmeter_model::{Clock, Environment, Name, Registry};
@@ -71,6 +84,9 @@ pub trait InFlight: Send + Sync {
     /// All counts that ever arrived and are durable, by environment.
     fn received(&self) -> BTreeMap<Environment, u64>;
 }
+
+/// Largest body that is read, in bytes: a token, or the words of a question.
+const BODY_BYTES_MAX: usize = 32 * 1024;
 
 /// What queries are made from.
 pub struct Parts<'a> {
@@ -103,11 +119,12 @@ impl std::fmt::Debug for Parts<'_> {
 /// What handlers share.
 pub(crate) struct App {
     config: Config,
-    reader: Reader,
+    reader: Arc<Reader>,
     tokens: Arc<Tokens>,
     registry: watch::Receiver<Arc<Registry>>,
     in_flight: Option<Arc<dyn InFlight>>,
     waiting: billing::Waiting,
+    live: live::Live,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     openapi: String,
@@ -146,6 +163,8 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
     let metrics = Metrics::register(parts.metrics)?;
     let (api, mut document) = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(usage::usage))
+        .routes(routes!(live::live))
+        .routes(routes!(chart::chart))
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
         .routes(routes!(reconcile::billed::reconcile_billing))
@@ -154,12 +173,27 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(billing::statement::statement))
         .routes(routes!(billing::to_date::usage_to_date))
         .routes(routes!(billing::thresholds::thresholds))
-        .routes(routes!(nodes::nodes))
+        .routes(routes!(operator::nodes::nodes))
+        .routes(routes!(operator::pipeline::pipeline))
+        .routes(routes!(operator::top::top))
+        .routes(routes!(session::sign_in, session::session, session::sign_out))
+        .merge(embed::routes())
         .routes(routes!(openapi::openapi))
         .split_for_parts();
     openapi::add_choices(&mut document);
+    openapi::add_cookie(&mut document);
+    let reader = Arc::new(Reader::new(parts.store, parts.ledger, &parts.config, metrics.clone()));
+    let live = live::Live::new(live::Parts {
+        config: parts.config.clone(),
+        reader: Arc::clone(&reader),
+        tokens: Arc::clone(&parts.tokens),
+        clock: Arc::clone(&parts.clock),
+        metrics: metrics.clone(),
+        stopping: parts.stopping.clone(),
+    });
     let app = Arc::new(App {
-        reader: Reader::new(parts.store, parts.ledger, &parts.config, metrics.clone()),
+        reader,
+        live,
         config: parts.config,
         tokens: parts.tokens,
         registry: parts.registry,
@@ -172,7 +206,8 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
     let catch_panics = || CatchPanicLayer::custom(service::panicked);
     let own = api
         .merge(page::routes())
-        .fallback(service::not_found)
+        .fallback(page::nowhere)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(catch_panics())
         .layer(middleware::from_fn_with_state(Arc::clone(&app), service::measure))
         .with_state(Arc::clone(&app));

@@ -1,8 +1,8 @@
 //! What is measured of queries.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
-use crate::{Result, access::Refusal};
+use crate::{Error, Result, access::Refusal, live::Kind};
 
 /// The metrics of queries. All labels are bounded: routes are those of the router.
 #[derive(Debug, Clone)]
@@ -12,6 +12,22 @@ pub(crate) struct Metrics {
     store_errors: IntCounterVec,
     authentication_failures: IntCounterVec,
     rows: IntCounter,
+    pub(crate) live: LiveMetrics,
+}
+
+/// Those of live streams.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveMetrics {
+    viewers: IntGauge,
+    queries: IntGauge,
+    computed: IntCounterVec,
+    refused: IntCounterVec,
+    slow: IntCounter,
+    // Looked up once: they are counted for each viewer.
+    snapshots: IntCounter,
+    deltas: IntCounter,
+    problems: IntCounter,
+    heartbeats: IntCounter,
 }
 
 impl Metrics {
@@ -47,6 +63,7 @@ impl Metrics {
                 &["reason"],
             )?,
             rows: IntCounter::new("flagmeter_queries_rows_total", "Rows in the answers of /v1/usage.")?,
+            live: LiveMetrics::register(registry)?,
         };
         // Each label is there from the start, so that a first failure is a step and not a new series.
         for refusal in Refusal::ALL {
@@ -82,5 +99,94 @@ impl Metrics {
     /// An answer had so many rows.
     pub(crate) fn rows(&self, rows: usize) {
         self.rows.inc_by(u64::try_from(rows).unwrap_or(u64::MAX));
+    }
+}
+
+impl LiveMetrics {
+    fn register(registry: &Registry) -> Result<Self> {
+        let events = IntCounterVec::new(
+            Opts::new(
+                "flagmeter_queries_live_events_total",
+                "Events of live streams taken by viewers, by kind (snapshot, delta, problem, heartbeat).",
+            ),
+            &["kind"],
+        )?;
+        let metrics = Self {
+            viewers: IntGauge::new("flagmeter_queries_live_viewers", "Live streams that are open.")?,
+            queries: IntGauge::new(
+                "flagmeter_queries_live_queries",
+                "Different questions of live streams: each is computed once for all who watch.",
+            )?,
+            computed: IntCounterVec::new(
+                Opts::new(
+                    "flagmeter_queries_live_computed_total",
+                    "Computations of questions of live streams, by what came of them (changed, same, failed).",
+                ),
+                &["outcome"],
+            )?,
+            refused: IntCounterVec::new(
+                Opts::new(
+                    "flagmeter_queries_live_refused_total",
+                    "Live streams that were refused, by whose bound they met (own, all).",
+                ),
+                &["bound"],
+            )?,
+            slow: IntCounter::new(
+                "flagmeter_queries_live_slow_viewers_total",
+                "Snapshots that viewers took because they were too slow for the deltas.",
+            )?,
+            snapshots: events.with_label_values(&["snapshot"]),
+            deltas: events.with_label_values(&["delta"]),
+            problems: events.with_label_values(&["problem"]),
+            heartbeats: events.with_label_values(&["heartbeat"]),
+        };
+        for outcome in ["changed", "same", "failed"] {
+            metrics.computed.with_label_values(&[outcome]);
+        }
+        for bound in ["own", "all"] {
+            metrics.refused.with_label_values(&[bound]);
+        }
+        registry.register(Box::new(metrics.viewers.clone()))?;
+        registry.register(Box::new(metrics.queries.clone()))?;
+        registry.register(Box::new(metrics.computed.clone()))?;
+        registry.register(Box::new(metrics.refused.clone()))?;
+        registry.register(Box::new(metrics.slow.clone()))?;
+        registry.register(Box::new(events))?;
+        Ok(metrics)
+    }
+
+    /// So many streams are open now.
+    pub(crate) fn viewers(&self, viewers: usize) {
+        self.viewers.set(i64::try_from(viewers).unwrap_or(i64::MAX));
+    }
+
+    /// So many questions are kept now.
+    pub(crate) fn queries(&self, queries: usize) {
+        self.queries.set(i64::try_from(queries).unwrap_or(i64::MAX));
+    }
+
+    /// A question was computed: `changed`, `same` or `failed`.
+    pub(crate) fn computed(&self, outcome: &'static str) {
+        self.computed.with_label_values(&[outcome]).inc();
+    }
+
+    /// A stream was refused.
+    pub(crate) fn refused(&self, error: &Error) {
+        let bound = if matches!(error, Error::OwnStreams { .. }) { "own" } else { "all" };
+        self.refused.with_label_values(&[bound]).inc();
+    }
+
+    /// A viewer took an event.
+    pub(crate) fn sent(&self, kind: Kind) {
+        match kind {
+            Kind::Snapshot => self.snapshots.inc(),
+            Kind::Caught => {
+                self.snapshots.inc();
+                self.slow.inc();
+            }
+            Kind::Delta => self.deltas.inc(),
+            Kind::Problem => self.problems.inc(),
+            Kind::Heartbeat => self.heartbeats.inc(),
+        }
     }
 }

@@ -6,19 +6,38 @@ use flagmeter_model::Timestamp;
 
 use crate::civil;
 
+/// An instant as it was asked for: one that stays where it is, or one that moves along with now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Moment {
+    /// This one.
+    At(Timestamp),
+    /// So many seconds before now.
+    Ago(i64),
+}
+
+impl Moment {
+    /// The instant that is meant, where it is `now`.
+    pub(crate) fn as_of(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(seconds) => now.plus_seconds(-seconds),
+        }
+    }
+}
+
 /// Reads `now`, a time before now (`-24h`), an RFC 3339 time, or a date, which means its first instant in
 /// `zone`.
-pub(crate) fn parse(text: &str, now: Timestamp, zone: Tz) -> Result<Timestamp, String> {
+pub(crate) fn parse(text: &str, zone: Tz) -> Result<Moment, String> {
     if text == "now" {
-        return Ok(now);
+        return Ok(Moment::Ago(0));
     }
     if let Some(span) = text.strip_prefix('-') {
-        return parse_span(span).map(|seconds| now.plus_seconds(-seconds));
+        return parse_span(span).map(Moment::Ago);
     }
     if let Ok(date) = text.parse::<NaiveDate>() {
-        return Ok(civil::day_start(zone, date));
+        return Ok(Moment::At(civil::day_start(zone, date)));
     }
-    rfc3339(text).ok_or_else(|| {
+    rfc3339(text).map(Moment::At).ok_or_else(|| {
         let text: String = text.chars().take(64).collect();
         format!(
             "{text:?} is not a time. Use RFC 3339 (2026-11-20T12:44:54Z), a date (2026-11-20), a time before \
@@ -66,7 +85,7 @@ mod tests {
 
     fn read(text: &str) -> Result<String, String> {
         let now = Timestamp::parse_rfc3339("2026-11-20T12:44:54Z").unwrap();
-        parse(text, now, chrono_tz::Europe::Berlin).map(|at| at.to_string())
+        parse(text, chrono_tz::Europe::Berlin).map(|moment| moment.as_of(now).to_string())
     }
 
     #[test]

@@ -11,12 +11,13 @@ use utoipa::{
     Modify, OpenApi,
     openapi::{
         RefOr, Schema,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        path::Operation,
+        security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
 use crate::{
-    App, billing,
+    App, access, billing, chart, operator,
     parameters::{RESOLUTIONS, name},
     reconcile,
     usage::plan::{COMPARISONS, FORMATS, METERS},
@@ -34,15 +35,20 @@ use crate::{
         (name = "flags", description = "Flags and when they were last evaluated"),
         (name = "billing", description = "Hours that are final, for bills"),
         (name = "reconcile", description = "What became of all that arrived"),
-        (name = "operator", description = "For whoever runs it: the nodes"),
+        (name = "operator", description = "For whoever runs it: the nodes, the way of a count, the largest customers"),
+        (name = "embed", description = "A chart in the page of somebody else"),
+        (name = "session", description = "Signing in on the page"),
         (name = "document", description = "The API itself"),
     ),
-    components(schemas(crate::problem::Problem)),
+    components(schemas(crate::problem::Problem, crate::live::Delta)),
     modifiers(&Token)
 )]
 pub(crate) struct Document;
 
 struct Token;
+
+/// What the document calls the cookie.
+const COOKIE: &str = "session";
 
 impl Modify for Token {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
@@ -52,6 +58,9 @@ impl Modify for Token {
             .build();
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));
+        let cookie = "The same token, where one has signed in with `POST /v1/session`.";
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(access::cookie::NAME, cookie));
+        components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(cookie));
     }
 }
 
@@ -64,6 +73,10 @@ pub(crate) fn add_choices(document: &mut utoipa::openapi::OpenApi) {
                 name::RESOLUTION => RESOLUTIONS,
                 name::METER => METERS,
                 name::COMPARE => COMPARISONS,
+                name::BY => operator::top::ORDERS,
+                name::WINDOW => operator::top::WINDOWS,
+                name::STYLE => chart::plan::STYLES,
+                name::THEME => chart::plan::THEMES,
                 name::FORMAT if path == "/v1/billing/hours" => billing::hours::plan::FORMATS,
                 name::FORMAT if path == "/v1/billing/statement" => billing::statement::plan::FORMATS,
                 name::FORMAT => FORMATS,
@@ -73,6 +86,16 @@ pub(crate) fn add_choices(document: &mut utoipa::openapi::OpenApi) {
             if let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema {
                 schema.enum_values = Some(choices.iter().map(|choice| (*choice).into()).collect());
             }
+        }
+    }
+}
+
+/// Whatever takes a token takes it from the cookie as well.
+pub(crate) fn add_cookie(document: &mut utoipa::openapi::OpenApi) {
+    for item in document.paths.paths.values_mut() {
+        let operations: [&mut Option<Operation>; 3] = [&mut item.get, &mut item.post, &mut item.delete];
+        for ways in operations.into_iter().flatten().filter_map(|operation| operation.security.as_mut()) {
+            ways.push(SecurityRequirement::new::<_, [&str; 0], &str>(COOKIE, []));
         }
     }
 }

@@ -1,12 +1,18 @@
 //! The parameters of a request, read strictly: an unknown name is refused, because a filter with a typo would
 //! silently widen what is asked, and a bill with it.
 
+use std::ops::RangeInclusive;
+
 use axum::{extract::Query, http::Uri};
 use chrono_tz::Tz;
 use flagmeter_model::{Name, TimeRange, Timestamp};
 use flagmeter_store::Filter;
 
-use crate::{Error, Result, civil::Resolution, moment};
+use crate::{
+    Error, Result,
+    civil::Resolution,
+    moment::{self, Moment},
+};
 
 /// Values of one filter at most.
 const VALUES_MAX: usize = 1_000;
@@ -20,6 +26,7 @@ pub(crate) const RESOLUTIONS: &[&str] = &["auto", "10s", "1m", "15m", "1h", "1d"
 pub(crate) mod name {
     pub(crate) const AFTER: &str = "after";
     pub(crate) const AS_OF: &str = "as_of";
+    pub(crate) const BY: &str = "by";
     pub(crate) const COMPARE: &str = "compare";
     pub(crate) const CORRECTIONS_SINCE: &str = "corrections_since";
     pub(crate) const CUSTOMER: &str = "customer";
@@ -29,18 +36,61 @@ pub(crate) mod name {
     pub(crate) const FORMAT: &str = "format";
     pub(crate) const FROM: &str = "from";
     pub(crate) const GROUP_BY: &str = "group_by";
+    pub(crate) const HEIGHT: &str = "height";
     pub(crate) const LIMIT: &str = "limit";
+    pub(crate) const LINK: &str = "link";
     pub(crate) const METER: &str = "meter";
+    pub(crate) const PAST_REMOVAL: &str = "past_removal";
     pub(crate) const PERIOD: &str = "period";
+    pub(crate) const PLAIN: &str = "plain";
     pub(crate) const PROJECT: &str = "project";
+    pub(crate) const Q: &str = "q";
     pub(crate) const RESOLUTION: &str = "resolution";
     pub(crate) const SDK: &str = "sdk";
     pub(crate) const STALE_FOR: &str = "stale_for";
+    pub(crate) const STYLE: &str = "style";
+    pub(crate) const THEME: &str = "theme";
+    pub(crate) const TITLE: &str = "title";
     pub(crate) const TO: &str = "to";
     pub(crate) const TZ: &str = "tz";
     pub(crate) const UNKNOWN_TO_REGISTRY: &str = "unknown_to_registry";
     pub(crate) const VARIANT: &str = "variant";
     pub(crate) const WAIT: &str = "wait";
+    pub(crate) const WIDTH: &str = "width";
+    pub(crate) const WINDOW: &str = "window";
+    pub(crate) const WITHOUT_OWNER: &str = "without_owner";
+}
+
+/// Two lists of names as one of `LEN`, for what takes the parameters of another and more.
+pub(crate) const fn joined<const LEN: usize>(
+    first: &[&'static str],
+    then: &[&'static str],
+) -> [&'static str; LEN] {
+    let mut all = [""; LEN];
+    let (head, tail) = all.split_at_mut(first.len());
+    head.copy_from_slice(first);
+    tail.copy_from_slice(then);
+    all
+}
+
+/// A range as it was asked for: where an end of it is relative, it moves along with now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Span {
+    from: Moment,
+    to: Moment,
+}
+
+impl Span {
+    /// The range that is meant, where it is `now`; refused if nothing lies in it.
+    pub(crate) fn as_of(self, now: Timestamp) -> Result<TimeRange> {
+        let range = TimeRange::new(self.from.as_of(now), self.to.as_of(now));
+        if range.is_empty() {
+            let reason =
+                format!("{} is not before to={}: there is nothing in between.", range.from, range.to);
+            return Err(Error::parameter(name::FROM, reason));
+        }
+        Ok(range)
+    }
 }
 
 /// The parameters of one request, in the order given.
@@ -52,6 +102,19 @@ impl Parameters {
     pub(crate) fn read(uri: &Uri, known: &'static [&'static str]) -> Result<Self> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| Error::parameter("query", error.to_string()))?;
+        Self::known(pairs, known)
+    }
+
+    /// The same of what a page asks.
+    pub(crate) fn of<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        known: &'static [&'static str],
+    ) -> Result<Self> {
+        let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self::known(pairs.collect(), known)
+    }
+
+    fn known(pairs: Vec<(String, String)>, known: &'static [&'static str]) -> Result<Self> {
         match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => Err(Error::ParameterUnknown { name: name.chars().take(64).collect(), known }),
             None => Ok(Self(pairs)),
@@ -82,13 +145,31 @@ impl Parameters {
         })
     }
 
+    /// Whether something is asked for that is not unless it is.
+    pub(crate) fn is(&self, name: &'static str) -> Result<bool> {
+        Ok(self.choice(name, |text| text.parse().ok(), &["true", "false"])?.unwrap_or(false))
+    }
+
     /// A number from 1 to `max`.
     pub(crate) fn number(&self, name: &'static str, max: usize) -> Result<Option<usize>> {
+        self.number_of(name, 1..=max)
+    }
+
+    /// A number within bounds.
+    pub(crate) fn number_of(
+        &self,
+        name: &'static str,
+        bounds: RangeInclusive<usize>,
+    ) -> Result<Option<usize>> {
         let Some(text) = self.one(name)? else { return Ok(None) };
         let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         match number {
-            Some(number) if (1..=max).contains(&number) => Ok(Some(number)),
-            _ => Err(Error::parameter(name, format!("It must be a whole number from 1 to {max}."))),
+            Some(number) if bounds.contains(&number) => Ok(Some(number)),
+            _ => {
+                let reason =
+                    format!("It must be a whole number from {} to {}.", bounds.start(), bounds.end());
+                Err(Error::parameter(name, reason))
+            }
         }
     }
 
@@ -107,19 +188,18 @@ impl Parameters {
         Ok(zone.unwrap_or(default))
     }
 
-    /// The range asked for; `from` may be left out, `to` is now if it is.
+    /// The range asked for as of `now`; `from` may be left out, `to` is now if it is.
     pub(crate) fn range(&self, now: Timestamp, zone: Tz, from_default: &str) -> Result<TimeRange> {
+        self.span(zone, from_default)?.as_of(now)
+    }
+
+    /// The same as it was asked for.
+    pub(crate) fn span(&self, zone: Tz, from_default: &str) -> Result<Span> {
         let moment = |name, default: &str| {
             let text = self.one(name)?.unwrap_or(default);
-            moment::parse(text, now, zone).map_err(|reason| Error::parameter(name, reason))
+            moment::parse(text, zone).map_err(|reason| Error::parameter(name, reason))
         };
-        let range = TimeRange::new(moment(name::FROM, from_default)?, moment(name::TO, "now")?);
-        if range.is_empty() {
-            let reason =
-                format!("{} is not before to={}: there is nothing in between.", range.from, range.to);
-            return Err(Error::parameter(name::FROM, reason));
-        }
-        Ok(range)
+        Ok(Span { from: moment(name::FROM, from_default)?, to: moment(name::TO, "now")? })
     }
 
     /// The range asked for, between two full hours: bills do not split an hour.

@@ -12,7 +12,7 @@ use crate::Error;
 /// The media type.
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 /// After how many seconds a caller should ask again when the store does not answer.
-const RETRY_AFTER_SECONDS: &str = "5";
+pub(crate) const RETRY_AFTER_SECONDS: &str = "5";
 
 /// Why there is no answer (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,13 +23,13 @@ pub(crate) struct Problem {
     kind: String,
     /// The kind in words.
     #[schema(example = "Unknown parameter")]
-    title: &'static str,
+    pub(crate) title: &'static str,
     /// The HTTP status.
     #[schema(example = 400)]
     status: u16,
     /// What is wrong this time and what to do about it.
     #[schema(example = "There is no parameter \"client\" here. Known are: from, to, customer.")]
-    detail: String,
+    pub(crate) detail: String,
     /// The parameter at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<String>,
@@ -66,6 +66,9 @@ const fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "A token is needed"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "This token may not read that"),
+        Error::Link(_) => (StatusCode::UNAUTHORIZED, "link", "This link does not hold"),
+        Error::OtherSite => (StatusCode::FORBIDDEN, "other-site", "This came from another site"),
+        Error::Body(_) => (StatusCode::BAD_REQUEST, "body-invalid", "Invalid body"),
         Error::ParameterUnknown { .. } => (StatusCode::BAD_REQUEST, "parameter-unknown", "Unknown parameter"),
         Error::Parameter { .. } => (StatusCode::BAD_REQUEST, "parameter-invalid", "Invalid parameter"),
         Error::TooMuch(_) | Error::Store(StoreError::Unanswerable(_) | StoreError::TooMany { .. }) => {
@@ -87,12 +90,22 @@ const fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         }
         Error::NotFinal(_) => (StatusCode::CONFLICT, "not-final", "Not all of these hours are final"),
         Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many queries at once"),
+        Error::OwnStreams { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "too-many-streams", "Too many live streams of one owner")
+        }
+        Error::Streams { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many live streams at once"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "The query failed"),
     }
 }
 
 impl Problem {
-    fn of(error: &Error) -> (StatusCode, Self) {
+    /// What is wrong this time, in words.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What an error is to the caller, with its status.
+    pub(crate) fn of(error: &Error) -> (StatusCode, Self) {
         let (status, kind, title) = kind(error);
         let detail = match error {
             // What is wrong inside concerns those who read the log.
@@ -136,7 +149,7 @@ impl IntoResponse for Error {
         if self.is_retryable() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
         }
-        if let Self::Unauthenticated(refusal) = self {
+        if let Self::Unauthenticated(refusal) | Self::Link(refusal) = self {
             // To be counted, on whatever route it was.
             response.extensions_mut().insert(refusal);
         }

@@ -43,6 +43,8 @@ pub(crate) struct Reader {
     /// None where no ledger is kept.
     ledger: Option<Arc<dyn Ledger>>,
     turns: Turns,
+    /// Of these, the ones that live streams may have at once.
+    live: Turns,
     /// One permit for each row of the answers that are not sent yet.
     rows: Arc<Semaphore>,
     rows_held_max: u32,
@@ -79,7 +81,8 @@ impl Turns {
 pub(crate) struct Reading<'r> {
     reader: &'r Reader,
     deadline: Instant,
-    customer: Option<OwnedSemaphorePermit>,
+    /// Of those that its customer, or live streams together, may have.
+    share: Option<OwnedSemaphorePermit>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -97,6 +100,7 @@ impl Reader {
             store,
             ledger,
             turns: Turns::new(config.reads_max),
+            live: Turns::new(config.live.reads_max),
             rows: Arc::new(Semaphore::new(rows_held_max as usize)),
             rows_held_max,
             customers: Mutex::default(),
@@ -110,7 +114,7 @@ impl Reader {
     /// Waits for the turn of a request.
     pub(crate) async fn begin(&self, principal: &Principal) -> Result<Reading<'_>> {
         let deadline = Instant::now() + self.read_timeout;
-        let customer = match principal.customer() {
+        let share = match principal.customer() {
             Some(customer) => {
                 let turns = self.turns_of(customer);
                 Some(turns.take(deadline).await?)
@@ -118,7 +122,16 @@ impl Reader {
             None => None,
         };
         let turn = self.turns.take(deadline).await?;
-        Ok(Reading { reader: self, deadline, customer, _turn: turn })
+        Ok(Reading { reader: self, deadline, share, _turn: turn })
+    }
+
+    /// Waits for the turn of a question that many have at once: it is none of any customer's, and live streams together
+    /// never have all turns.
+    pub(crate) async fn begin_for_many(&self) -> Result<Reading<'_>> {
+        let deadline = Instant::now() + self.read_timeout;
+        let share = Some(self.live.take(deadline).await?);
+        let turn = self.turns.take(deadline).await?;
+        Ok(Reading { reader: self, deadline, share, _turn: turn })
     }
 
     /// The last row of the ledger that is known here, and whenever more is.
@@ -242,7 +255,7 @@ impl Reading<'_> {
     pub(crate) async fn room_for(&mut self, rows: usize) -> Result<Room> {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(self.reader.rows_held_max);
         match timeout_at(self.deadline, Arc::clone(&self.reader.rows).acquire_many_owned(rows)).await {
-            Ok(Ok(rows)) => Ok(Room { _rows: rows, _customer: self.customer.take() }),
+            Ok(Ok(rows)) => Ok(Room { _rows: rows, _share: self.share.take() }),
             Ok(Err(_)) | Err(_) => Err(Error::Busy { at_once: self.reader.turns.at_once }),
         }
     }

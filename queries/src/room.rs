@@ -16,7 +16,7 @@ pub(crate) struct Room {
     pub(crate) _rows: OwnedSemaphorePermit,
     /// A customer's answers count among its questions until they are sent, so that its slow readers take the room of
     /// no other customer.
-    pub(crate) _customer: Option<OwnedSemaphorePermit>,
+    pub(crate) _share: Option<OwnedSemaphorePermit>,
 }
 
 /// A body in its room. The connection may keep its bytes longer than it keeps the body.

@@ -4,14 +4,14 @@ use std::{any::Any, sync::Arc, time::Instant};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
 use crate::{
     App, Error,
-    access::{Principal, Refusal, authenticate},
+    access::{Principal, Refusal, authenticate, refuse_borrowed_cookies},
     problem,
 };
 
@@ -19,16 +19,24 @@ use crate::{
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // To no other site. To ourselves, so that a form says by whose page it was sent.
+    (header::REFERRER_POLICY, "same-origin"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
 ];
 
+/// Of an answer: pages of other sites may show it.
+#[derive(Clone)]
+pub(crate) struct ForOtherSites;
+
 impl FromRequestParts<Arc<App>> for Principal {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        if !parts.method.is_safe() {
+            refuse_borrowed_cookies(&parts.headers)?;
+        }
         authenticate(&app.tokens, &parts.headers, parts.uri.path())
     }
 }
@@ -58,15 +66,17 @@ pub(crate) async fn finish(State(app): State<Arc<App>>, request: Request, next: 
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
+    if response.extensions().get::<ForOtherSites>().is_some() {
+        let anyones = HeaderValue::from_static("cross-origin");
+        response.headers_mut().insert("cross-origin-resource-policy", anyones);
+        // It knows no more than "nobody" and "ourselves"; the policy says who.
+        response.headers_mut().remove(header::X_FRAME_OPTIONS);
+        response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
     if let Some(refusal) = response.extensions().get::<Refusal>() {
         app.metrics.refused(*refusal);
     }
     response
-}
-
-/// Nothing is served there.
-pub(crate) async fn not_found(uri: Uri) -> Error {
-    Error::NotFound(uri.path().chars().take(128).collect())
 }
 
 /// A bug. The caller gets the shape that all errors have, and the process goes on.

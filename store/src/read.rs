@@ -27,7 +27,7 @@ impl Dimension {
 }
 
 /// Which series are meant. An empty list means all; several values of one dimension mean any of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Filter {
     /// Customers.
     pub customers: Vec<Name>,

@@ -34,6 +34,10 @@ pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
         }
         other => other?,
     }
+    match settings::queries_config(config).check(listen.connections_max) {
+        Err(flagmeter_queries::Error::Config { setting, reason }) => return refuse(setting, &reason),
+        other => other?,
+    }
     if let Err((setting, reason)) = webhook::check(config) {
         return refuse(setting, &reason);
     }

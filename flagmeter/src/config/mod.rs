@@ -169,9 +169,10 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_commands_of_tests_and_of_kubernetes_are_no_settings() {
+    fn variables_of_commands_of_the_build_of_tests_and_of_kubernetes_are_no_settings() {
         let others = [
             ("FLAGMETER_URL", "http://127.0.0.1:8080"),
+            ("FLAGMETER_UI", "plain"),
             ("FLAGMETER_KILL_ROUNDS", "3"),
             ("FLAGMETER_SERVICES", "/tmp/services"),
             ("FLAGMETER_SERVICES_ENGINE", "native"),
@@ -228,7 +229,11 @@ mod tests {
             assert!(sentence.starts_with(&format!("{setting} is \"1KiB\" (--set): ")), "{sentence}");
             assert!(sentence.contains(says), "{sentence}");
         }
+        let sentence = refused(&args(&["listen.connections_max=1000"]), &[]);
+        let tells = sentence.contains("listen.connections_max") && sentence.contains("set it to 900 or less");
+        assert!(sentence.starts_with("queries.live_viewers_max is \"5000\"") && tells, "{sentence}");
         let mut cases = vec![
+            ("queries.live_rows_held_max=9", "queries.live_rows_max is \"10000\" (default): an answer of"),
             ("influx.prefix=a b", "letters, digits"),
             ("influx.ca_file=ca.pem", "begin influx.url with https://"),
         ];

@@ -118,14 +118,18 @@ impl Sources {
 }
 
 /// Whether a variable that begins like a setting's is something else: what commands take besides settings, what
-/// tests and CI take, and what Kubernetes sets in the pods beside a service whose name begins with `flagmeter`.
+/// the build, tests and CI take, and what Kubernetes sets in the pods beside a service whose name begins with
+/// `flagmeter`.
 fn is_of_others(variable: &str, text: &str) -> bool {
     let of_commands = ["FLAGMETER_CONFIG", "FLAGMETER_KEY", "FLAGMETER_TOKEN", "FLAGMETER_URL"];
+    // In `FLAGMETER_UI=plain cargo run` the server sees it as well.
+    let of_the_build = "FLAGMETER_UI";
     let of_tests =
         ["FLAGMETER_CI_", "FLAGMETER_FAULTS_", "FLAGMETER_KILL_", "FLAGMETER_SERVICES", "FLAGMETER_TEST_"];
     let is_address = text.split_once("://").is_some_and(|(kind, _)| matches!(kind, "tcp" | "udp" | "sctp"));
     let is_of_port = |(_, port): (&str, &str)| port.starts_with(|letter: char| letter.is_ascii_digit());
     of_commands.contains(&variable)
+        || variable == of_the_build
         || of_tests.iter().any(|prefix| variable.starts_with(prefix))
         || variable.ends_with("_SERVICE_HOST")
         || variable.contains("_SERVICE_PORT")

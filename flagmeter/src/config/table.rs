@@ -107,6 +107,8 @@ settings! {
         connections_max: usize = "10000",
         /// A connection that sends no request for this long is closed.
         idle_max: Duration = "75s",
+        /// A connection whose client takes nothing of an answer for this long is closed.
+        unread_max: Duration = "60s",
     }
 
     /// The program's own log lines, on stderr.
@@ -284,6 +286,21 @@ settings! {
         reads_max: usize = "16",
         /// How long a question may wait for its turn and for the store.
         read_timeout: Duration = "20s",
+        /// Live streams at a time. Each holds a connection for as long as someone watches: leave a tenth of
+        /// `listen.connections_max` to everyone else.
+        live_viewers_max: usize = "5000",
+        /// Live streams at a time of one customer, and of one token of billing or an operator.
+        live_viewers_max_per_customer: usize = "1000",
+        /// Different questions at a time that live streams ask: each is computed once for all who watch it.
+        live_queries_max: usize = "250",
+        /// Different questions at a time of one customer, and of one token of billing or an operator.
+        live_queries_max_per_customer: usize = "32",
+        /// Rows in one answer of a live stream; all of it is kept, and sent to whoever comes.
+        live_rows_max: usize = "10000",
+        /// Rows of all answers that live streams keep, some hundred bytes each.
+        live_rows_held_max: usize = "500000",
+        /// Of `queries.reads_max`, how many live streams may take at a time.
+        live_reads_max: usize = "4",
     }
 
     /// Starting on Kafka and InfluxDB.

@@ -3,23 +3,26 @@
 use std::{sync::Arc, time::Duration};
 
 use flagmeter_model::Clock;
+use rand::Rng as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::cast::{Role, roles};
+use super::cast::{ENTRIES, Role, roles};
 use crate::{
     http::Url,
     send::{Flags, Live, Load, Shape},
 };
 
-/// How long one round of a shape takes; then it starts again.
+/// How long one round takes; the next one has the rate of its time of the day.
 const ROUND: Duration = Duration::from_mins(5);
+/// Where traffic bursts, one round in so many does.
+const ROUNDS_A_BURST: u32 = 12;
 
 /// The clients at work.
 pub(super) struct Fleet(JoinSet<()>);
 
 impl Fleet {
-    /// Lets them loose, with about `rate` posts a second together.
+    /// Lets them loose, with about `rate` posts a second together where all of them have noon.
     pub(super) fn start(
         url: &Url,
         rate: f64,
@@ -29,11 +32,11 @@ impl Fleet {
     ) -> Self {
         let mut clients = JoinSet::new();
         for role in roles() {
-            let (load, clock, live, stop) =
-                (load(url, rate, role), Arc::clone(clock), Arc::clone(live), stop.clone());
+            let (url, clock, live, stop) = (url.clone(), Arc::clone(clock), Arc::clone(live), stop.clone());
             clients.spawn(async move {
                 while !stop.is_cancelled() {
-                    let _tally = load.clone().run(Arc::clone(&clock), Arc::clone(&live), stop.clone()).await;
+                    let load = load(&url, role.posts_per_second(rate, clock.now()), role);
+                    let _tally = load.run(Arc::clone(&clock), Arc::clone(&live), stop.clone()).await;
                 }
             });
         }
@@ -47,16 +50,17 @@ impl Fleet {
 }
 
 fn load(url: &Url, rate: f64, role: Role) -> Load {
-    let flags = role.project.flags;
+    let flags: Vec<String> = role.flags_in_use().map(|flag| flag.name.to_owned()).collect();
+    let bursts = role.environment.bursts && rand::rng().random_ratio(1, ROUNDS_A_BURST);
     Load {
         url: url.clone(),
         door: role.environment.door,
         keys: vec![role.key()],
         sdk: role.environment.sdk.to_owned(),
-        flags: Arc::new(Flags::named(flags.iter().map(ToString::to_string).collect())),
-        entries: flags.len().min(4),
-        rate: Some(rate * role.environment.share),
-        shape: if role.environment.bursts { Shape::Burst } else { Shape::Steady },
+        entries: flags.len().min(ENTRIES),
+        flags: Arc::new(Flags::named(flags)),
+        rate: Some(rate),
+        shape: if bursts { Shape::Burst } else { Shape::Steady },
         clients: 4,
         duration: ROUND,
         record: None,

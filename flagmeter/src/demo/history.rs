@@ -6,30 +6,37 @@ use flagmeter_model::{Slot, Timestamp};
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use tokio::task::JoinSet;
 
-use super::cast::{Role, roles};
+use super::cast::{ENTRIES, Role, roles};
 use crate::{
     Error, Result,
     http::{Connection, Url},
     output::{LiveLine, grouped},
-    send::{Door, Entry, Post},
+    send::{COUNT_MEAN, Door, Entry, Post},
 };
 
 /// One entry per flag and variant for so many seconds: the charts show no more, and it is quick.
 const GRAIN_SECONDS: i64 = 300;
+/// Of what is so new, charts show minutes.
+const FINE_SECONDS: i64 = 12 * 3_600;
+const FINE_GRAIN_SECONDS: i64 = 60;
+/// How long a burst lasts.
+const BURST_SECONDS: i64 = 1_200;
 /// Entries of one post.
 const ENTRIES_MAX: usize = 2_000;
+/// For so long from the start code still asks for flags that are retired.
+const RETIRED_AFTER_SECONDS: i64 = 86_400;
 /// How often a post is repeated while the server asks to wait.
 const TRIES: u32 = 100;
 
-/// Posts the history of `[from, to)` of every environment.
-pub(super) async fn fill(url: &Url, from: Timestamp, to: Timestamp) -> Result<()> {
+/// Posts the history of `[from, to)` of every environment, as if the fleet had been there with this rate.
+pub(super) async fn fill(url: &Url, rate: f64, from: Timestamp, to: Timestamp) -> Result<()> {
     let mut posting = JoinSet::new();
     let posted = Arc::new(std::sync::atomic::AtomicU64::new(0));
     for (number, role) in roles().enumerate() {
         let (url, posted) = (url.clone(), Arc::clone(&posted));
         posting.spawn(async move {
             let mut connection = Connection::new(url.clone());
-            for (part, entries) in points(role, from, to, number).chunks(ENTRIES_MAX).enumerate() {
+            for (part, entries) in points(role, rate, from, to, number).chunks(ENTRIES_MAX).enumerate() {
                 let once = format!("history-{number}-{part}");
                 let entries_posted = u64::try_from(entries.len()).unwrap_or(0);
                 let post = Post::new(Door::Counts, role.environment.sdk, Some(once), entries.iter().copied());
@@ -76,36 +83,58 @@ async fn deliver(connection: &mut Connection, url: &Url, role: Role, post: &Post
 }
 
 /// What one environment counted: a rhythm of days and weekends, noise, and now and then a burst.
-fn points(role: Role, from: Timestamp, to: Timestamp, seed: usize) -> Vec<Entry<'static>> {
+fn points(role: Role, rate: f64, from: Timestamp, to: Timestamp, seed: usize) -> Vec<Entry<'static>> {
     let mut rng = SmallRng::seed_from_u64(u64::try_from(seed).unwrap_or(0));
     let mut entries = Vec::new();
     let mut at = from.floor_to(Slot::SECONDS);
     let mut burst_until = from;
     while at < to {
-        if role.environment.bursts && rng.random_bool(1.0 / 400.0) {
-            burst_until = at.plus_seconds(4 * GRAIN_SECONDS);
+        let is_fine = at >= to.plus_seconds(-FINE_SECONDS);
+        let grain = if is_fine { FINE_GRAIN_SECONDS } else { GRAIN_SECONDS };
+        let chance = if is_fine { 1.0 / 2_000.0 } else { 1.0 / 400.0 };
+        if role.environment.bursts && rng.random_bool(chance) {
+            burst_until = at.plus_seconds(BURST_SECONDS);
         }
         let burst = if at < burst_until { 5.0 } else { 1.0 };
-        let level = role.environment.noon * rhythm(at, role.customer.hours_east) * burst;
+        let level = role.counts(rate, at, grain) * burst;
         for (index, flag) in role.project.flags.iter().enumerate() {
-            let rank = f64::from(u32::try_from(index).unwrap_or(0)) + 1.0;
+            let rank = rank(index);
             let evaluated = level / rank * rng.random_range(0.8..1.2);
+            if flag.retired && at >= from.plus_seconds(RETIRED_AFTER_SECONDS) {
+                continue;
+            }
             // Each flag is on for another part of the users.
             let on_part = 0.9 / rank.sqrt();
             for (on, part) in [(true, on_part), (false, 1.0 - on_part)] {
                 let count = whole(evaluated * part);
                 if count > 0 {
-                    entries.push(Entry { flag, on, count, at: Some(at) });
+                    entries.push(Entry { flag: flag.name, on, count, at: Some(at) });
                 }
             }
         }
-        at = at.plus_seconds(GRAIN_SECONDS);
+        at = at.plus_seconds(grain);
     }
     entries
 }
 
+/// The most used has rank 1.
+fn rank(index: usize) -> f64 {
+    f64::from(u32::try_from(index).unwrap_or(0)) + 1.0
+}
+
+impl Role {
+    /// Counts of its most used flag in so many seconds of the history, as the fleet would make them at that time.
+    fn counts(&self, rate: f64, at: Timestamp, seconds: i64) -> f64 {
+        let flags = self.flags_in_use().count();
+        let entries = rank(flags.min(ENTRIES)) - 1.0;
+        #[expect(clippy::cast_precision_loss, reason = "some minutes")]
+        let all = self.posts_per_second(rate, at) * seconds as f64 * entries * COUNT_MEAN;
+        all / (0..flags).map(|index| 1.0 / rank(index)).sum::<f64>().max(1.0)
+    }
+}
+
 /// How busy it is, 0.1 to 1: little at night, less at weekends.
-fn rhythm(at: Timestamp, hours_east: f64) -> f64 {
+pub(super) fn rhythm(at: Timestamp, hours_east: f64) -> f64 {
     let day_seconds = 86_400.0;
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
     let local = at.as_seconds() as f64 + hours_east * 3_600.0;
@@ -145,11 +174,21 @@ mod tests {
         let role = roles().next().unwrap();
         let from = Timestamp::from_seconds_clamped(1_795_176_000);
         let to = from.plus_seconds(86_400);
-        let points = || points(role, from, to, 7);
+        let points = || points(role, 60.0, from, to, 7);
         let first = points();
         assert!(first.len() > 2_000, "{}", first.len());
         assert!(first.iter().all(|entry| entry.at.is_some_and(|at| from <= at && at < to)));
         let sum = |entries: Vec<Entry<'_>>| entries.iter().map(|entry| entry.count).sum::<u64>();
         assert_eq!(sum(first), sum(points()));
+    }
+
+    #[test]
+    fn retired_flags_are_those_of_the_first_day() {
+        let role = roles().next().unwrap();
+        let from = Timestamp::from_seconds_clamped(1_795_176_000);
+        let points = points(role, 60.0, from, from.plus_seconds(2 * 86_400), 7);
+        let last = |name| points.iter().rfind(|entry| entry.flag == name).and_then(|entry| entry.at).unwrap();
+        let (retired, used) = (last("spring-sale"), last("checkout-v2"));
+        assert!(retired < from.plus_seconds(86_400) && used > from.plus_seconds(86_400), "{retired} {used}");
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct DemoArgs {
     /// Days of history, 0 to 5
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=5))]
     days: u8,
-    /// How lively the fleet is: posts of SDKs a second
+    /// How lively the fleet is: posts of SDKs a second, at noon
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: u32,
     #[command(flatten)]
@@ -79,9 +79,9 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let config = args.load()?;
     start_logging(&config.logging)?;
     let mut signals = Signals::listen()?;
-    let (folder, fresh) = prepare(&config, args.keep)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let now = clock.now();
+    let (folder, fresh) = prepare(&config, args.keep, now)?;
     let from = now.plus_seconds(-86_400 * i64::from(args.days)).floor_to(Tier::Hour.seconds());
     let covers_from = (fresh && args.days > 0).then_some(from);
     let server = Start { config, folder, clock: Arc::clone(&clock), covers_from }.server().await?;
@@ -94,7 +94,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
             if fresh && args.days > 0 {
                 output::note(format!("filling in {} days of history through POST /v1/counts", args.days));
                 let filled = async {
-                    history::fill(&url, from, now).await?;
+                    history::fill(&url, f64::from(args.rate), from, now).await?;
                     settle(&server, clock.now()).await
                 };
                 match quit.run_until_cancelled(filled).await {
@@ -125,7 +125,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<()> {
 }
 
 /// Takes the folder, and empties it unless it is to be kept. Whether it is empty now.
-fn prepare(config: &Config, keep: bool) -> Result<(Folder, bool)> {
+fn prepare(config: &Config, keep: bool, now: Timestamp) -> Result<(Folder, bool)> {
     let path = &config.data.path;
     let marker = path.join(MARKER);
     let used = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
@@ -141,7 +141,7 @@ fn prepare(config: &Config, keep: bool) -> Result<(Folder, bool)> {
     if fresh {
         empty(path).map_err(failed)?;
         write_whole(&marker, "`flagmeter demo` empties this folder whenever it starts.\n").map_err(failed)?;
-        write_whole(&registry_file(config), &cast::registry()).map_err(failed)?;
+        write_whole(&registry_file(config), &cast::registry(now.to_chrono().date_naive())).map_err(failed)?;
     }
     Ok((folder, fresh))
 }
@@ -212,8 +212,9 @@ async fn flow(server: &Server, live: &Live, clock: &dyn Clock, quit: &Cancellati
 
 fn addresses(url: &str, token: &str, took: Duration) -> String {
     format!(
-        "\nReady after {:.1} s. Three addresses worth opening:\n\
-         \n  the chart     {url}/#token={token}\
+        "\nReady after {:.1} s. Open {url}/ and sign in with\n\
+         \n  {token}\n\
+         \nor ask from here:\n\
          \n  by customer   curl -sS '{url}/v1/usage?from=-24h&to=now&resolution=1h&group_by=customer' \\\n                  \
          -H 'Authorization: Bearer {token}'\
          \n  every fate    curl -sS '{url}/v1/reconcile' -H 'Authorization: Bearer {token}'\n\
@@ -246,7 +247,7 @@ mod tests {
         fs::write(&configured, "# precious\n").unwrap();
         let setting = format!("registry.file={}", configured.display());
         let config = config(&path, &["--set", &setting]);
-        prepare(&config, false).unwrap();
+        prepare(&config, false, Timestamp::EPOCH).unwrap();
         assert_eq!(fs::read_to_string(&configured).unwrap(), "# precious\n");
         assert!(path.join("registry.toml").exists());
     }
@@ -255,20 +256,20 @@ mod tests {
     fn only_a_demos_own_folder_is_emptied() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("demo");
-        let (folder, fresh) = prepare(&config(&path, &[]), false).unwrap();
+        let (folder, fresh) = prepare(&config(&path, &[]), false, Timestamp::EPOCH).unwrap();
         assert!(fresh);
         drop(folder);
         fs::write(path.join("store.sqlite"), "old").unwrap();
-        let (folder, fresh) = prepare(&config(&path, &[]), true).unwrap();
+        let (folder, fresh) = prepare(&config(&path, &[]), true, Timestamp::EPOCH).unwrap();
         assert!(!fresh && path.join("store.sqlite").exists(), "kept");
         drop(folder);
-        prepare(&config(&path, &[]), false).unwrap();
+        prepare(&config(&path, &[]), false, Timestamp::EPOCH).unwrap();
         assert!(!path.join("store.sqlite").exists(), "emptied");
 
         let other = temp.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("precious"), "").unwrap();
-        let error = prepare(&config(&other, &[]), false).unwrap_err();
+        let error = prepare(&config(&other, &[]), false, Timestamp::EPOCH).unwrap_err();
         assert!(error.to_string().contains("not a demo's folder"), "{error}");
         assert!(other.join("precious").exists());
     }

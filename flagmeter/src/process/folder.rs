@@ -113,6 +113,18 @@ impl Folder {
     }
 }
 
+/// Whether a process works on a folder of ours. For the moment of the look, none can begin to.
+pub(crate) fn is_in_use(path: &Path) -> Result<bool> {
+    must_exist(path)?;
+    let lock =
+        File::options().write(true).open(path.join("lock")).map_err(|error| unwritable(path, error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(unwritable(path, error)),
+    }
+}
+
 /// Refuses a folder that is not there, and one that no server has made.
 fn must_exist(path: &Path) -> Result<()> {
     must_be(path, version_file(path).exists())

@@ -9,6 +9,7 @@ pub(crate) mod readiness;
 pub(crate) mod settings;
 mod stages;
 mod start;
+mod unread;
 #[cfg(feature = "kafka")]
 mod waiting;
 pub(crate) mod webhook;

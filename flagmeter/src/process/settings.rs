@@ -52,6 +52,7 @@ pub(crate) fn listener_bounds(config: &Config) -> Bounds {
     Bounds {
         connections: config.listen.connections_max,
         idle: config.listen.idle_max,
+        unread: config.listen.unread_max,
         finish: config.shutdown.requests_max,
     }
 }
@@ -173,11 +174,23 @@ pub(crate) fn downsampler_config(config: &Config) -> flagmeter_downsampler::Conf
 
 /// The queries'.
 pub(crate) fn queries_config(config: &Config) -> flagmeter_queries::Config {
+    let queries = &config.queries;
     flagmeter_queries::Config {
-        rows_max: config.queries.rows_max,
-        reads_max: config.queries.reads_max,
-        read_timeout: config.queries.read_timeout,
+        rows_max: queries.rows_max,
+        reads_max: queries.reads_max,
+        read_timeout: queries.read_timeout,
         node_timeout_ms: millis(config.downsampler.node_timeout),
+        grace: config.billing.grace,
+        live: flagmeter_queries::LiveConfig {
+            viewers_max: queries.live_viewers_max,
+            own_viewers_max: queries.live_viewers_max_per_customer,
+            queries_max: queries.live_queries_max,
+            own_queries_max: queries.live_queries_max_per_customer,
+            rows_max: queries.live_rows_max,
+            rows_held_max: queries.live_rows_held_max,
+            reads_max: queries.live_reads_max,
+            ..flagmeter_queries::LiveConfig::default()
+        },
         ..flagmeter_queries::Config::default()
     }
 }

@@ -133,6 +133,12 @@ impl RegistryFile {
 
 /// `flagmeter registry check FILE`.
 pub(crate) fn check(path: &Path) -> Result<()> {
+    output::say(format!("ok: {}", summary(path)?));
+    Ok(())
+}
+
+/// How much is in a registry's file, if it is good.
+pub(crate) fn summary(path: &Path) -> Result<String> {
     let registry = read(path)
         .and_then(|text| parse(&text))
         .map_err(|reason| Error::Registry { path: path.to_owned(), reason })?;
@@ -147,15 +153,14 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     let plans = customers.iter().filter(|customer| customer.plan.is_some()).count();
     let counted =
         |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    output::say(format!(
-        "ok: {}, {}, {}, {}, {}",
+    Ok(format!(
+        "{}, {}, {}, {}, {}",
         counted(customers.len(), "customer"),
         counted(projects, "project"),
         counted(registry.environments().len(), "environment"),
         counted(keys, "key"),
         counted(plans, "plan"),
-    ));
-    Ok(())
+    ))
 }
 
 /// Parses a registry and checks what the model cannot: that time zones exist, and that those of plans fit bills.

@@ -31,7 +31,8 @@ impl Starter {
              \n\
              [[customer.project]]\n\
              id = \"web\"\n\
-             # flags = [\"checkout-v2\"]   # where they are listed, names beyond them are shown as unknown\n\
+             # Where flags are listed, names beyond them are shown as unknown; owner and remove_by are optional.\n\
+             # flags = [\"dark-mode\", {{ id = \"checkout-v2\", owner = \"payments\", remove_by = \"2026-12-31\" }}]\n\
              \n\
              [[customer.project.environment]]\n\
              id = \"production\"\n\

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{record::Sent, tally::Fate};
 use crate::{
     Error, Result,
-    http::{Connection, Url},
+    http::{Connection, Url, percent_encoded},
     output::{self, grouped},
 };
 
@@ -170,15 +170,6 @@ impl Answer {
     }
 }
 
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |encoded, byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-            encoded + char::from(byte).encode_utf8(&mut [0; 4])
-        }
-        _ => encoded + &format!("%{byte:02X}"),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,10 +211,5 @@ mod tests {
         let days = pieces(TimeRange::new(at(0), at(3 * 86_400)), 1).collect::<Vec<_>>();
         let longest = days.iter().map(|piece| piece.to.millis_since(piece.from) / 10_000).max();
         assert_eq!((days.len(), longest), (6, Some(5_000)));
-    }
-
-    #[test]
-    fn names_are_encoded_for_addresses() {
-        assert_eq!(percent_encoded("a-b/1 ü"), "a-b%2F1%20%C3%BC");
     }
 }

@@ -23,8 +23,10 @@ use crate::http::{Answer, Broken, Connection, Url};
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// How long a post is repeated after the load is over, before its fate is called unknown.
 const GIVE_UP_AFTER: Duration = Duration::from_mins(1);
-/// Largest count of one entry.
+/// Largest count of one entry; the least is 1, and all in between are as likely.
 const COUNT_MAX: u64 = 20;
+/// The mean of the counts of an entry.
+pub(crate) const COUNT_MEAN: f64 = 10.5;
 
 /// What to send, where to, and how fast.
 #[derive(Debug, Clone)]

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::record::Record;
 pub(crate) use self::{
     door::{Door, Entry, Post},
-    load::Load,
+    load::{COUNT_MEAN, Load},
     record::Sent,
     shape::{Flags, Shape},
     tally::{Live, Seen},

@@ -55,7 +55,7 @@ pub(super) fn welcome(server: &Server) -> Result<Option<String>> {
         "\nRead it, a second or two later. The token is shown only now; `flagmeter token create` makes others:\n  \
          curl -sS '{url}/v1/usage?from=-1h&to=now&group_by=flag' \\\n    \
          -H 'Authorization: Bearer {token}'\n\
-         \nOr look at it: {url}/#token={token}"
+         \nOr look at it: open {url}/ and sign in with\n  {token}"
     );
     Ok(Some(text))
 }

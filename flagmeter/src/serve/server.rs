@@ -19,7 +19,7 @@ use crate::{
     process::{
         Closing, Stages, With,
         folder::{self, Folder},
-        listener,
+        listener, metrics,
         readiness::{Needs, Readiness},
         settings,
     },
@@ -73,7 +73,7 @@ impl Start {
         let (metrics_listener, metrics_at) = listener::bind(config.listen.metrics, "listen.metrics").await?;
         first_start::make_registry(&config, &folder)?;
         let registry_path = folder::registry_file(&config);
-        let metrics = prometheus::Registry::new();
+        let metrics = metrics::of_process()?;
         let registry_file = RegistryFile::open(registry_path, folder.registry_good_copy(), &metrics)?;
         let registry = registry_file.subscribe();
         let tokens = Arc::new(token::open_at(folder.path(), Arc::clone(&clock))?);

@@ -23,7 +23,7 @@ use crate::{
     config::Config,
     output,
     process::{
-        self, Closing, Stages, With, listener,
+        self, Closing, Stages, With, listener, metrics,
         readiness::{Needs, Readiness},
         settings, until_there,
     },
@@ -79,7 +79,7 @@ async fn run<T: Send + 'static>(
 impl Process {
     async fn begin(config: Config, stages: &mut Stages) -> Result<Self> {
         let (listener, metrics_at) = listener::bind(config.listen.metrics, "listen.metrics").await?;
-        let (metrics, readiness) = (prometheus::Registry::new(), Readiness::default());
+        let (metrics, readiness) = (metrics::of_process()?, Readiness::default());
         let process = Self { config, clock: Arc::new(SystemClock), metrics, metrics_at, readiness };
         stages.metrics(process.with(), listener);
         Ok(process)

@@ -35,7 +35,7 @@ fn a_demo_has_history_a_fleet_and_addresses_and_stops_in_order() {
     let mut demo = KilledWhenDropped(demo);
     let printed = || fs::read_to_string(&stdout).unwrap();
     let ready = eventually("it is ready", printed, |printed| printed.contains("Ready after"));
-    let (_, token) = ready.split_once("#token=").unwrap();
+    let (_, token) = ready.split_once("sign in with\n\n  ").unwrap();
     let authorization = format!("Bearer {}", token.lines().next().unwrap());
     let get = |path: &str| -> Value {
         let answer = http::get(&address, path, &[("authorization", &authorization)]).unwrap();

@@ -6,6 +6,7 @@
 mod billing;
 mod cluster;
 mod demo;
+mod doctor;
 mod faults;
 mod http;
 mod kill;
@@ -18,3 +19,4 @@ mod shutdown;
 mod start;
 mod thresholds;
 mod tokens;
+mod top;

@@ -70,6 +70,11 @@ impl DataFolder {
         self.address.clone()
     }
 
+    /// `host:port` of the metrics.
+    pub(crate) fn metrics_address(&self) -> &str {
+        &self.metrics_address
+    }
+
     /// The key of the registry that the first start has made.
     pub(crate) fn environment_key(&self) -> String {
         let registry = fs::read_to_string(self.path().join("registry.toml")).expect("a registry");
@@ -80,7 +85,7 @@ impl DataFolder {
     /// A token that reads everything: the one that the first start shows.
     pub(crate) fn operator_token(&self) -> &str {
         self.token.get_or_init(|| {
-            let shown = || self.printed().0.split_once("#token=").map(|(_, rest)| rest.to_owned());
+            let shown = || self.printed().0.split_once("sign in with\n  ").map(|(_, rest)| rest.to_owned());
             let rest = eventually("the first start shows a token", shown, Option::is_some);
             rest.unwrap_or_default().lines().next().unwrap_or_default().to_owned()
         })

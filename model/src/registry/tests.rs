@@ -47,15 +47,16 @@ fn a_key_finds_its_environment() {
 }
 
 #[test]
-fn flags_are_known_only_where_they_are_listed() {
+fn a_project_is_found_with_its_customer_and_has_flags_only_where_they_are_listed() {
     let registry = Registry::parse(GOOD).unwrap();
-    let listed = &registry.environments()[0];
-    let unlisted = &registry.environments()[2];
-    assert_eq!(registry.knows_flag(listed, "dark-mode"), Some(true));
-    assert_eq!(registry.knows_flag(listed, "gone"), Some(false));
-    assert_eq!(registry.knows_flag(unlisted, "dark-mode"), None);
-    let gone = Environment { environment: Name::new("gone").unwrap(), ..(**listed).clone() };
-    assert_eq!(registry.knows_flag(&gone, "dark-mode"), Some(true), "an environment that left its project");
+    let name = |text| Name::new(text).unwrap();
+    let (customer, listed) = registry.project(&name("acme"), &name("web")).unwrap();
+    assert_eq!((customer.id.as_str(), listed.id.as_str()), ("acme", "web"));
+    let flags = listed.flags.as_ref().unwrap();
+    assert!(flags.contains_key("dark-mode") && !flags.contains_key("gone"));
+    let (customer, unlisted) = registry.project(&name("zeta"), &name("web")).unwrap();
+    assert_eq!((customer.id.as_str(), unlisted.flags.as_ref()), ("zeta", None));
+    assert!(registry.project(&name("acme"), &name("gone")).is_none());
 }
 
 #[test]

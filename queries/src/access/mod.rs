@@ -7,7 +7,10 @@
 
 mod audit;
 mod bearer;
+pub(crate) mod cookie;
+mod links;
 mod secret;
+mod site;
 mod tokens;
 
 pub use audit::{NewToken, Token};
@@ -15,6 +18,9 @@ use axum::http::HeaderMap;
 use flagmeter_ledger::Scope;
 use flagmeter_model::Name;
 use flagmeter_store::Filter;
+pub(crate) use links::Link;
+pub(crate) use site::is_https;
+pub(crate) use tokens::LINK_SECONDS_MAX;
 pub use tokens::{Created, Tokens};
 
 use crate::{Error, Result};
@@ -63,13 +69,25 @@ pub fn authenticate(tokens: &Tokens, headers: &HeaderMap, path: &str) -> Result<
     Ok(principal)
 }
 
+/// Refuses what the page of another site has a browser send. Who says nothing of a site is no browser.
+pub(crate) fn refuse_other_sites(headers: &HeaderMap) -> Result<()> {
+    if site::of(headers) == site::Site::Another { Err(Error::OtherSite) } else { Ok(()) }
+}
+
+/// Refuses a change that is asked for with a cookie, unless it is known to come from a page of ours: a browser sends its
+/// cookies along whoever made the request.
+pub(crate) fn refuse_borrowed_cookies(headers: &HeaderMap) -> Result<()> {
+    let is_borrowed = bearer::is_in_cookie(headers) && site::of(headers) != site::Site::Ours;
+    if is_borrowed { Err(Error::OtherSite) } else { Ok(()) }
+}
+
 /// Why a token was not accepted. Told to metrics and the log, never to the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No `Authorization` header.
+    /// No `Authorization` header, and no cookie of ours.
     #[error("no token was given")]
     Missing,
-    /// Not `Bearer fm_<id>_<secret>`.
+    /// Not `Bearer fm_<id>_<secret>`, or something else in the cookie.
     #[error("what was given is not a token")]
     Malformed,
     /// No such id, or another secret.
@@ -101,7 +119,7 @@ impl Refusal {
 
 /// A filter that takes nothing its asker may not read. It can only be made by [`Principal::scope`], and all
 /// that reads the store asks for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Scoped(Filter);
 
 impl Scoped {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hmac::{Hmac, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
@@ -72,6 +73,25 @@ pub(super) struct SecretHash([u8; 32]);
 impl SecretHash {
     fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret.as_bytes()).into())
+    }
+
+    /// What somebody who has this signs these pieces with.
+    pub(super) fn sign(&self, pieces: &[&str]) -> [u8; 32] {
+        self.mac(pieces).map(|mac| mac.finalize().into_bytes().into()).unwrap_or_default()
+    }
+
+    /// Whether this is the signature of the pieces; it takes as long where it is not.
+    pub(super) fn has_signed(&self, pieces: &[&str], signature: &[u8]) -> bool {
+        self.mac(pieces).is_some_and(|mac| mac.verify_slice(signature).is_ok())
+    }
+
+    /// Keys of any length are taken: there is always one.
+    fn mac(&self, pieces: &[&str]) -> Option<Hmac<Sha256>> {
+        let mut mac = Hmac::new_from_slice(&self.0).ok()?;
+        for piece in pieces {
+            mac.update(piece.as_bytes());
+        }
+        Some(mac)
     }
 
     /// A hash that no secret has: what an unknown id is compared with, so that it takes as long as a known one.

@@ -16,7 +16,8 @@ use subtle::ConstantTimeEq as _;
 use super::{
     NewToken, Principal, Refusal, Token,
     audit::{Action, Fold, Line},
-    bearer::bearer,
+    bearer,
+    links::{self, Link, LinkText},
     secret::{NewSecret, SecretHash, TokenText},
 };
 use crate::{Error, Result};
@@ -25,6 +26,8 @@ use crate::{Error, Result};
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The file is looked at for changes at most this often.
 const CHECK_INTERVAL_MS: u64 = 1_000;
+/// For how long a link holds at most, in seconds.
+pub(crate) const LINK_SECONDS_MAX: i64 = 30 * 86_400;
 /// Longest name of who makes a change, in characters.
 const BY_CHARS_MAX: usize = 100;
 
@@ -110,7 +113,7 @@ impl Tokens {
 
     /// Who sends a request with these headers.
     pub(super) fn sender(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
-        bearer(headers).and_then(|token| self.authenticate(token))
+        bearer::token(headers).and_then(|token| self.authenticate(token))
     }
 
     /// Who holds this token.
@@ -128,6 +131,49 @@ impl Tokens {
                 Some(token) if same => Ok(Principal { token_id: token.id.clone(), role: token.role.clone() }),
                 _ => Err(Refusal::Unknown),
             }
+        })
+    }
+
+    /// A link to a question of the token with this id, if there is one.
+    pub(crate) fn link(&self, id: &str, query: &str, expires_at: Timestamp) -> Option<String> {
+        self.current(|fold| fold.tokens.get(id).map(|token| links::write(id, &token.hash, query, expires_at)))
+    }
+
+    /// What a link asks, and for whom.
+    pub(crate) fn follow(&self, text: &str) -> Result<Link, Refusal> {
+        let link = LinkText::parse(text).ok_or(Refusal::Malformed)?;
+        let now = self.clock.now();
+        self.current(|fold| {
+            let token = fold.tokens.get(link.id);
+            let key = token.map_or_else(SecretHash::nobodys, |token| token.hash.clone());
+            let is_signed = link.is_signed_with(&key);
+            // One that whoever has the token has signed by hand for longer than we would is good for no longer, either.
+            let is_over = link.expires_at <= now || link.expires_at > now.plus_seconds(LINK_SECONDS_MAX);
+            match token {
+                Some(token) if is_signed && token.revoked_at.is_some() => Err(Refusal::Revoked),
+                Some(token) if is_signed && (is_over || token.is_expired(now)) => Err(Refusal::Expired),
+                Some(token) if is_signed => {
+                    let principal = Principal { token_id: token.id.clone(), role: token.role.clone() };
+                    Ok(Link { principal, query: link.query, expires_at: link.expires_at })
+                }
+                _ => Err(Refusal::Unknown),
+            }
+        })
+    }
+
+    /// The token with this id, whether it is in force or not.
+    pub(crate) fn find(&self, id: &str) -> Option<Token> {
+        self.current(|fold| fold.tokens.get(id).cloned())
+    }
+
+    /// Whether the token with this id, which was good once, still is.
+    pub(crate) fn standing(&self, id: &str) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        self.current(|fold| match fold.tokens.get(id) {
+            None => Err(Refusal::Unknown),
+            Some(token) if token.revoked_at.is_some() => Err(Refusal::Revoked),
+            Some(token) if token.is_expired(now) => Err(Refusal::Expired),
+            Some(_) => Ok(()),
         })
     }
 

@@ -13,13 +13,12 @@
 //! - What is not final is never a revision, and stands only in answers that were not asked as of a snapshot.
 //! - A cursor leads nobody to rows that its token does not read.
 
-mod caching;
 mod columns;
 mod cursor;
 pub(crate) mod feed;
 pub(crate) mod hours;
-mod period;
-mod row;
+pub(crate) mod period;
+pub(crate) mod row;
 pub(crate) mod statement;
 mod text;
 pub(crate) mod thresholds;

@@ -79,6 +79,12 @@ impl Calendar {
     }
 }
 
+/// The month so many months before a month, both written as `2026-11`.
+pub(crate) fn months_back(month: &str, months: u32) -> Option<String> {
+    let first = format!("{month}-01").parse::<NaiveDate>().ok()?;
+    Some(first.checked_sub_months(Months::new(months))?.format("%Y-%m").to_string())
+}
+
 /// The first day of the month that is so many months away.
 fn month_beside(date: NaiveDate, months: i32) -> Option<NaiveDate> {
     let first = date.with_day(1)?;
@@ -159,6 +165,13 @@ mod tests {
         for wrong in ["2027-13", "2027-2", "+202-11", "1969-11", "9999-12", "", "2027-02-01"] {
             assert_eq!(of(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn months_are_counted_back_over_the_turn_of_the_year() {
+        let back = |months| months_back("2027-02", months).unwrap();
+        assert_eq!([back(0), back(1), back(2)], ["2027-02", "2027-01", "2026-12"]);
+        assert_eq!(months_back("soon", 1), None);
     }
 
     #[test]

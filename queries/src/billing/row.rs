@@ -29,7 +29,7 @@ pub(crate) enum HourState {
 
 impl HourState {
     /// Its name in the API.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Closing => "closing",
@@ -92,41 +92,41 @@ impl<'a> From<&'a Provisional> for Line<'a> {
 pub(crate) struct BilledHour {
     /// The customer.
     #[schema(value_type = String, example = "acme")]
-    customer: Name,
+    pub(crate) customer: Name,
     /// The project.
     #[schema(value_type = String, example = "web")]
-    project: Name,
+    pub(crate) project: Name,
     /// The environment.
     #[schema(value_type = String, example = "production")]
-    environment: Name,
+    pub(crate) environment: Name,
     /// `evaluations` or `requests`.
     #[schema(example = "evaluations")]
-    meter: &'static str,
+    pub(crate) meter: &'static str,
     /// Start of the hour.
     #[schema(example = "2026-11-20T13:00:00Z")]
-    hour: String,
+    pub(crate) hour: String,
     /// Whether it is for good.
-    state: HourState,
+    pub(crate) state: HourState,
     /// 1 is the first; keep the greatest of an hour. Null while the hour is not final.
     #[schema(required, example = 1)]
-    revision: Option<u32>,
+    pub(crate) revision: Option<u32>,
     /// What the hour comes to from this revision on, in decimal digits.
     #[schema(example = "1204")]
-    count: String,
+    pub(crate) count: String,
     /// What this revision adds to the one before, in decimal digits. Null while the hour is not final.
     #[schema(required, example = "1204")]
-    difference: Option<String>,
+    pub(crate) difference: Option<String>,
     /// The hour was final when this was found.
     #[schema(example = false)]
-    correction: bool,
+    pub(crate) correction: bool,
     /// Whether all nodes that were there had handed on what they received.
     #[schema(example = true)]
-    complete: bool,
+    pub(crate) complete: bool,
     /// The nodes that were silent.
-    missing_nodes: Vec<u16>,
+    pub(crate) missing_nodes: Vec<u16>,
     /// When this was found. Null while the hour is not final.
     #[schema(required, example = "2026-11-20T14:15:04Z")]
-    closed_at: Option<String>,
+    pub(crate) closed_at: Option<String>,
 }
 
 impl From<Line<'_>> for BilledHour {

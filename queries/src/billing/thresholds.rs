@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, http::Uri, response::Response};
-use flagmeter_ledger::{CrossingPage, Crossings};
+use flagmeter_ledger::{Crossing, CrossingPage, Crossings, Position};
 use flagmeter_model::Name;
+use flagmeter_store::Filter;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 use utoipa::ToSchema;
@@ -37,31 +38,48 @@ pub(crate) struct Thresholds {
 pub(crate) struct ToldCrossing {
     /// Its name, the same wherever and whenever it is told.
     #[schema(example = "crossing_59e9e50a5f8204812521b83206117d72")]
-    id: String,
+    pub(crate) id: String,
     /// Whose.
     #[schema(value_type = String, example = "acme")]
-    customer: Name,
+    pub(crate) customer: Name,
     /// `evaluations` or `requests`.
     #[schema(example = "evaluations")]
-    meter: &'static str,
+    pub(crate) meter: &'static str,
     /// Start of the period.
     #[schema(example = "2026-11-01T00:00:00Z")]
-    period: String,
+    pub(crate) period: String,
     /// The part of what is included, in percent.
     #[schema(example = 80)]
-    percent: u16,
+    pub(crate) percent: u16,
     /// Whether the plan says that it is a hard one. Traffic is never stopped here.
     #[schema(example = false)]
-    hard: bool,
+    pub(crate) hard: bool,
     /// What the plan included in the period when this was found, in decimal digits.
     #[schema(example = "10000000")]
-    included: String,
+    pub(crate) included: String,
     /// What was used in the period when this was found, in decimal digits.
     #[schema(example = "8000412")]
-    used: String,
+    pub(crate) used: String,
     /// When this was found.
     #[schema(example = "2026-11-20T13:04:11Z")]
-    crossed_at: String,
+    pub(crate) crossed_at: String,
+}
+
+impl From<&Crossing> for ToldCrossing {
+    fn from(crossing: &Crossing) -> Self {
+        let crossed = &crossing.crossed;
+        Self {
+            id: crossed.id(),
+            customer: crossed.customer.clone(),
+            meter: crossed.meter.name(),
+            period: crossed.period.to_string(),
+            percent: crossed.percent,
+            hard: crossed.hard,
+            included: crossed.included.to_string(),
+            used: crossed.used.to_string(),
+            crossed_at: crossing.crossed_at.to_string(),
+        }
+    }
 }
 
 /// What is asked.
@@ -142,6 +160,28 @@ pub(crate) async fn thresholds(
     }
 }
 
+/// The crossings of a customer, whoever wants them; the first ones, where there are more than one answer holds.
+pub(crate) async fn of_customer(
+    app: &App,
+    principal: &Principal,
+    customer: &Name,
+) -> Result<(Vec<ToldCrossing>, Room)> {
+    principal.scope(Filter { customers: vec![customer.clone()], ..Filter::default() })?;
+    let mut reading = app.reader.begin(principal).await?;
+    let (mut told, mut after) = (Vec::new(), Position::START);
+    loop {
+        let asked = Crossings { customers: vec![customer.clone()], after, limit: LIMIT_MAX };
+        let page = reading.crossings(asked).await?;
+        told.extend(page.crossings.iter().map(ToldCrossing::from));
+        after = page.looked_to;
+        if !page.more || told.len() >= LIMIT_MAX {
+            break;
+        }
+    }
+    let room = reading.room_for(told.len()).await?;
+    Ok((told, room))
+}
+
 /// Waits a while until this process knows as much as the cursor.
 async fn known_here(app: &App, after: CrossedTo) -> Result<()> {
     let end = app.reader.crossed_end()?;
@@ -157,20 +197,7 @@ async fn known_here(app: &App, after: CrossedTo) -> Result<()> {
 
 fn respond(app: &App, asked: &Asked, page: &CrossingPage, room: Room) -> Result<Response> {
     app.metrics.rows(page.crossings.len());
-    let told = page.crossings.iter().map(|crossing| {
-        let crossed = &crossing.crossed;
-        ToldCrossing {
-            id: crossed.id(),
-            customer: crossed.customer.clone(),
-            meter: crossed.meter.name(),
-            period: crossed.period.to_string(),
-            percent: crossed.percent,
-            hard: crossed.hard,
-            included: crossed.included.to_string(),
-            used: crossed.used.to_string(),
-            crossed_at: crossing.crossed_at.to_string(),
-        }
-    });
+    let told = page.crossings.iter().map(ToldCrossing::from);
     let next = CrossedTo(page.looked_to).cursor(asked.owner.as_ref());
     room.json(&Thresholds { crossings: told.collect(), next, more: page.more })
 }

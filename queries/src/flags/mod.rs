@@ -10,12 +10,14 @@ use axum::{extract::State, http::Uri, response::Response};
 use flagmeter_model::{Meter, Name};
 use flagmeter_store::{Dimension, Error as StoreError, Floors};
 use found::Page;
-#[cfg(test)]
 pub(crate) use plan::KNOWN;
 use plan::{Asked, Trend};
-pub(crate) use shape::FlagPage;
+pub(crate) use shape::{FlagPage, FlagUse};
 
-use crate::{App, Error, Result, access::Principal, problem::Refusals, reader::Question};
+use crate::{
+    App, Error, Result, access::Principal, parameters::Parameters, problem::Refusals, reader::Question,
+    room::Room,
+};
 
 /// Every flag, with its totals and when it was last seen
 ///
@@ -37,6 +39,9 @@ use crate::{App, Error, Result, access::Principal, problem::Refusals, reader::Qu
         ("flag" = Option<Vec<String>>, Query, description = "Only these flags. Repeat for several."),
         ("stale_for" = Option<String>, Query, description = "Only flags that were not evaluated for so long, or never.", example = "30d"),
         ("unknown_to_registry" = Option<bool>, Query, description = "`true`: only flags that are evaluated but not in their project's list in the registry. `false`, the default: all."),
+        ("past_removal" = Option<bool>, Query, description = "`true`: only flags whose `remove_by` in the registry is over, in their customer's own zone. `false`, the default: all."),
+        ("without_owner" = Option<bool>, Query, description = "`true`: only flags for which the registry names no owner. `false`, the default: all."),
+        ("q" = Option<String>, Query, description = "Only flags with this in their names, in small or capital letters.", example = "checkout"),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Flags of one page. Default 100."),
         ("after" = Option<String>, Query, description = "The `next` of the page before."),
     ),
@@ -46,17 +51,27 @@ use crate::{App, Error, Result, access::Principal, problem::Refusals, reader::Qu
     )
 )]
 pub(crate) async fn flags(State(app): State<Arc<App>>, principal: Principal, uri: Uri) -> Result<Response> {
-    let zone = app.zone_of(&principal);
-    let asked = plan::ask(&uri, &principal, zone, app.clock.now(), &app.config)?;
-    let mut reading = app.reader.begin(&principal).await?;
+    let (page, room) = answer(&app, &principal, &Parameters::read(&uri, KNOWN)?).await?;
+    room.json(&page)
+}
+
+/// What is asked, answered, whoever wants it.
+pub(crate) async fn answer(
+    app: &App,
+    principal: &Principal,
+    parameters: &Parameters,
+) -> Result<(FlagPage, Room)> {
+    let zone = app.zone_of(principal);
+    let asked = plan::ask(parameters, principal, zone, app.clock.now(), &app.config)?;
+    let mut reading = app.reader.begin(principal).await?;
     let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };
     let trend = asked.trend(&floors, &app.config)?;
     let seen = reading.catalogue(Meter::Evaluations, &asked.scope).await.map_err(narrower)?;
     let registry = Arc::clone(&app.registry.borrow());
     let page = found::page(&asked, seen, &registry);
-    let answer = reading.read(question(&app, &asked, &trend, &page)).await.map_err(narrower)?;
+    let answer = reading.read(question(app, &asked, &trend, &page)).await.map_err(narrower)?;
     let room = reading.room_for(page.flags.len().saturating_mul(trend.edges.len())).await?;
-    room.json(&shape::shape(&asked, &trend, page, answer))
+    Ok((shape::shape(&asked, &trend, page, answer), room))
 }
 
 /// Says how to ask for less where the store says that there is too much.

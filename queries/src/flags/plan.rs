@@ -1,8 +1,7 @@
 //! From the parameters of `/v1/flags` to what is read. Pure.
 
-use axum::http::Uri;
 use chrono_tz::Tz;
-use flagmeter_model::{Name, TimeRange, Timestamp};
+use flagmeter_model::{Limits, Name, TimeRange, Timestamp};
 use flagmeter_store::Floors;
 
 use crate::{
@@ -26,9 +25,15 @@ pub(crate) const KNOWN: &[&str] = &[
     name::FLAG,
     name::STALE_FOR,
     name::UNKNOWN_TO_REGISTRY,
+    name::PAST_REMOVAL,
+    name::WITHOUT_OWNER,
+    name::Q,
     name::LIMIT,
     name::AFTER,
 ];
+
+/// Letters of what is searched for at most: names have no more.
+const SEARCH_CHARS_MAX: usize = Limits::NAME_BYTES_MAX;
 
 /// Flags of one page, where nothing else is asked.
 const LIMIT_DEFAULT: usize = 100;
@@ -52,6 +57,14 @@ pub(super) struct Asked {
     pub(super) stale_before: Option<Timestamp>,
     /// Only flags that the registry does not list.
     pub(super) only_unknown: bool,
+    /// Only flags whose day of removal is over.
+    pub(super) only_past_removal: bool,
+    /// Only flags that nobody looks after.
+    pub(super) only_without_owner: bool,
+    /// Only flags with this in their names, in small letters.
+    pub(super) search: Option<String>,
+    /// When it is asked.
+    pub(super) now: Timestamp,
     pub(super) limit: usize,
     /// Only flags after this one.
     pub(super) after: Option<FlagKey>,
@@ -70,13 +83,12 @@ pub(super) struct Trend {
 
 /// Reads the parameters, and keeps them to what `principal` may read.
 pub(super) fn ask(
-    uri: &Uri,
+    parameters: &Parameters,
     principal: &Principal,
     zone_default: Tz,
     now: Timestamp,
     config: &Config,
 ) -> Result<Asked> {
-    let parameters = Parameters::read(uri, KNOWN)?;
     let scope = principal.scope(parameters.filter()?)?;
     let zone = parameters.zone(zone_default)?;
     let stale_for = parameters.one(name::STALE_FOR)?.map(moment::parse_span).transpose();
@@ -87,12 +99,23 @@ pub(super) fn ask(
         resolution: parameters.resolution()?,
         scope,
         stale_before: stale_for.map(|seconds| now.plus_seconds(-seconds)),
-        only_unknown: parameters
-            .choice(name::UNKNOWN_TO_REGISTRY, |text| text.parse().ok(), &["true", "false"])?
-            .unwrap_or(false),
+        only_unknown: parameters.is(name::UNKNOWN_TO_REGISTRY)?,
+        only_past_removal: parameters.is(name::PAST_REMOVAL)?,
+        only_without_owner: parameters.is(name::WITHOUT_OWNER)?,
+        search: search(parameters)?,
+        now,
         limit: parameters.number(name::LIMIT, config.groups_max)?.unwrap_or(LIMIT_DEFAULT),
         after: parameters.one(name::AFTER)?.map(FlagKey::from_cursor).transpose()?,
     })
+}
+
+fn search(parameters: &Parameters) -> Result<Option<String>> {
+    match parameters.one(name::Q)? {
+        Some(text) if text.chars().count() > SEARCH_CHARS_MAX => {
+            Err(Error::parameter(name::Q, format!("It must be at most {SEARCH_CHARS_MAX} characters.")))
+        }
+        text => Ok(text.map(str::to_lowercase)),
+    }
 }
 
 impl Asked {

@@ -12,7 +12,7 @@ use super::{
     plan::{Asked, FlagKey, Trend},
 };
 use crate::{
-    answer::{Known, Missing, shown, total},
+    answer::{Known, Missing, growth, shown, total},
     civil,
 };
 
@@ -21,30 +21,30 @@ use crate::{
 pub(crate) struct FlagPage {
     /// Start of the first bucket of the trend.
     #[schema(example = "2026-10-22T00:00:00Z")]
-    from: String,
+    pub(crate) from: String,
     /// End of the last bucket of the trend.
     #[schema(example = "2026-11-21T00:00:00Z")]
-    to: String,
+    pub(crate) to: String,
     /// Length of the buckets.
     #[schema(example = "1d")]
-    resolution: &'static str,
+    pub(crate) resolution: &'static str,
     /// The zone that hours, days and months are those of.
     #[schema(example = "UTC")]
-    tz: &'static str,
+    pub(crate) tz: &'static str,
     /// Everything before this is in. Null before the first count.
-    complete_until: Option<String>,
+    pub(crate) complete_until: Option<String>,
     /// Nodes that are silent: what they received is not in the counts.
-    missing_nodes: Vec<Missing>,
+    pub(crate) missing_nodes: Vec<Missing>,
     /// What is known of the whole range.
-    state: Known,
+    pub(crate) state: Known,
     /// What is known of the range before, of as many buckets; null where there is none, because time begins in 1970.
-    previous_state: Option<Known>,
+    pub(crate) previous_state: Option<Known>,
     /// The buckets of the trends.
-    buckets: Vec<Bucket>,
+    pub(crate) buckets: Vec<Bucket>,
     /// The flags, in the order of customer, project and name.
-    flags: Vec<FlagUse>,
+    pub(crate) flags: Vec<FlagUse>,
     /// Give it as `after` for the next page. Null on the last one.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// A bucket of the trends.
@@ -63,32 +63,40 @@ pub(crate) struct Bucket {
 pub(crate) struct FlagUse {
     /// The customer.
     #[schema(value_type = String, example = "acme")]
-    customer: Name,
+    pub(crate) customer: Name,
     /// The project.
     #[schema(value_type = String, example = "web")]
-    project: Name,
+    pub(crate) project: Name,
     /// The flag.
     #[schema(value_type = String, example = "checkout-v2")]
-    flag: Name,
+    pub(crate) flag: Name,
     /// The environments in which it was ever evaluated.
     #[schema(value_type = Vec<String>)]
-    environments: Vec<Name>,
+    pub(crate) environments: Vec<Name>,
     /// The minute in which it was first evaluated; null if never.
-    first_seen: Option<String>,
+    pub(crate) first_seen: Option<String>,
     /// The minute in which it was last evaluated; null if never.
-    last_seen: Option<String>,
+    pub(crate) last_seen: Option<String>,
     /// Whether the project's list in the registry has it; null where there is no list.
-    in_registry: Option<bool>,
+    pub(crate) in_registry: Option<bool>,
+    /// Who looks after it, by the registry; null where it does not say.
+    #[schema(required, value_type = Option<String>, example = "payments")]
+    pub(crate) owner: Option<Name>,
+    /// The last day on which it is meant to be there, by the registry; null where it does not say.
+    #[schema(required, example = "2026-12-31")]
+    pub(crate) remove_by: Option<String>,
+    /// Whether that day is over, in the customer's own zone: evaluated or not, the flag should be gone.
+    pub(crate) past_removal: bool,
     /// Evaluations in the range; null when nothing is known of any of it.
-    total: Option<u64>,
+    pub(crate) total: Option<u64>,
     /// Evaluations in the range before, of as many buckets; null when nothing is known of any of it.
-    previous_total: Option<u64>,
+    pub(crate) previous_total: Option<u64>,
     /// Growth against the range before: 0.25 is a quarter more. Null where there is nothing to compare with: unless
     /// both ranges are complete or open.
     #[schema(example = 0.25)]
-    change: Option<f64>,
+    pub(crate) change: Option<f64>,
     /// Evaluations in each of the buckets; null where nothing is known.
-    trend: Vec<Option<u64>>,
+    pub(crate) trend: Vec<Option<u64>>,
 }
 
 /// Shapes the answer.
@@ -121,6 +129,9 @@ pub(super) fn shape(asked: &Asked, trend: &Trend, page: Page, answer: Answer) ->
             first_seen: shown(zone, found.first_seen),
             last_seen: shown(zone, found.last_seen),
             in_registry: found.in_registry,
+            owner: found.listed.owner,
+            remove_by: found.listed.remove_by.map(|day| day.to_string()),
+            past_removal: found.past_removal,
             total: sums.now,
             previous_total: sums.before,
             change: change.and_then(|(now, before)| growth(now, before)),
@@ -163,25 +174,5 @@ fn counted(previous: usize, states: &[RowState], counts: &[u64]) -> Counted {
         now: total(cells().skip(previous)),
         before: total(cells().take(previous)),
         trend: cells().skip(previous).map(|(state, count)| Known::from(state).count(count)).collect(),
-    }
-}
-
-/// Growth as a share of what was before, to four places.
-fn growth(now: u64, before: u64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "a trend needs no more than 15 digits")]
-    let growth = (before > 0).then(|| (now as f64 - before as f64) / before as f64)?;
-    Some((growth * 10_000.0).round() / 10_000.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn growth_is_relative_to_what_was_before() {
-        assert_eq!(growth(125, 100), Some(0.25));
-        assert_eq!(growth(0, 100), Some(-1.0));
-        assert_eq!(growth(1, 3), Some(-0.6667));
-        assert_eq!(growth(5, 0), None);
     }
 }

@@ -14,20 +14,20 @@ use std::{sync::Arc, time::Duration};
 use axum::{extract::State, http::Uri, response::Response};
 use flagmeter_model::Meter;
 use flagmeter_store::Answer;
-#[cfg(test)]
-pub(crate) use plan::KNOWN;
-pub(crate) use plan::LEVELS;
 use plan::Plan;
-pub(crate) use shape::Reconcile;
-use shape::{Arrivals, DeadLetters, Fates, Read};
+pub(crate) use plan::{KNOWN, LEVELS};
+use shape::{Arrivals, DeadLetters, Read};
+pub(crate) use shape::{Fates, Reconcile};
 
 use crate::{
     App, Result,
     access::{Principal, Role},
     answer::{Known, Missing, shown},
     civil,
+    parameters::Parameters,
     problem::Refusals,
     reader::Reading,
+    room::Room,
 };
 
 /// How often the store is looked at before the answer says that it does not settle, or tells a difference.
@@ -63,14 +63,24 @@ pub(crate) async fn reconcile(
     principal: Principal,
     uri: Uri,
 ) -> Result<Response> {
-    let zone = app.zone_of(&principal);
-    let plan = plan::plan(&uri, &principal, zone, app.clock.now(), &app.config)?;
-    let mut reading = app.reader.begin(&principal).await?;
+    let (fates, room) = answer(&app, &principal, &Parameters::read(&uri, KNOWN)?).await?;
+    room.json(&fates)
+}
+
+/// What is asked, answered, whoever wants it.
+pub(crate) async fn answer(
+    app: &App,
+    principal: &Principal,
+    parameters: &Parameters,
+) -> Result<(Reconcile, Room)> {
+    let zone = app.zone_of(principal);
+    let plan = plan::plan(parameters, principal, zone, app.clock.now(), &app.config)?;
+    let mut reading = app.reader.begin(principal).await?;
     let plan = if plan.range.is_some() { plan.on_what_is_kept(&reading.state().await?.floors) } else { plan };
-    let Look { last, settled, rows } = look_until_it_agrees(&app, &reading, &plan).await?;
-    let dead_letters = dead_letters(&reading, &principal).await?;
+    let Look { last, settled, rows } = look_until_it_agrees(app, &reading, &plan).await?;
+    let dead_letters = dead_letters(&reading, principal).await?;
     let room = reading.room_for(rows.len()).await?;
-    room.json(&Reconcile {
+    let fates = Reconcile {
         from: plan.range.map(|range| civil::rfc3339(plan.zone, range.from)),
         to: plan.range.map(|range| civil::rfc3339(plan.zone, range.to)),
         complete_until: shown(plan.zone, last.complete_until),
@@ -79,7 +89,8 @@ pub(crate) async fn reconcile(
         settled,
         dead_letters,
         rows,
-    })
+    };
+    Ok((fates, room))
 }
 
 /// What the store and the edges say.

@@ -1,6 +1,5 @@
 //! From the parameters of `/v1/reconcile` to what is read. Pure.
 
-use axum::http::Uri;
 use chrono_tz::Tz;
 use flagmeter_model::{Meter, Tier, TimeRange, Timestamp};
 use flagmeter_store::{Dimension, Floors};
@@ -37,13 +36,12 @@ pub(super) struct Plan {
 
 /// Reads the parameters, and keeps them to what `principal` may read.
 pub(super) fn plan(
-    uri: &Uri,
+    parameters: &Parameters,
     principal: &Principal,
     zone_default: Tz,
     now: Timestamp,
     config: &Config,
 ) -> Result<Plan> {
-    let parameters = Parameters::read(uri, KNOWN)?;
     let scope = principal.scope(parameters.filter()?)?;
     let zone = parameters.zone(zone_default)?;
     let level = |text: &str| LEVELS.iter().position(|level| *level == text).map(|before| before + 1);

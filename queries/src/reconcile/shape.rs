@@ -13,32 +13,32 @@ use crate::answer::{Known, Missing};
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Reconcile {
     /// Start of the range; null for all time.
-    pub(super) from: Option<String>,
+    pub(crate) from: Option<String>,
     /// End of the range; null for all time.
-    pub(super) to: Option<String>,
+    pub(crate) to: Option<String>,
     /// Everything before this is in. Null before the first count.
-    pub(super) complete_until: Option<String>,
+    pub(crate) complete_until: Option<String>,
     /// Nodes that are silent: what they received is not in the counts.
-    pub(super) missing_nodes: Vec<Missing>,
+    pub(crate) missing_nodes: Vec<Missing>,
     /// What is known of the range; null for all time.
-    pub(super) state: Option<Known>,
+    pub(crate) state: Option<Known>,
     /// Whether nothing more was stored while this was read. When counts come in faster than they can be read,
     /// the numbers are of slightly different moments, and `balanced` is null.
-    pub(super) settled: bool,
+    pub(crate) settled: bool,
     /// Records that could not be stored, over all time and all customers; only for billing and operators.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) dead_letters: Option<DeadLetters>,
+    pub(crate) dead_letters: Option<DeadLetters>,
     /// The fates, per customer (project, environment).
-    pub(super) rows: Vec<Fates>,
+    pub(crate) rows: Vec<Fates>,
 }
 
 /// Records that could not be stored.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DeadLetters {
     /// Records.
-    pub(super) records: u64,
+    pub(crate) records: u64,
     /// Counts known to be in them.
-    pub(super) counts: u64,
+    pub(crate) counts: u64,
 }
 
 /// What became of what arrived.
@@ -46,56 +46,56 @@ pub(crate) struct DeadLetters {
 pub(crate) struct Fates {
     /// The customer.
     #[schema(value_type = String, example = "acme")]
-    customer: Name,
+    pub(crate) customer: Name,
     /// The project.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    project: Option<Name>,
+    pub(crate) project: Option<Name>,
     /// The environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    environment: Option<Name>,
+    pub(crate) environment: Option<Name>,
     /// Counts that arrived.
     #[schema(example = 1000)]
-    received: u64,
+    pub(crate) received: u64,
     /// Counts in the store.
-    stored: Stored,
+    pub(crate) stored: Stored,
     /// Counts of requests that had been acknowledged before, and were not counted again.
     #[schema(example = 12)]
-    duplicate: u64,
+    pub(crate) duplicate: u64,
     /// Counts that were not taken.
-    rejected: Rejected,
+    pub(crate) rejected: Rejected,
     /// Counts that have arrived but are not in the store yet. What went to the dead letters, or was lost with a log,
     /// shows here, too, and stays: a number that does not go back to 0 when nothing arrives is to be looked into.
     /// Null for a range, and where this server does not know the edges.
-    in_flight: Option<u64>,
+    pub(crate) in_flight: Option<u64>,
     /// received − stored − duplicate − rejected − in flight.
     #[schema(example = 0)]
-    difference: i64,
+    pub(crate) difference: i64,
     /// Whether the difference is 0. Null while something is in flight, whose fate is still to come; and for a range,
     /// because a count that is sent late is stored at its own time, but its fate is counted when it arrives.
-    balanced: Option<bool>,
+    pub(crate) balanced: Option<bool>,
 }
 
 /// Counts in the store.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Stored {
     /// Flag evaluations.
-    evaluations: u64,
+    pub(crate) evaluations: u64,
     /// API requests.
-    requests: u64,
+    pub(crate) requests: u64,
     /// Both.
-    total: u64,
+    pub(crate) total: u64,
 }
 
 /// Counts that were not taken.
 #[derive(Debug, Default, Serialize, ToSchema)]
 pub(crate) struct Rejected {
     /// All of them.
-    total: u64,
+    pub(crate) total: u64,
     /// By reason.
     #[schema(value_type = BTreeMap<String, u64>)]
-    by_reason: BTreeMap<Name, u64>,
+    pub(crate) by_reason: BTreeMap<Name, u64>,
 }
 
 /// What the store says of each meter.

@@ -45,7 +45,7 @@ id = "acme"
 time_zone = "Europe/Berlin"
 [[customer.project]]
 id = "web"
-flags = ["checkout", "never"]
+flags = ["checkout", { id = "never", owner = "web", remove_by = "2026-11-19" }]
 [[customer.project.environment]]
 id = "production"
 keys = ["ser.acme-production"]
@@ -137,6 +137,7 @@ pub(super) struct Bench {
     pub(super) acme: String,
     seals: AtomicU64,
     pub(super) folder: tempfile::TempDir,
+    registry: Arc<Registry>,
 }
 
 impl Bench {
@@ -185,6 +186,7 @@ impl Bench {
             acme,
             seals,
             folder,
+            registry: Arc::new(Registry::parse(REGISTRY).unwrap()),
         };
         over.with(config)
     }
@@ -192,6 +194,17 @@ impl Bench {
     /// The same over another ledger; the one before is let go of.
     pub(super) fn over_ledger(self, ledger: Arc<dyn Ledger>) -> Self {
         Self { ledger, ..self }.with(Config::default())
+    }
+
+    /// The same of other customers, once it is put together again.
+    pub(super) fn of_registry(self, text: &str) -> Self {
+        Self { registry: Arc::new(Registry::parse(text).unwrap()), ..self }
+    }
+
+    /// The same for those who have the tokens of another one, once it is put together again.
+    pub(super) fn of_tokens(self, other: &Self) -> Self {
+        let (operator, billing, acme) = (other.operator.clone(), other.billing.clone(), other.acme.clone());
+        Self { tokens: Arc::clone(&other.tokens), operator, billing, acme, ..self }
     }
 
     /// The same with other bounds, and its metrics anew.
@@ -204,7 +217,7 @@ impl Bench {
             store: Arc::clone(&self.store),
             ledger: Some(Arc::clone(&self.ledger)),
             tokens: Arc::clone(&self.tokens),
-            registry: watch::channel(Arc::new(Registry::parse(REGISTRY).unwrap())).1,
+            registry: watch::channel(Arc::clone(&self.registry)).1,
             in_flight: Some(Arc::clone(&self.edges) as Arc<dyn InFlight>),
             stopping,
             clock: Arc::new(self.clock.clone()),
@@ -242,19 +255,25 @@ impl Bench {
 
     /// The answer with its body not read yet.
     pub(super) async fn ask(&self, token: &str, address: &str) -> Response {
-        let request = Request::get(address).header("authorization", format!("Bearer {token}"));
+        self.ask_after(token, address, None).await
+    }
+
+    /// The same from someone who comes back after an event.
+    pub(super) async fn ask_after(
+        &self,
+        token: &str,
+        address: &str,
+        last_event_id: Option<&str>,
+    ) -> Response {
+        let mut request = Request::get(address).header("authorization", format!("Bearer {token}"));
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
         self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Reply {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        Reply::of(self.router.clone().oneshot(request).await.unwrap()).await
     }
 
     /// The value of a metric with these label values, in the order of their names; 0 where it is not there.
@@ -266,7 +285,7 @@ impl Bench {
         let found = metrics
             .iter()
             .find(|metric| metric.get_label().iter().map(LabelPair::value).eq(labels.iter().copied()));
-        found.map_or(0, |metric| metric.get_counter().get_value() as u64)
+        found.map_or(0, |metric| (metric.get_counter().get_value() + metric.get_gauge().get_value()) as u64)
     }
 }
 
@@ -282,6 +301,13 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// A whole answer.
+    pub(super) async fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Self { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
     /// The body of a success.
     #[track_caller]
     pub(super) fn json(&self) -> Value {

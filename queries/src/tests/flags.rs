@@ -70,6 +70,46 @@ async fn flags_that_the_registry_does_not_list_can_be_asked_for() {
 }
 
 #[tokio::test]
+async fn owners_and_days_of_removal_are_told_and_can_be_asked_for() {
+    let bench = some_flags().await;
+    let answer = bench.get("/v1/flags").await.json();
+    let said = |flag: &Value| [&flag["owner"], &flag["remove_by"], &flag["past_removal"]].map(Clone::clone);
+    assert_eq!(said(&answer["flags"][0]), [json!(null), json!(null), json!(false)]);
+    assert_eq!(said(&answer["flags"][1]), [json!("web"), json!("2026-11-19"), json!(true)]);
+    for (query, expected) in [
+        ("past_removal=true", vec!["never"]),
+        ("without_owner=true", vec!["checkout", "rogue", "banner"]),
+        ("past_removal=false&without_owner=false", vec!["checkout", "never", "rogue", "banner"]),
+        ("past_removal=true&without_owner=true", vec![]),
+        ("q=NE", vec!["never", "banner"]),
+        ("q=ne&customer=globex", vec!["banner"]),
+        ("q=%25", vec![]),
+    ] {
+        assert_eq!(names(&bench.get(&format!("/v1/flags?{query}")).await.json()), expected, "{query}");
+    }
+    let long = "x".repeat(257);
+    for (query, parameter) in [
+        ("past_removal=1", "past_removal"),
+        ("without_owner=", "without_owner"),
+        ("q=", "q"),
+        (&format!("q={long}"), "q"),
+    ] {
+        assert_eq!(bench.get(&format!("/v1/flags?{query}")).await.problem(400)["parameter"], parameter);
+    }
+}
+
+#[tokio::test]
+async fn a_day_of_removal_is_over_when_it_is_over_where_the_customer_is() {
+    let bench = some_flags().await;
+    // The 19th is over in Berlin an hour before it is over in UTC.
+    for (now, is_past) in [("2026-11-19T22:59:59Z", false), ("2026-11-19T23:00:00Z", true)] {
+        bench.clock.set(at(now));
+        let answer = bench.get("/v1/flags?flag=never&tz=UTC").await.json();
+        assert_eq!(answer["flags"][0]["past_removal"], is_past, "{now}");
+    }
+}
+
+#[tokio::test]
 async fn pages_lead_through_every_flag_once() {
     let bench = some_flags().await;
     let (mut seen, mut after) = (Vec::new(), String::new());

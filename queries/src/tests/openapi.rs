@@ -2,10 +2,10 @@
 
 use flagmeter_ledger::{Append, Counted, Crossed};
 use flagmeter_model::Meter;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::bench::{Bench, NOW, acme, at, flag};
-use crate::{billing, flags, nodes, reconcile, usage};
+use crate::{billing, chart, embed, flags, live, operator, reconcile, session, usage};
 
 /// The parameters without which a path has no answer.
 fn needed(path: &str) -> &'static str {
@@ -107,10 +107,29 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
     let billing = ["closed-hours", "hours", "statement", "thresholds", "usage-to-date"]
         .map(|path| format!("/v1/billing/{path}"));
     let billing = billing.each_ref().map(String::as_str);
-    let others = ["/v1/flags", "/v1/operator/nodes", "/v1/reconcile", "/v1/reconcile/billing", "/v1/usage"];
-    assert_eq!(paths, [&["/openapi.json"], &billing[..], &others[..]].concat());
-    for path in paths {
-        bench.get(&format!("{path}{}", needed(&path))).await.json();
+    let others = [
+        "/v1/flags",
+        "/v1/live",
+        "/v1/operator/nodes",
+        "/v1/operator/pipeline",
+        "/v1/operator/top",
+        "/v1/reconcile",
+        "/v1/reconcile/billing",
+        "/v1/session",
+        "/v1/usage",
+    ];
+    let embed = ["/embed", "/embed/chart.svg", "/embed/live", "/openapi.json"];
+    let before = [&embed, &billing[..], &["/v1/chart.svg", "/v1/embed"]].concat();
+    assert_eq!(paths, [&before, &others[..]].concat());
+    // What needs a link, and what answers no question, have tests of their own.
+    for path in paths.into_iter().filter(|path| !path.contains("/embed")) {
+        let address = format!("{path}{}", needed(&path));
+        // A stream has no end.
+        let answer = bench.ask(&bench.operator, &address).await;
+        assert_eq!(answer.status(), 200, "{address}");
+        let content = &document["paths"][&path]["get"]["responses"]["200"]["content"];
+        let kind = answer.headers()["content-type"].to_str().unwrap();
+        assert!(content[kind].is_object(), "{path}: {kind}: {content}");
     }
 }
 
@@ -119,19 +138,28 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
     let document = document(&Bench::new()).await;
     for (path, known) in [
         ("/v1/usage", usage::plan::KNOWN),
+        ("/v1/live", live::KNOWN),
+        ("/v1/chart.svg", chart::plan::KNOWN),
         ("/v1/flags", flags::KNOWN),
         ("/v1/reconcile", reconcile::KNOWN),
         ("/v1/reconcile/billing", reconcile::billed::KNOWN),
-        ("/v1/operator/nodes", nodes::KNOWN),
+        ("/v1/operator/nodes", operator::nodes::KNOWN),
+        ("/v1/operator/pipeline", operator::pipeline::KNOWN),
+        ("/v1/operator/top", operator::top::KNOWN),
         ("/v1/billing/hours", billing::hours::plan::KNOWN),
         ("/v1/billing/closed-hours", billing::feed::KNOWN),
         ("/v1/billing/statement", billing::statement::plan::KNOWN),
         ("/v1/billing/usage-to-date", billing::to_date::KNOWN),
         ("/v1/billing/thresholds", billing::thresholds::KNOWN),
+        ("/v1/session", session::KNOWN),
+        ("/embed", embed::KNOWN),
+        ("/embed/chart.svg", embed::KNOWN),
+        ("/embed/live", embed::LIVE_KNOWN),
     ] {
-        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap();
-        let mut documented: Vec<_> =
-            parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        let none = Vec::new();
+        let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap_or(&none);
+        let of_query = parameters.iter().filter(|parameter| parameter["in"] == "query");
+        let mut documented: Vec<_> = of_query.map(|parameter| parameter["name"].as_str().unwrap()).collect();
         let mut known = known.to_vec();
         documented.sort_unstable();
         known.sort_unstable();
@@ -141,7 +169,8 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
             // Whose bill it is may be left out by a customer.
             let is_needed = ["/v1/billing/hours", "/v1/reconcile/billing"].contains(&path)
                 && name != "customer"
-                && needed(path).contains(&format!("{name}="));
+                && needed(path).contains(&format!("{name}="))
+                || name == "link";
             assert_eq!(parameter["required"], is_needed, "{path}: {parameter}");
         }
     }
@@ -152,13 +181,17 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
     let bench = Bench::new();
     let document = document(&bench).await;
     let mut told = Vec::new();
-    for path in ["/v1/usage", "/v1/flags", "/v1/reconcile"] {
+    for path in ["/v1/usage", "/v1/chart.svg", "/v1/flags", "/v1/operator/top", "/v1/reconcile"] {
         for parameter in document["paths"][path]["get"]["parameters"].as_array().unwrap() {
             let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
             let with = |value: &str| {
                 format!(
                     "{path}?{name}={value}&{}",
-                    if name == "limit" && path == "/v1/usage" { "group_by=flag" } else { "from=-1h" }
+                    match path {
+                        "/v1/usage" | "/v1/chart.svg" if name == "limit" => "group_by=flag",
+                        "/v1/operator/top" => "tz=UTC",
+                        _ => "from=-1h",
+                    }
                 )
             };
             let choices: Vec<_> = schema["enum"]
@@ -175,7 +208,7 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
                 assert_eq!(bench.get(&with(&value)).await.status, 200, "{path} {name}={value}");
             }
             let beyond =
-                [("0", bounds[0].is_some()), ("1001", bounds[1].is_some()), ("x", !choices.is_empty())];
+                [("0", bounds[0].is_some()), ("2401", bounds[1].is_some()), ("x", !choices.is_empty())];
             for (value, _) in beyond.iter().filter(|(_, is_told)| *is_told) {
                 assert_eq!(
                     bench.get(&with(value)).await.problem(400)["parameter"],
@@ -192,11 +225,23 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
         [
             ("/v1/usage", "resolution"),
             ("/v1/usage", "meter"),
-            ("/v1/usage", "limit"),
             ("/v1/usage", "compare"),
+            ("/v1/usage", "limit"),
             ("/v1/usage", "format"),
+            ("/v1/chart.svg", "resolution"),
+            ("/v1/chart.svg", "meter"),
+            ("/v1/chart.svg", "compare"),
+            ("/v1/chart.svg", "limit"),
+            ("/v1/chart.svg", "style"),
+            ("/v1/chart.svg", "theme"),
+            ("/v1/chart.svg", "width"),
+            ("/v1/chart.svg", "height"),
             ("/v1/flags", "resolution"),
             ("/v1/flags", "limit"),
+            ("/v1/operator/top", "by"),
+            ("/v1/operator/top", "window"),
+            ("/v1/operator/top", "limit"),
+            ("/v1/operator/top", "meter"),
             ("/v1/reconcile", "group_by"),
         ]
     );
@@ -238,6 +283,9 @@ async fn answers_are_as_the_document_says() {
         "/v1/reconcile",
         "/v1/reconcile?from=-2h&group_by=environment",
         "/v1/operator/nodes",
+        "/v1/operator/pipeline",
+        "/v1/operator/top",
+        "/v1/operator/top?limit=1",
         "/v1/billing/hours?from=2026-11-20T00:00:00Z&to=2026-11-20T12:00:00Z",
         "/v1/billing/closed-hours",
         "/v1/billing/statement?customer=acme&period=2026-11&draft=true",
@@ -245,6 +293,7 @@ async fn answers_are_as_the_document_says() {
         "/v1/billing/usage-to-date?customer=acme",
         "/v1/billing/usage-to-date?customer=globex",
         "/v1/billing/thresholds",
+        "/v1/session",
     ] {
         let answer = bench.get(address).await.json();
         let path = address.split('?').next().unwrap();
@@ -267,21 +316,34 @@ async fn problems_and_examples_are_as_the_document_says() {
     }
     for path in document["paths"].as_object().unwrap().keys().filter(|path| path.starts_with("/v1/")) {
         for status in ["400", "401", "403", "422", "503"] {
-            let refusal = &document["paths"][path]["get"]["responses"][status]["content"];
+            let method = if path == "/v1/embed" { "post" } else { "get" };
+            let refusal = &document["paths"][path][method]["responses"][status]["content"];
             let schema = &refusal["application/problem+json"]["schema"];
             assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{path}: {status}");
         }
     }
-    let content = &document["paths"]["/v1/usage"]["get"]["responses"]["200"]["content"]["application/json"];
-    assert!(content["example"].is_object());
-    conforms(&document, &content["schema"], &content["example"]).unwrap();
+    for path in ["/v1/usage", "/v1/operator/pipeline", "/v1/operator/top"] {
+        let content = &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"];
+        assert!(content["example"].is_object(), "{path}");
+        conforms(&document, &content["schema"], &content["example"]).unwrap();
+    }
 }
 
 #[tokio::test]
 async fn the_document_says_which_paths_need_a_token() {
     let document = document(&Bench::new()).await;
     assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    assert_eq!(document["components"]["securitySchemes"]["session"]["name"], "flagmeter_session");
+    let mut open = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        assert_eq!(item["get"]["security"].is_array(), path.starts_with("/v1/"), "{path}");
+        for (method, operation) in item.as_object().unwrap() {
+            match operation["security"].as_array() {
+                Some(ways) => assert_eq!(*ways, [json!({"token": []}), json!({"session": []})], "{path}"),
+                None => open.push((method.as_str(), path.as_str())),
+            }
+        }
     }
+    let links = ["/embed", "/embed/chart.svg", "/embed/live"].map(|path| ("get", path));
+    assert_eq!(open[..3], links);
+    assert_eq!(open[3..], [("get", "/openapi.json"), ("delete", "/v1/session"), ("post", "/v1/session")]);
 }

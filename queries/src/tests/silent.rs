@@ -1,12 +1,20 @@
-//! A store that does not answer: the only store here that is not a real one.
+//! A store that does not answer, or not always: the only store here that is not a real one.
 
-use std::{collections::BTreeMap, future::pending, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 use flagmeter_store::{
     Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
-    Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
+    Rolling, Row, RowState, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 use tokio::time::sleep;
 
@@ -23,6 +31,46 @@ pub(super) enum Silent {
     Panics,
     /// After 15 seconds: with its state, and else with damage.
     Slow,
+    /// As it is told to, question by question.
+    Told(&'static Told),
+}
+
+/// What a store is told to answer: one more at each question, in every bucket.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) reads: AtomicU64,
+    /// The same again.
+    pub(super) stands_still: AtomicBool,
+    /// Nothing: it is not there.
+    pub(super) is_away: AtomicBool,
+    pub(super) count: AtomicU64,
+}
+
+impl Told {
+    pub(super) fn new() -> &'static Self {
+        Box::leak(Box::default())
+    }
+
+    fn answer(&self, read: &Read) -> Result<Answer> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(Error::Unavailable("/secret/path: disk I/O error".into()));
+        }
+        if !self.stands_still.load(Ordering::SeqCst) {
+            self.count.fetch_add(1, Ordering::SeqCst);
+        }
+        let buckets = read.edges.len() - 1;
+        let mut counts = vec![7; buckets];
+        counts[buckets - 1] = self.count.load(Ordering::SeqCst);
+        Ok(Answer {
+            rows: vec![Row { group: read.group_by.iter().map(|_| None).collect(), counts }],
+            states: vec![RowState::Open; buckets],
+            complete_until: None,
+            missing: vec![],
+            parts: vec![],
+            beyond_retention: None,
+        })
+    }
 }
 
 impl Silent {
@@ -36,6 +84,7 @@ impl Silent {
                 sleep(Duration::from_secs(15)).await;
                 Err(Error::Damaged("page 7".into()))
             }
+            Self::Told(_) => Err(Error::Damaged("nobody told it what to answer to this".into())),
         }
     }
 }
@@ -50,7 +99,7 @@ impl Store for Silent {
     }
     async fn state(&self) -> Result<State> {
         let answer = self.answer().await;
-        if matches!(self, Self::Slow) { Ok(State::default()) } else { answer }
+        if matches!(self, Self::Slow | Self::Told(_)) { Ok(State::default()) } else { answer }
     }
     async fn frontiers(&self) -> Result<Frontiers> {
         self.answer().await
@@ -76,8 +125,8 @@ impl Store for Silent {
     async fn retain(&self, _: Floors) -> Result<Retained> {
         self.answer().await
     }
-    async fn read(&self, _: &Read) -> Result<Answer> {
-        self.answer().await
+    async fn read(&self, read: &Read) -> Result<Answer> {
+        if let Self::Told(told) = self { told.answer(read) } else { self.answer().await }
     }
     async fn scan(&self, _: &Scan) -> Result<Vec<ScanRow>> {
         self.answer().await

@@ -201,8 +201,40 @@ async fn what_is_past_its_retention_is_said_and_not_rounded() {
     assert_eq!((&off_the_hour["total"], &off_the_hour["state"]), (&json!(null), &json!("unknown")));
     assert_eq!(off_the_hour["beyond_retention"], "2026-11-12T00:00:00+05:45");
     assert_eq!(off_the_hour["rows"][0]["count"], json!(null));
+    assert!(off_the_hour.get("finest_kept").is_none(), "its months begin off the hour as well");
     let auto = bench.get("/v1/usage?from=2026-11-12&to=2026-11-13").await.json();
     assert_eq!((&auto["resolution"], &auto["total"]), (&json!("1h"), &json!(9)));
+}
+
+#[tokio::test]
+async fn where_it_is_not_kept_so_fine_the_finest_that_is_kept_is_named() {
+    let bench = Bench::new();
+    let (first, until) = (at("2026-11-10T00:00:00Z"), at("2026-11-18T00:00:00Z"));
+    let counts = [(&acme(), flag("checkout"), at("2026-11-12T10:00:00Z"), 9)];
+    bench.seal(first, at(NOW), &counts).await;
+    bench.roll_up(first, until).await;
+    let [raw, minute, quarter] =
+        ["2026-11-16T00:00:00Z", "2026-11-12T10:00:00Z", "2026-11-11T00:00:00Z"].map(|floor| Some(at(floor)));
+    while bench.store.retain(Floors { raw, minute, quarter }).await.unwrap().more {}
+    for (from, to, resolution, kept) in [
+        ("2026-11-12T10:00:00Z", "2026-11-12T11:00:00Z", "10s", json!("1m")),
+        ("2026-11-12T09:59:59Z", "2026-11-12T11:00:00Z", "10s", json!("15m")),
+        ("2026-11-12T09:00:00Z", "2026-11-12T11:00:00Z", "1m", json!("15m")),
+        ("2026-11-10T12:00:00Z", "2026-11-12T11:00:00Z", "15m", json!("1h")),
+        ("2026-11-17T00:00:00Z", "2026-11-17T01:00:00Z", "10s", json!(null)),
+    ] {
+        let query = format!("from={from}&to={to}&resolution={resolution}");
+        let answer = bench.get(&format!("/v1/usage?{query}")).await.json();
+        assert_eq!(answer["finest_kept"], kept, "{query}");
+        assert_eq!(answer.get("beyond_retention").is_some(), kept.is_string(), "{query}");
+        if let Some(kept) = kept.as_str() {
+            let kept = bench.get(&format!("/v1/usage?from={from}&to={to}&resolution={kept}")).await.json();
+            assert_eq!((&kept["total"], &kept["beyond_retention"]), (&json!(9), &json!(null)), "{query}");
+            let page = bench.get(&format!("/usage?plain=1&{query}")).await;
+            let way = format!("resolution={}\">Show by", answer["finest_kept"].as_str().unwrap());
+            assert!(page.body.contains(&way), "{way}: {}", page.body);
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 //! Parse, plan, read, shape, write: the first two and the fourth are pure.
 
 pub(crate) mod csv;
+pub(crate) mod parameters;
 pub(crate) mod plan;
-mod shape;
+pub(crate) mod shape;
 
 use std::sync::Arc;
 
@@ -13,11 +14,15 @@ use axum::{
     http::{HeaderMap, Uri},
     response::Response,
 };
+use flagmeter_model::TimeRange;
 use flagmeter_store::Floors;
-use plan::Format;
-pub(crate) use shape::Usage;
+use plan::{Asked, Format, Plan};
+pub(crate) use shape::{Group, Usage, UsageRow};
 
-use crate::{App, Result, access::Principal, problem::Refusals};
+use crate::{
+    App, Config, Result, access::Principal, civil::Resolution, parameters::Parameters, problem::Refusals,
+    reader::Reading, room::Room,
+};
 
 /// Counts per bucket and group
 ///
@@ -29,20 +34,8 @@ use crate::{App, Result, access::Principal, problem::Refusals};
     tag = "usage",
     security(("token" = [])),
     params(
-        ("from" = Option<String>, Query, description = "Start: RFC 3339, a date, or a time before now such as -24h, -30d, -15m. Default -24h. Rounded down to the resolution.", example = "-24h"),
-        ("to" = Option<String>, Query, description = "End, not included: the same, or `now`, the default. Rounded up to the resolution.", example = "now"),
-        ("resolution" = Option<String>, Query, description = "Length of a bucket: `auto` (60 to 200 buckets, the default), `10s`, `1m`, `15m`, `1h`, `1d` or `1mo`.", example = "1h"),
-        ("tz" = Option<String>, Query, description = "IANA time zone whose hours, days and months are meant, 23 and 25 hours and all. Default: the customer's own zone, else UTC.", example = "Europe/Berlin"),
-        ("meter" = Option<String>, Query, description = "`evaluations` (the default) or `requests`."),
-        ("customer" = Option<Vec<String>>, Query, description = "Only these customers. Repeat for several."),
-        ("project" = Option<Vec<String>>, Query, description = "Only these projects. Repeat for several."),
-        ("environment" = Option<Vec<String>>, Query, description = "Only these environments. Repeat for several."),
-        ("flag" = Option<Vec<String>>, Query, description = "Only these flags (for requests: resources). Repeat for several."),
-        ("variant" = Option<Vec<String>>, Query, description = "Only these variants; empty means the series without one. Repeat for several."),
-        ("sdk" = Option<Vec<String>>, Query, description = "Only these SDKs; empty means the series without one. Repeat for several."),
-        ("group_by" = Option<Vec<String>>, Query, description = "What to tell apart: any of customer, project, environment, flag, variant, sdk, repeated or with commas.", example = json!(["flag"])),
+        parameters::Described,
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "Only the groups with the largest totals; all others are added up as `__other__`, so that totals stay exact.", example = 10),
-        ("compare" = Option<String>, Query, description = "`previous`: beside each bucket the one at the same position of the range before, of as many buckets."),
         ("format" = Option<String>, Query, description = "`json` (the default) or `csv`; else the Accept header decides. In CSV a name that begins with =, +, - or @ has a ' before it, so that no spreadsheet takes it for a formula; what JSON says beside the rows stands in headers that begin with `flagmeter-`."),
     ),
     responses(
@@ -68,17 +61,45 @@ pub(crate) async fn usage(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let zone = app.zone_of(&principal);
-    let asked = plan::ask(&uri, &headers, &principal, zone, app.clock.now(), &app.config)?;
-    let mut reading = app.reader.begin(&principal).await?;
-    let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };
-    let plan = asked.plan(&floors, &app.config)?;
-    let answer = reading.read(plan.question()).await.map_err(|error| plan.narrower(error))?;
-    let room = reading.room_for(plan.rows_of(answer.rows.len())?).await?;
-    let usage = shape::shape(&plan, answer);
+    let parameters = Parameters::read(&uri, plan::KNOWN)?;
+    let asked = plan::ask(&parameters, &principal, app.zone_of(&principal), &app.config)?;
+    let format = plan::format(&parameters, &headers)?;
+    let range = asked.range(app.clock.now())?;
+    let reading = app.reader.begin(&principal).await?;
+    let (plan, usage, room) = answer(&asked, range, reading, &app.config).await?;
     app.metrics.rows(usage.rows.len());
-    match plan.format {
+    match format {
         Format::Json => room.json(&usage),
         Format::Csv => csv::response(&plan, &usage, room),
     }
+}
+
+/// What is asked, answered: the one way to it, whoever wants it and however it is written.
+pub(crate) async fn answer(
+    asked: &Asked,
+    range: TimeRange,
+    mut reading: Reading<'_>,
+    config: &Config,
+) -> Result<(Plan, Usage, Room)> {
+    let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };
+    let plan = asked.plan(range, &floors, config)?;
+    let answer = reading.read(plan.question()).await.map_err(|error| plan.narrower(error))?;
+    let room = reading.room_for(plan.rows_of(answer.rows.len())?).await?;
+    let mut usage = shape::shape(&plan, answer);
+    if usage.beyond_retention.is_some() {
+        usage.finest_kept = plan.finest_kept(&reading.state().await?.floors, config).map(Resolution::name);
+    }
+    Ok((plan, usage, room))
+}
+
+/// The answer of the API where the store gives this one to a question of so many buckets, for tests.
+#[cfg(test)]
+pub(crate) fn shaped(
+    asked: &Asked,
+    now: flagmeter_model::Timestamp,
+    answer: impl FnOnce(usize) -> flagmeter_store::Answer,
+) -> Usage {
+    let plan = asked.plan(asked.range(now).unwrap(), &Floors::default(), &Config::default()).unwrap();
+    let buckets = plan.edges.len() - 1;
+    shape::shape(&plan, answer(buckets))
 }

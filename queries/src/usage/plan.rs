@@ -1,6 +1,6 @@
 //! From the parameters of `/v1/usage` to a question that the store can answer. Pure.
 
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, header};
 use chrono_tz::Tz;
 use flagmeter_model::{Meter, Tier, TimeRange, Timestamp};
 use flagmeter_store::{Dimension, Error as StoreError, Floors};
@@ -9,28 +9,13 @@ use crate::{
     Config, Error, Result,
     access::{Principal, Scoped},
     civil::Resolution,
-    parameters::{Parameters, name},
+    parameters::{Parameters, Span, joined, name},
     reader::Question,
 };
 
 /// The parameters of `/v1/usage`.
-pub(crate) const KNOWN: &[&str] = &[
-    name::FROM,
-    name::TO,
-    name::RESOLUTION,
-    name::TZ,
-    name::METER,
-    name::CUSTOMER,
-    name::PROJECT,
-    name::ENVIRONMENT,
-    name::FLAG,
-    name::VARIANT,
-    name::SDK,
-    name::GROUP_BY,
-    name::LIMIT,
-    name::COMPARE,
-    name::FORMAT,
-];
+pub(crate) const KNOWN: &[&str] =
+    &joined::<{ super::parameters::KNOWN.len() + 1 }>(super::parameters::KNOWN, &[name::FORMAT]);
 
 /// What `meter`, `compare` and `format` may be.
 pub(crate) const METERS: &[&str] = &["evaluations", "requests"];
@@ -48,7 +33,7 @@ pub(super) const DIMENSIONS: [(&str, Dimension); 6] = [
 ];
 
 /// The name of a dimension in the API.
-pub(super) fn dimension_name(dimension: Dimension) -> &'static str {
+pub(crate) fn dimension_name(dimension: Dimension) -> &'static str {
     DIMENSIONS.iter().find(|(_, known)| *known == dimension).map_or("", |(name, _)| *name)
 }
 
@@ -59,53 +44,49 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// What is asked, read and checked, but for the resolution where it is left to us.
-#[derive(Debug)]
-pub(super) struct Asked {
+/// What is asked, read and checked, but for the resolution where it is left to us, and for when it is now. Who asks is
+/// not in it: what may be read is the same for all that ask the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
     meter: Meter,
     zone: Tz,
-    range: TimeRange,
+    span: Span,
     resolution: Option<Resolution>,
     scope: Scoped,
     group_by: Vec<Dimension>,
     limit: Option<usize>,
     compares: bool,
-    format: Format,
 }
 
 /// What is asked, with its buckets.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) meter: Meter,
-    pub(super) zone: Tz,
-    pub(super) resolution: Resolution,
+pub(crate) struct Plan {
+    pub(crate) meter: Meter,
+    pub(crate) zone: Tz,
+    pub(crate) resolution: Resolution,
     /// Edges of the buckets; those of the range before, if it is compared with, come first.
-    pub(super) edges: Vec<Timestamp>,
+    pub(crate) edges: Vec<Timestamp>,
     /// Buckets of the range before, 0 or as many as there are of the range itself.
-    pub(super) previous: usize,
-    pub(super) scope: Scoped,
-    pub(super) group_by: Vec<Dimension>,
-    pub(super) limit: Option<usize>,
-    pub(super) format: Format,
+    pub(crate) previous: usize,
+    pub(crate) scope: Scoped,
+    pub(crate) group_by: Vec<Dimension>,
+    pub(crate) limit: Option<usize>,
     /// Groups that are added up at most.
     groups_max: usize,
     rows_max: usize,
 }
 
-/// Reads the parameters, and keeps them to what `principal` may read.
-pub(super) fn ask(
-    uri: &Uri,
-    headers: &HeaderMap,
+/// Reads what is asked from the parameters, and keeps it to what `principal` may read.
+pub(crate) fn ask(
+    parameters: &Parameters,
     principal: &Principal,
     zone_default: Tz,
-    now: Timestamp,
     config: &Config,
 ) -> Result<Asked> {
-    let parameters = Parameters::read(uri, KNOWN)?;
     let scope = principal.scope(parameters.filter()?)?;
     let zone = parameters.zone(zone_default)?;
     let meter = |text: &str| Meter::ALL.into_iter().find(|meter| meter.is_usage() && meter.name() == text);
-    let group_by = group_by(&parameters)?;
+    let group_by = group_by(parameters)?;
     let limit = parameters.number(name::LIMIT, config.groups_max)?;
     if limit.is_some() && group_by.is_empty() {
         return Err(Error::parameter(name::LIMIT, "It keeps the top groups: say by what with group_by=."));
@@ -114,25 +95,37 @@ pub(super) fn ask(
     Ok(Asked {
         meter: parameters.choice(name::METER, meter, METERS)?.unwrap_or(Meter::Evaluations),
         zone,
-        range: parameters.range(now, zone, "-24h")?,
+        span: parameters.span(zone, "-24h")?,
         resolution: parameters.resolution()?,
         scope,
         group_by,
         limit,
         compares: parameters.choice(name::COMPARE, previous, COMPARISONS)?.is_some(),
-        format: format(&parameters, headers)?,
     })
 }
 
 impl Asked {
+    /// The range that is meant, where it is `now`.
+    pub(crate) fn range(&self, now: Timestamp) -> Result<TimeRange> {
+        self.span.as_of(now)
+    }
+
     /// Whether the choice of the resolution is ours, and needs to know what is still kept.
     pub(super) const fn needs_floors(&self) -> bool {
         self.resolution.is_none()
     }
 
-    /// Lays out the buckets.
-    pub(super) fn plan(self, floors: &Floors, config: &Config) -> Result<Plan> {
-        let resolution = self.resolution.unwrap_or_else(|| auto(self.range, floors));
+    /// The same for the top groups alone, the rest added up: as many as asked for, else `default`.
+    pub(crate) fn of_the_top(mut self, default: usize) -> Self {
+        if !self.group_by.is_empty() {
+            self.limit.get_or_insert(default);
+        }
+        self
+    }
+
+    /// Lays out the buckets of the range that is meant.
+    pub(crate) fn plan(&self, range: TimeRange, floors: &Floors, config: &Config) -> Result<Plan> {
+        let resolution = self.resolution.unwrap_or_else(|| auto(range, floors));
         let too_many = || {
             Error::TooMuch(format!(
                 "The range has more than {} buckets of {}: ask for a shorter range or a coarser resolution.",
@@ -140,7 +133,7 @@ impl Asked {
                 resolution.name()
             ))
         };
-        let edges = resolution.edges(self.zone, self.range, config.buckets_max).ok_or_else(too_many)?;
+        let edges = resolution.edges(self.zone, range, config.buckets_max).ok_or_else(too_many)?;
         let buckets = edges.len() - 1;
         let (edges, previous) = if self.compares {
             let all = before(resolution, self.zone, &edges).ok_or_else(|| {
@@ -158,10 +151,9 @@ impl Asked {
             resolution,
             edges,
             previous,
-            scope: self.scope,
-            group_by: self.group_by,
+            scope: self.scope.clone(),
+            group_by: self.group_by.clone(),
             limit: self.limit,
-            format: self.format,
             groups_max: groups_max.min(config.cells_max / cells_per_group).max(1),
             rows_max: config.rows_max,
         })
@@ -215,6 +207,21 @@ impl Plan {
             "There are more than {max} {what} to add up. Ask {top}for fewer with a filter, for fewer dimensions in \
              group_by, for a shorter range or a coarser resolution."
         ))
+    }
+
+    /// The finest resolution in which all of the range can still be answered, of those that are coarser.
+    pub(super) fn finest_kept(&self, floors: &Floors, config: &Config) -> Option<Resolution> {
+        let is_kept = |resolution: &Resolution| {
+            let Some(edges) = resolution.edges(self.zone, self.range(), config.buckets_max) else {
+                return false;
+            };
+            // Hours of a zone off the full hour, and so its days and months, are made of quarters.
+            let is_of = |tier: &Tier| edges.iter().all(|edge| edge.floor_to(tier.seconds()) == *edge);
+            let tier = [Tier::Hour, Tier::Quarter, Tier::Minute].into_iter().find(is_of).unwrap_or(Tier::Raw);
+            floors.of(tier).is_none_or(|floor| edges.first().is_some_and(|first| floor <= *first))
+        };
+        let finer = Resolution::ALL.into_iter().skip_while(|resolution| *resolution != self.resolution);
+        finer.skip(1).find(is_kept)
     }
 
     /// The range of the answer: what was asked for, rounded outward to whole buckets.

@@ -7,57 +7,61 @@ use flagmeter_store::{Answer, Cell, Dimension, GroupKey, Row, RowState};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::plan::{Plan, dimension_name};
+use super::plan::{DIMENSIONS, Plan, dimension_name};
 use crate::{
     answer::{Known, Missing, shown, total},
     civil,
 };
 
 /// The answer of `/v1/usage`.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Usage {
     /// What is counted: `evaluations` or `requests`.
     #[schema(example = "evaluations")]
-    pub(super) meter: &'static str,
+    pub(crate) meter: &'static str,
     /// Start of the first bucket: what was asked for, rounded down to the resolution.
     #[schema(example = "2026-11-20T00:00:00+01:00")]
-    pub(super) from: String,
+    pub(crate) from: String,
     /// End of the last bucket: what was asked for, rounded up to the resolution.
     #[schema(example = "2026-11-21T00:00:00+01:00")]
-    pub(super) to: String,
+    pub(crate) to: String,
     /// Length of the buckets: `10s`, `1m`, `15m`, `1h`, `1d` or `1mo`.
     #[schema(example = "1h")]
-    pub(super) resolution: &'static str,
+    pub(crate) resolution: &'static str,
     /// The zone that hours, days and months are those of.
     #[schema(example = "Europe/Berlin")]
-    pub(super) tz: &'static str,
+    pub(crate) tz: &'static str,
     /// Everything before this is in. Null before the first count.
     #[schema(example = "2026-11-20T13:44:50+01:00")]
-    pub(super) complete_until: Option<String>,
+    pub(crate) complete_until: Option<String>,
     /// Nodes that are silent: what they received is not in the counts.
-    pub(super) missing_nodes: Vec<Missing>,
+    pub(crate) missing_nodes: Vec<Missing>,
     /// Start of the first bucket that cannot be answered at this resolution any more, because what was kept so
     /// fine is past its retention. Such buckets are unknown; a coarser resolution may still tell.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) beyond_retention: Option<String>,
+    pub(crate) beyond_retention: Option<String>,
+    /// Then the finest resolution in which all of the range is still kept, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "1m")]
+    pub(crate) finest_kept: Option<&'static str>,
     /// What the rows tell apart, in the order asked for.
     #[schema(value_type = Vec<String>, example = json!(["flag"]))]
-    group_by: Vec<&'static str>,
+    pub(crate) group_by: Vec<&'static str>,
     /// What is known of the whole range.
-    pub(super) state: Known,
+    pub(crate) state: Known,
     /// The sum of all rows; null when nothing is known of any bucket.
     #[schema(example = 184_467)]
-    pub(super) total: Option<u64>,
+    pub(crate) total: Option<u64>,
     /// The range before, where `compare=previous` asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<Previous>,
+    pub(crate) previous: Option<Previous>,
     /// One row for each bucket and group: by time, then by the group's total, `__other__` last. If nothing was
     /// counted for any group, each bucket has one row without a group, so that its state is told.
-    pub(super) rows: Vec<UsageRow>,
+    pub(crate) rows: Vec<UsageRow>,
 }
 
 /// The range before.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Previous {
     /// Its start.
     from: String,
@@ -66,46 +70,46 @@ pub(crate) struct Previous {
     /// What is known of it.
     state: Known,
     /// Its sum, over all groups.
-    total: Option<u64>,
+    pub(crate) total: Option<u64>,
 }
 
 /// One bucket of one group.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct UsageRow {
     /// First instant of the bucket.
     #[schema(value_type = String, example = "2026-11-20T13:00:00+01:00")]
-    pub(super) start: Arc<str>,
+    pub(crate) start: Arc<str>,
     /// First instant after the bucket.
     #[schema(value_type = String, example = "2026-11-20T14:00:00+01:00")]
-    pub(super) end: Arc<str>,
+    pub(crate) end: Arc<str>,
     /// What is known of the bucket.
-    pub(super) state: Known,
+    pub(crate) state: Known,
     /// The count. Null where nothing is known; 0 is knowledge.
     #[schema(example = 1_204)]
-    pub(super) count: Option<u64>,
+    pub(crate) count: Option<u64>,
     /// The group.
     #[serde(flatten)]
-    pub(super) group: Group,
+    pub(crate) group: Group,
     /// The bucket at the same position of the range before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) previous: Option<PreviousRow>,
+    pub(crate) previous: Option<PreviousRow>,
 }
 
 /// The bucket at the same position of the range before.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct PreviousRow {
     /// First instant of the bucket.
     #[schema(value_type = String)]
-    pub(super) start: Arc<str>,
+    pub(crate) start: Arc<str>,
     /// What is known of it.
-    pub(super) state: Known,
+    pub(crate) state: Known,
     /// Its count.
-    pub(super) count: Option<u64>,
+    pub(crate) count: Option<u64>,
 }
 
 /// The values of what is grouped by. Null is the group of the series that have none; `__other__` is what is
 /// beyond a limit. A dimension that is not grouped by is left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]
 pub(crate) struct Group {
     /// The customer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +137,50 @@ pub(crate) struct Group {
     sdk: Option<Cell>,
 }
 
+impl Usage {
+    /// The same answer with these rows instead of its own.
+    pub(crate) fn with_rows(&self, rows: Vec<UsageRow>) -> Self {
+        Self {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            complete_until: self.complete_until.clone(),
+            missing_nodes: self.missing_nodes.clone(),
+            beyond_retention: self.beyond_retention.clone(),
+            group_by: self.group_by.clone(),
+            previous: self.previous.clone(),
+            rows,
+            ..*self
+        }
+    }
+
+    /// Its groups, in their order: each bucket has a row of each.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
+        let first = self.rows.first().map(|row| &row.start);
+        self.rows.iter().take_while(move |row| Some(&row.start) == first).map(|row| &row.group)
+    }
+}
+
+impl Usage {
+    /// What each group comes to, in their order; none where nothing is known.
+    pub(crate) fn sums(&self) -> impl Iterator<Item = (&Group, Option<u64>)> {
+        let groups = self.groups().count();
+        let sum = move |at| known_sum(self.rows.iter().skip(at).step_by(groups.max(1)).map(|row| row.count));
+        self.groups().enumerate().map(move |(at, group)| (group, sum(at)))
+    }
+
+    /// The same of the range before.
+    pub(crate) fn sums_before(&self) -> impl Iterator<Item = Option<u64>> {
+        let groups = self.groups().count();
+        let before = |row: &UsageRow| row.previous.as_ref().and_then(|before| before.count);
+        (0..groups).map(move |at| known_sum(self.rows.iter().skip(at).step_by(groups).map(before)))
+    }
+}
+
+/// The sum of what is known; none where nothing is.
+pub(crate) fn known_sum(counts: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    counts.flatten().reduce(u64::saturating_add)
+}
+
 impl Group {
     fn of(dimensions: &[Dimension], key: &GroupKey) -> Self {
         let mut group = Self::default();
@@ -142,8 +190,14 @@ impl Group {
         group
     }
 
+    /// The value of a dimension by its name in the API; none where it is not grouped by, or is that of the series without.
+    pub(crate) fn value(&self, dimension: &str) -> Option<&str> {
+        let (_, dimension) = DIMENSIONS.iter().find(|(name, _)| *name == dimension)?;
+        Some(self.text(*dimension)).filter(|value| !value.is_empty())
+    }
+
     /// The value of a dimension as CSV shows it: empty where there is none.
-    pub(super) fn text(&self, dimension: Dimension) -> &str {
+    pub(crate) fn text(&self, dimension: Dimension) -> &str {
         let cell = match dimension {
             Dimension::Customer => &self.customer,
             Dimension::Project => &self.project,
@@ -168,7 +222,7 @@ impl Group {
 }
 
 /// Shapes the answer.
-pub(super) fn shape(plan: &Plan, answer: Answer) -> Usage {
+pub(crate) fn shape(plan: &Plan, answer: Answer) -> Usage {
     let Answer { rows, states, complete_until, missing, beyond_retention, .. } = answer;
     let (before, now) = states.split_at(plan.previous.min(states.len()));
     let ranked = rank(rows, &states, plan.previous, plan.limit);
@@ -198,6 +252,7 @@ pub(super) fn shape(plan: &Plan, answer: Answer) -> Usage {
         complete_until: shown(plan.zone, complete_until),
         missing_nodes: Missing::list(&missing, plan.zone),
         beyond_retention: shown(plan.zone, beyond_retention),
+        finest_kept: None,
         group_by: plan.group_by.iter().map(|dimension| dimension_name(*dimension)).collect(),
         state: Known::of_all(plan.edges.get(plan.previous..).unwrap_or_default(), now, complete_until),
         total: total_of(now, sums_now),

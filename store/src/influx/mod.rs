@@ -22,6 +22,7 @@ mod ahead;
 mod budget;
 mod catalogue;
 mod client;
+mod clock;
 mod config;
 mod connection;
 mod csv;
@@ -57,7 +58,7 @@ use self::{
     ahead::Ahead, client::Client, marks::Marker, progress::Memory, registers::Registers, schema::Buckets,
     write::Announced,
 };
-pub use self::{config::Config, init::init};
+pub use self::{clock::time_of_server, config::Config, init::init};
 use crate::{
     Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
     Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,

@@ -220,6 +220,11 @@ impl Stage {
         format!("http://{}", self.http)
     }
 
+    /// Where its metrics are.
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}", self.metrics)
+    }
+
     /// All that it has written.
     pub(crate) fn printed(&self) -> String {
         fs::read_to_string(&self.output).unwrap_or_default()

@@ -17,7 +17,6 @@ use tokio::task::JoinSet;
 
 use super::{
     super::{
-        caching::{self, Stays, Tag},
         cursor::Snapshot,
         row::{Line, Provisional},
     },
@@ -26,7 +25,12 @@ use super::{
     provisional,
     sheet::Sheet,
 };
-use crate::{App, Error, Result, reader::Reading, room::Room};
+use crate::{
+    App, Error, Result,
+    caching::{self, Stays, Tag},
+    reader::Reading,
+    room::Room,
+};
 
 /// An answer of all rows.
 pub(super) struct Export<'a> {

@@ -22,42 +22,49 @@ use utoipa::ToSchema;
 
 use super::{
     as_json,
-    caching::{self, Stays, Tag},
     cursor::Snapshot,
     json, known_customers,
     row::{BilledHour, HourState, Line},
     snapshot_of,
 };
-use crate::{App, Result, access::Principal, parameters::name, problem::Refusals, reader::Reading};
+use crate::{
+    App, Result,
+    access::Principal,
+    caching::{self, Stays, Tag},
+    parameters::{Parameters, name},
+    problem::Refusals,
+    reader::Reading,
+    room::Room,
+};
 
 /// The answer of `/v1/billing/hours`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BillingHours {
     /// Start of the range.
     #[schema(example = "2026-11-01T00:00:00Z")]
-    from: String,
+    pub(crate) from: String,
     /// End of the range.
     #[schema(example = "2026-12-01T00:00:00Z")]
-    to: String,
+    pub(crate) to: String,
     /// How much is settled of the range: no more than of its last hour.
-    state: HourState,
+    pub(crate) state: HourState,
     /// The ledger that this is read from, as it stood; of a final range, as it stood when the range was closed or last
     /// corrected. With this as `as_of=` the same request has the same bytes for ever.
-    as_of: String,
+    pub(crate) as_of: String,
     /// All hours that end at or before this are final: those that have no row counted nothing. Of a final range its end,
     /// so that no later hour changes the answer. Null before the first.
     #[schema(required, example = "2026-11-20T13:00:00Z")]
-    final_until: Option<String>,
+    pub(crate) final_until: Option<String>,
     /// Everything before this is in. Null before the first count, where the whole range is final, and where it is asked
     /// with `as_of=`.
     #[schema(required, example = "2026-11-20T14:44:50Z")]
-    complete_until: Option<String>,
+    pub(crate) complete_until: Option<String>,
     /// The rows: by customer, project, environment, hour, meter and revision. On the last page, those of the hours that
     /// are not final follow in the same order.
-    rows: Vec<BilledHour>,
+    pub(crate) rows: Vec<BilledHour>,
     /// `after=` of the next page. Null on the last one.
     #[schema(required)]
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// Counts per hour, for bills
@@ -102,23 +109,14 @@ pub(crate) async fn hours(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let asked = plan::ask(&uri, &headers, &principal)?;
-    let mut reading = app.reader.begin(&principal).await?;
-    known_customers(&app, &reading, &principal, &asked.scope).await?;
-    let (parameter, given) = asked.snapshot().unzip();
-    let snapshot = snapshot_of(&app, &reading, parameter.unwrap_or(name::AS_OF), given).await?;
-    let snapshot = if given.is_some() { snapshot } else { settled(&reading, &asked, snapshot).await? };
+    let asked = plan::ask(&Parameters::read(&uri, plan::KNOWN)?, &headers, &principal)?;
+    let (snapshot, reading) = begin(&app, &principal, &asked).await?;
     let stays = if asked.is_live() { Stays::WhileTagged } else { Stays::Forever };
     if let (None, Format::Sheet(form)) = (asked.limit, asked.format) {
         let export = export::Export { asked: &asked, form, snapshot, stays, headers: &headers };
         return export.begin(&app, reading).await;
     }
-    let page = reading.hours(asked.question(snapshot)).await?;
-    let beyond = provisional::read(&app, &reading, &asked, snapshot, !page.more).await?;
-    let rows = page.rows.len() + beyond.rows.len();
-    let room = reading.room_for(rows).await?;
-    app.metrics.rows(rows);
-    let head = Head::new(&asked, snapshot, &beyond, &page);
+    let Read { head, page, beyond, room } = read(&app, &asked, snapshot, reading).await?;
     let bytes = match asked.format {
         Format::Json => json(&head.with_rows(&page.rows, &beyond))?,
         Format::Sheet(form) => sheet(form, &page.rows, &beyond)?,
@@ -130,6 +128,46 @@ pub(crate) async fn hours(
             Format::Sheet(form) => (head.headers(form), room.body(bytes)).into_response(),
         })
     })
+}
+
+/// A page of what is asked, whoever wants it.
+pub(crate) async fn answer(
+    app: &App,
+    principal: &Principal,
+    parameters: &Parameters,
+) -> Result<(BillingHours, Room)> {
+    let asked = plan::ask(parameters, &HeaderMap::new(), principal)?;
+    let (snapshot, reading) = begin(app, principal, &asked).await?;
+    let Read { head, page, beyond, room } = read(app, &asked, snapshot, reading).await?;
+    Ok((head.with_rows(&page.rows, &beyond), room))
+}
+
+/// Takes a turn, and finds the snapshot that is asked of.
+async fn begin<'a>(app: &'a App, principal: &Principal, asked: &Asked) -> Result<(Snapshot, Reading<'a>)> {
+    let reading = app.reader.begin(principal).await?;
+    known_customers(app, &reading, principal, &asked.scope).await?;
+    let (parameter, given) = asked.snapshot().unzip();
+    let snapshot = snapshot_of(app, &reading, parameter.unwrap_or(name::AS_OF), given).await?;
+    let snapshot = if given.is_some() { snapshot } else { settled(&reading, asked, snapshot).await? };
+    Ok((snapshot, reading))
+}
+
+/// A page, as it was read.
+struct Read {
+    head: Head,
+    page: Page,
+    beyond: Beyond,
+    room: Room,
+}
+
+async fn read(app: &App, asked: &Asked, snapshot: Snapshot, mut reading: Reading<'_>) -> Result<Read> {
+    let page = reading.hours(asked.question(snapshot)).await?;
+    let beyond = provisional::read(app, &reading, asked, snapshot, !page.more).await?;
+    let rows = page.rows.len() + beyond.rows.len();
+    let room = reading.room_for(rows).await?;
+    app.metrics.rows(rows);
+    let head = Head::new(asked, snapshot, &beyond, &page);
+    Ok(Read { head, page, beyond, room })
 }
 
 /// Of a final range, the first snapshot since which it is what it is: nothing that comes to other hours or customers

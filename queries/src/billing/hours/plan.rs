@@ -1,6 +1,6 @@
 //! From the parameters of `/v1/billing/hours` to what is read. Pure.
 
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use flagmeter_ledger::{Hours, RowKey};
 use flagmeter_model::{Meter, Name, TimeRange};
 
@@ -70,8 +70,7 @@ pub(super) struct Asked {
 }
 
 /// Reads the parameters, and keeps them to what `principal` may read.
-pub(super) fn ask(uri: &Uri, headers: &HeaderMap, principal: &Principal) -> Result<Asked> {
-    let parameters = Parameters::read(uri, KNOWN)?;
+pub(super) fn ask(parameters: &Parameters, headers: &HeaderMap, principal: &Principal) -> Result<Asked> {
     let scope = principal.scope(parameters.filter()?)?;
     let owner = principal.customer().cloned();
     let range = parameters.hours()?;
@@ -91,7 +90,7 @@ pub(super) fn ask(uri: &Uri, headers: &HeaderMap, principal: &Principal) -> Resu
             "It goes on with an answer that was as of another as_of=: leave out as_of=, or give the same.",
         ));
     }
-    let format = format(&parameters, headers)?;
+    let format = format(parameters, headers)?;
     let limit = parameters.number(name::LIMIT, LIMIT_MAX)?;
     let limit = limit.or((format == Format::Json).then_some(LIMIT_DEFAULT));
     Ok(Asked { range, scope, meters, as_of, after, limit, format, owner, digest })

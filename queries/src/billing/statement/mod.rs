@@ -13,18 +13,22 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use flagmeter_ledger::Row;
-use flagmeter_model::{TimeRange, Timestamp};
+use flagmeter_model::{Name, TimeRange, Timestamp};
 use plan::{Asked, Format};
-use shape::{Shaped, Statement};
+use shape::Shaped;
+pub(crate) use shape::{Statement, StatementState};
 use sums::Sums;
 
-use super::{
-    as_json,
+use super::{as_json, cursor::Snapshot, each, json, known_customers, snapshot_of};
+use crate::{
+    App, Error, Result,
+    access::Principal,
     caching::{self, Stays, Tag},
-    cursor::Snapshot,
-    each, json, known_customers, snapshot_of,
+    parameters::{Parameters, name},
+    problem::Refusals,
+    reader::Reading,
+    room::Room,
 };
-use crate::{App, Error, Result, access::Principal, parameters::name, problem::Refusals, reader::Reading};
 
 /// What a customer used in a period, for an invoice
 ///
@@ -63,19 +67,9 @@ pub(crate) async fn statement(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let asked = plan::ask(&uri, &headers, &principal, |customer| app.calendar_of(customer))?;
-    let mut reading = app.reader.begin(&principal).await?;
-    known_customers(&app, &reading, &principal, &asked.scope).await?;
-    let snapshot = snapshot_of(&app, &reading, name::AS_OF, asked.as_of).await?;
-    if asked.corrections_since.is_some_and(|since| since.end > snapshot.end) {
-        return Err(Error::parameter(
-            name::CORRECTIONS_SINCE,
-            "It is later than as_of: there is nothing in between. Take the `as_of` of an earlier statement.",
-        ));
-    }
-    let Read { sums, corrections } = read(&app, &reading, &asked, snapshot).await?;
-    let room = reading.room_for(sums.cells() + corrections.len()).await?;
-    let Shaped { statement, csv } = shape::shape(&asked, snapshot, &sums, &corrections);
+    let parameters = Parameters::read(&uri, plan::KNOWN)?;
+    let asked = plan::ask(&parameters, &headers, &principal, |customer| app.calendar_of(customer))?;
+    let (Shaped { statement, csv }, room) = make(&app, &principal, &asked).await?;
     let bytes = match asked.format {
         Format::Json => json(&statement)?,
         Format::Csv | Format::Focus => csv,
@@ -87,6 +81,33 @@ pub(crate) async fn statement(
             Format::Csv | Format::Focus => (statement.headers(), room.body(bytes)).into_response(),
         })
     })
+}
+
+/// What is asked, whoever wants it.
+pub(crate) async fn answer(
+    app: &App,
+    principal: &Principal,
+    parameters: &Parameters,
+) -> Result<(Statement, Room)> {
+    let calendar_of = |customer: &Name| app.calendar_of(customer);
+    let asked = plan::ask(parameters, &HeaderMap::new(), principal, calendar_of)?;
+    let (Shaped { statement, .. }, room) = make(app, principal, &asked).await?;
+    Ok((statement, room))
+}
+
+async fn make(app: &App, principal: &Principal, asked: &Asked) -> Result<(Shaped, Room)> {
+    let mut reading = app.reader.begin(principal).await?;
+    known_customers(app, &reading, principal, &asked.scope).await?;
+    let snapshot = snapshot_of(app, &reading, name::AS_OF, asked.as_of).await?;
+    if asked.corrections_since.is_some_and(|since| since.end > snapshot.end) {
+        return Err(Error::parameter(
+            name::CORRECTIONS_SINCE,
+            "It is later than as_of: there is nothing in between. Take the `as_of` of an earlier statement.",
+        ));
+    }
+    let Read { sums, corrections } = read(app, &reading, asked, snapshot).await?;
+    let room = reading.room_for(sums.cells() + corrections.len()).await?;
+    Ok((shape::shape(asked, snapshot, &sums, &corrections), room))
 }
 
 /// What a statement is made from.

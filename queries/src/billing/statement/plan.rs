@@ -1,6 +1,6 @@
 //! From the parameters of `/v1/billing/statement` to what is read. Pure.
 
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use chrono_tz::Tz;
 use flagmeter_model::{Name, TimeRange, Timestamp};
 
@@ -66,12 +66,11 @@ pub(super) struct Asked {
 /// Reads the parameters, and keeps them to what `principal` may read. `calendar_of` tells when the periods of a customer
 /// begin.
 pub(super) fn ask(
-    uri: &Uri,
+    parameters: &Parameters,
     headers: &HeaderMap,
     principal: &Principal,
     calendar_of: impl FnOnce(&Name) -> Calendar,
 ) -> Result<Asked> {
-    let parameters = Parameters::read(uri, KNOWN)?;
     let scope = principal.scope(parameters.filter()?)?;
     let customer = whose(&scope, "A statement is that of one customer: give it once.")?;
     let calendar = calendar_of(&customer);
@@ -83,7 +82,7 @@ pub(super) fn ask(
         given.map(|text| Snapshot::from_cursor(name, text, owner.as_ref())).transpose()
     };
     let (as_of, corrections_since) = (cursor(name::AS_OF)?, cursor(name::CORRECTIONS_SINCE)?);
-    let (period, range) = range(&parameters, calendar)?;
+    let (period, range) = range(parameters, calendar)?;
     Ok(Asked {
         customer,
         scope,
@@ -92,8 +91,8 @@ pub(super) fn ask(
         edges: days(range, zone)?,
         as_of,
         corrections_since,
-        draft: parameters.choice(name::DRAFT, |text| text.parse().ok(), &["true", "false"])?.unwrap_or(false),
-        format: format(&parameters, headers)?,
+        draft: parameters.is(name::DRAFT)?,
+        format: format(parameters, headers)?,
         owner,
     })
 }

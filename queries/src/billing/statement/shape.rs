@@ -24,35 +24,35 @@ const HOUR_SECONDS: i64 = 3_600;
 pub(crate) struct Statement {
     /// Whose.
     #[schema(value_type = String, example = "acme")]
-    customer: Name,
+    pub(crate) customer: Name,
     /// The month in which the period begins, where one was asked for.
     #[schema(required, example = "2026-11")]
-    period: Option<String>,
+    pub(crate) period: Option<String>,
     /// Start of the period.
     #[schema(example = "2026-11-01T00:00:00+01:00")]
-    from: String,
+    pub(crate) from: String,
     /// End of the period.
     #[schema(example = "2026-12-01T00:00:00+01:00")]
-    to: String,
+    pub(crate) to: String,
     /// The zone whose days these are.
     #[schema(example = "Europe/Berlin")]
-    tz: &'static str,
+    pub(crate) tz: &'static str,
     /// Whether the whole period is on it.
-    state: StatementState,
+    pub(crate) state: StatementState,
     /// Hours that end at or before this are on it: the end of the period, or how far hours are final on a draft.
     #[schema(example = "2026-12-01T00:00:00+01:00")]
-    counted_until: String,
+    pub(crate) counted_until: String,
     /// The ledger that this is made from, as it stood. Keep it: with it as `as_of=` the same request has the same bytes
     /// for ever, and as `corrections_since=` of a later statement it makes those corrections its rows that this one could
     /// not know.
-    as_of: String,
+    pub(crate) as_of: String,
     /// The ledger as it stood for the earlier statement whose corrections are on this one.
     #[schema(required)]
     corrections_since: Option<String>,
     /// What can be checked of the rows.
-    manifest: Manifest,
+    pub(crate) manifest: Manifest,
     /// What each environment used of each meter in the period: the sum of its days.
-    totals: Vec<Total>,
+    pub(crate) totals: Vec<Total>,
     /// Each day of each environment and meter that used anything in the period; then the corrections of hours before it.
     rows: Vec<StatementRow>,
 }
@@ -72,19 +72,19 @@ pub(crate) enum StatementState {
 pub(crate) struct Manifest {
     /// How many.
     #[schema(example = 31)]
-    rows: usize,
+    pub(crate) rows: usize,
     /// The sum of their counts, in decimal digits: of the period, and of the corrections.
     #[schema(example = "184467")]
-    total: String,
+    pub(crate) total: String,
     /// The part of it that was used in the period.
     #[schema(example = "184000")]
-    usage: String,
+    pub(crate) usage: String,
     /// The part of it that corrects hours before the period.
     #[schema(example = "467")]
-    corrections: String,
+    pub(crate) corrections: String,
     /// The SHA-256 of the rows as CSV: of the very bytes that `format=csv` is answered with.
     #[schema(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
-    sha256: String,
+    pub(crate) sha256: String,
 }
 
 /// What an environment used of a meter in the period.
@@ -92,16 +92,16 @@ pub(crate) struct Manifest {
 pub(crate) struct Total {
     /// The project.
     #[schema(value_type = String, example = "web")]
-    project: Name,
+    pub(crate) project: Name,
     /// The environment.
     #[schema(value_type = String, example = "production")]
-    environment: Name,
+    pub(crate) environment: Name,
     /// `evaluations` or `requests`.
     #[schema(example = "evaluations")]
-    meter: &'static str,
+    pub(crate) meter: &'static str,
     /// How much, in decimal digits.
     #[schema(example = "184000")]
-    count: String,
+    pub(crate) count: String,
 }
 
 /// What a row is.

@@ -4,7 +4,7 @@
 //! question for each meter.
 
 mod projection;
-mod shape;
+pub(crate) mod shape;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,6 +22,7 @@ use crate::{
     parameters::{Parameters, name},
     problem::Refusals,
     reader::{Question, Reading},
+    room::Room,
 };
 
 /// The parameters of `/v1/billing/usage-to-date`.
@@ -54,19 +55,29 @@ pub(crate) async fn usage_to_date(
     principal: Principal,
     uri: Uri,
 ) -> Result<Response> {
-    let scope = principal.scope(Parameters::read(&uri, KNOWN)?.filter()?)?;
+    let (to_date, room) = answer(&app, &principal, &Parameters::read(&uri, KNOWN)?).await?;
+    room.json(&to_date)
+}
+
+/// What is asked, answered, whoever wants it.
+pub(crate) async fn answer(
+    app: &App,
+    principal: &Principal,
+    parameters: &Parameters,
+) -> Result<(UsageToDate, Room)> {
+    let scope = principal.scope(parameters.filter()?)?;
     let customer = whose(&scope, "Usage to date is that of one customer: give it once.")?;
     let (plan, calendar) = {
         let registry = app.registry.borrow();
         let registered = registry.customer(&customer);
         (registered.and_then(|customer| customer.plan.clone()), Calendar::of(registered))
     };
-    let mut reading = app.reader.begin(&principal).await?;
-    known_customers(&app, &reading, &principal, &scope).await?;
+    let mut reading = app.reader.begin(principal).await?;
+    known_customers(app, &reading, principal, &scope).await?;
     let now = app.clock.now();
     let period = calendar.period(now);
     whole(calendar, period)?;
-    let snapshot = snapshot_of(&app, &reading, name::CUSTOMER, None).await?;
+    let snapshot = snapshot_of(app, &reading, name::CUSTOMER, None).await?;
     let state = reading.state().await?;
     let low = low_watermark(&state.progress, state.partitions, app.config.node_timeout_ms);
     let complete_until = low.complete_until(now);
@@ -74,7 +85,7 @@ pub(crate) async fn usage_to_date(
     let meters = asked.meters(&reading, plan.as_ref(), calendar).await?;
     let zone = calendar.zone;
     let room = reading.room_for(meters.len()).await?;
-    room.json(&UsageToDate {
+    let to_date = UsageToDate {
         customer,
         tz: zone.name(),
         billing_day: calendar.day,
@@ -84,7 +95,8 @@ pub(crate) async fn usage_to_date(
         complete_until: shown(zone, complete_until),
         missing_nodes: Missing::list(&low.missing, zone),
         meters,
-    })
+    };
+    Ok((to_date, room))
 }
 
 /// Refuses a period that would split an hour. The registry takes no such plan, but customers without one.

@@ -22,29 +22,29 @@ const METHOD: &str = "count: what was counted before counted_until and the mean 
 pub(crate) struct UsageToDate {
     /// Whose.
     #[schema(value_type = String, example = "acme")]
-    pub(super) customer: Name,
+    pub(crate) customer: Name,
     /// The zone whose days these are.
     #[schema(example = "Europe/Berlin")]
-    pub(super) tz: &'static str,
+    pub(crate) tz: &'static str,
     /// The day of the month on which periods begin: the last one of a month that has no such day.
     #[schema(example = 1)]
-    pub(super) billing_day: u8,
+    pub(crate) billing_day: u8,
     /// Start of the period that runs.
     #[schema(example = "2026-11-01T00:00:00+01:00")]
-    pub(super) from: String,
+    pub(crate) from: String,
     /// Its end.
     #[schema(example = "2026-12-01T00:00:00+01:00")]
-    pub(super) to: String,
+    pub(crate) to: String,
     /// Hours that end at or before this are final. Null before the first.
     #[schema(required, example = "2026-11-20T13:00:00+01:00")]
-    pub(super) final_until: Option<String>,
+    pub(crate) final_until: Option<String>,
     /// Everything before this is in. Null before the first count.
     #[schema(required, example = "2026-11-20T14:44:50+01:00")]
-    pub(super) complete_until: Option<String>,
+    pub(crate) complete_until: Option<String>,
     /// Nodes that are silent.
-    pub(super) missing_nodes: Vec<Missing>,
+    pub(crate) missing_nodes: Vec<Missing>,
     /// Of each meter.
-    pub(super) meters: Vec<MeterToDate>,
+    pub(crate) meters: Vec<MeterToDate>,
 }
 
 /// What was used of a meter.
@@ -52,26 +52,26 @@ pub(crate) struct UsageToDate {
 pub(crate) struct MeterToDate {
     /// `evaluations` or `requests`.
     #[schema(example = "evaluations")]
-    meter: &'static str,
+    pub(crate) meter: &'static str,
     /// What is known of the period so far.
-    state: Known,
+    pub(crate) state: Known,
     /// What was used so far, in decimal digits. Null where nothing is known.
     #[schema(required, example = "6184000")]
-    used: Option<String>,
+    pub(crate) used: Option<String>,
     /// The part of it that is final.
     #[schema(example = "6100000")]
-    used_final: String,
+    pub(crate) used_final: String,
     /// What the plan includes in a period, in decimal digits. Null where it says nothing.
     #[schema(required, example = "10000000")]
-    included: Option<String>,
+    pub(crate) included: Option<String>,
     /// How much of it is used, in percent, rounded down.
     #[schema(required, example = "61.84")]
-    percent_used: Option<String>,
+    pub(crate) percent_used: Option<String>,
     /// The thresholds of the plan, by percent.
-    thresholds: Vec<ThresholdToDate>,
+    pub(crate) thresholds: Vec<ThresholdToDate>,
     /// What the period will come to. Null where fewer than two of the last four weeks are known: then nothing is guessed.
     #[schema(required)]
-    projection: Option<ProjectionToDate>,
+    pub(crate) projection: Option<ProjectionToDate>,
 }
 
 /// A threshold of a plan.
@@ -79,14 +79,14 @@ pub(crate) struct MeterToDate {
 pub(crate) struct ThresholdToDate {
     /// The part of what is included, in percent.
     #[schema(example = 50)]
-    percent: u16,
+    pub(crate) percent: u16,
     /// Whether the plan says that it is a hard one. Traffic is never stopped here.
-    hard: bool,
+    pub(crate) hard: bool,
     /// The count with which it is crossed.
     #[schema(example = "5000000")]
-    count: String,
+    pub(crate) count: String,
     /// Whether it is known to be crossed.
-    crossed: bool,
+    pub(crate) crossed: bool,
 }
 
 /// What a period will come to.
@@ -94,23 +94,23 @@ pub(crate) struct ThresholdToDate {
 pub(crate) struct ProjectionToDate {
     /// With the mean of the weeks.
     #[schema(example = "9300000")]
-    count: String,
+    pub(crate) count: String,
     /// With the least of them.
     #[schema(example = "9100000")]
-    low: String,
+    pub(crate) low: String,
     /// With the greatest of them.
     #[schema(example = "9450000")]
-    high: String,
+    pub(crate) high: String,
     /// `count` of what is included, in percent, rounded down.
     #[schema(required, example = "93.00")]
-    percent: Option<String>,
+    pub(crate) percent: Option<String>,
     /// What lies before this was counted, the rest is projected.
     #[schema(example = "2026-11-20T14:00:00+01:00")]
-    counted_until: String,
+    pub(crate) counted_until: String,
     /// The weeks that it is made from, the last one first.
-    weeks: Vec<WeekToDate>,
+    pub(crate) weeks: Vec<WeekToDate>,
     /// How it is made.
-    method: &'static str,
+    pub(crate) method: &'static str,
 }
 
 /// A week that a projection is made from.
@@ -118,13 +118,13 @@ pub(crate) struct ProjectionToDate {
 pub(crate) struct WeekToDate {
     /// Its start.
     #[schema(example = "2026-11-13T14:00:00+01:00")]
-    from: String,
+    pub(crate) from: String,
     /// Its end.
     #[schema(example = "2026-11-20T14:00:00+01:00")]
-    to: String,
+    pub(crate) to: String,
     /// What the rest of the period comes to if it goes as this week went.
     #[schema(example = "3116000")]
-    rest: String,
+    pub(crate) rest: String,
 }
 
 /// What is known of a meter.

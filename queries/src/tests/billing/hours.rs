@@ -174,7 +174,7 @@ async fn what_has_not_changed_is_not_sent_again() {
         let request = format!("{DAY}{query}");
         let first = bench.get(&request).await;
         assert_eq!(header(&first, "cache-control"), "private, no-cache");
-        assert_eq!(header(&first, "vary"), "authorization, accept");
+        assert_eq!(header(&first, "vary"), "authorization, cookie, accept");
         let tag = header(&first, "etag");
         assert_eq!(get_unless(&bench, &request, &format!("\"x\", {tag}")).await.status, 304, "{query}");
         assert_eq!(get_unless(&bench, &request, "\"x\"").await.body, first.body, "{query}");

@@ -44,7 +44,7 @@ async fn close(ledger: &dyn Ledger, until: Timestamp, counted: &[Counted]) {
 
 /// A ledger that does not answer.
 #[derive(Default)]
-struct Mute(watch::Sender<Position>);
+pub(super) struct Mute(watch::Sender<Position>);
 
 impl Mute {
     fn none<T>() -> Result<T> {

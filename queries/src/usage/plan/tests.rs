@@ -16,11 +16,12 @@ fn asked(query: &str) -> Result<Asked> {
 fn asked_by(role: Role, query: &str) -> Result<Asked> {
     let principal = Principal { token_id: "abc".into(), role };
     let uri = format!("/v1/usage?{query}").parse().unwrap();
-    ask(&uri, &HeaderMap::new(), &principal, Tz::UTC, at(NOW), &Config::default())
+    ask(&Parameters::read(&uri, KNOWN)?, &principal, Tz::UTC, &Config::default())
 }
 
 fn planned(query: &str) -> Result<Plan> {
-    asked(query)?.plan(&Floors::default(), &Config::default())
+    let asked = asked(query)?;
+    asked.plan(asked.range(at(NOW))?, &Floors::default(), &Config::default())
 }
 
 fn auto_of(hours: i64) -> &'static str {
@@ -53,10 +54,7 @@ fn auto_never_chooses_what_is_not_kept_any_more() {
 fn the_range_is_the_last_24_hours_where_nothing_is_asked() {
     let plan = planned("").unwrap();
     assert_eq!(plan.range(), TimeRange::new(at("2026-11-19T12:30:00Z"), at("2026-11-20T12:45:00Z")));
-    assert_eq!(
-        (plan.resolution, plan.meter, plan.format),
-        (Resolution::Quarter, Meter::Evaluations, Format::Json)
-    );
+    assert_eq!((plan.resolution, plan.meter), (Resolution::Quarter, Meter::Evaluations));
 }
 
 #[test]
@@ -94,7 +92,8 @@ fn a_limit_is_kept_as_asked_and_too_many_rows_are_refused_with_how_to_ask_for_le
     let rows_of = |rows_max, query: &str| {
         let config = Config { rows_max, ..Config::default() };
         let asked = asked(&format!("from=-3h&to=2026-11-20T12:00:00Z&resolution=1h&{query}")).unwrap();
-        asked.plan(&Floors::default(), &config).unwrap().rows_of(6).map_err(|error| error.to_string())
+        let range = asked.range(at(NOW)).unwrap();
+        asked.plan(range, &Floors::default(), &config).unwrap().rows_of(6).map_err(|error| error.to_string())
     };
     assert_eq!(rows_of(12, "group_by=flag&limit=3"), Ok(12), "what was asked for, and the rest");
     let refused = rows_of(11, "group_by=flag&limit=3").unwrap_err();
@@ -121,7 +120,6 @@ fn what_makes_no_sense_is_refused_with_the_parameter_at_fault() {
         ("limit=5", "limit"),
         ("limit=0&group_by=flag", "limit"),
         ("compare=last", "compare"),
-        ("format=xml", "format"),
         ("flag=", "flag"),
     ] {
         match planned(query) {
@@ -137,14 +135,17 @@ fn what_makes_no_sense_is_refused_with_the_parameter_at_fault() {
 
 #[test]
 fn csv_is_sent_to_whom_prefers_it() {
-    let format_of = |accept: &str| {
+    let asked_and_accepted = |query: &str, accept: &str| {
         let headers = [(header::ACCEPT, accept.parse().unwrap())].into_iter().collect();
-        let parameters = Parameters::read(&"/v1/usage".parse().unwrap(), KNOWN).unwrap();
-        format(&parameters, &headers).unwrap()
+        let parameters = Parameters::read(&format!("/v1/usage?{query}").parse().unwrap(), KNOWN).unwrap();
+        format(&parameters, &headers)
     };
+    let format_of = |accept: &str| asked_and_accepted("", accept).unwrap();
     assert_eq!(format_of("text/csv"), Format::Csv);
     assert_eq!(format_of("text/csv, application/json;q=0.5"), Format::Csv);
     assert_eq!(format_of("text/csv;q=0.4, */*"), Format::Json);
     assert_eq!(format_of("text/html, */*;q=0.8"), Format::Json);
-    assert_eq!(planned("format=csv").unwrap().format, Format::Csv);
+    assert_eq!(asked_and_accepted("format=csv", "*/*").unwrap(), Format::Csv);
+    let wrong = asked_and_accepted("format=xml", "*/*");
+    assert!(matches!(wrong, Err(Error::Parameter { name: "format", .. })), "{wrong:?}");
 }

@@ -1,4 +1,3 @@
-use axum::http::HeaderMap;
 use chrono_tz::Tz;
 use flagmeter_model::{TimeRange, Timestamp};
 use flagmeter_store::Floors;
@@ -8,6 +7,7 @@ use super::{super::plan, *};
 use crate::{
     Config,
     access::{Principal, Role},
+    parameters::Parameters,
 };
 
 /// A plan of `buckets` buckets of a minute.
@@ -15,8 +15,9 @@ fn plan_of(buckets: usize, query: &str) -> Plan {
     let uri = format!("/v1/usage?from=-{buckets}m&resolution=1m&{query}").parse().unwrap();
     let principal = Principal { token_id: "abc".into(), role: Role::Operator };
     let now = Timestamp::from_seconds_clamped(1_800_000_000);
-    let asked = plan::ask(&uri, &HeaderMap::new(), &principal, Tz::UTC, now, &Config::default()).unwrap();
-    asked.plan(&Floors::default(), &Config::default()).unwrap()
+    let parameters = Parameters::read(&uri, plan::KNOWN).unwrap();
+    let asked = plan::ask(&parameters, &principal, Tz::UTC, &Config::default()).unwrap();
+    asked.plan(asked.range(now).unwrap(), &Floors::default(), &Config::default()).unwrap()
 }
 
 fn answer(rows: Vec<Row>, states: Vec<RowState>) -> Answer {

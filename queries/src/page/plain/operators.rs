@@ -1,0 +1,218 @@
+//! Operators: the way of a count, whose traffic is large or changes, the nodes, and what became of all that arrived.
+
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+use flagmeter_model::Timestamp;
+use maud::{Markup, html};
+
+use super::{
+    customers, fields,
+    layout::{self, Shown},
+    order::Names,
+    pipeline::way,
+    table::{heads, heads_of_numbers, table},
+    view::View,
+    words,
+};
+use crate::{
+    App, Result,
+    access::Principal,
+    operator::{
+        nodes::{self, Nodes, Standing},
+        pipeline::{self, Pipeline},
+        top::{self, Top},
+    },
+    parameters::name,
+    reconcile::{self, Fates, Reconcile},
+};
+
+/// The customers that are told one by one.
+const TOP: &str = "20";
+/// Rows of a table at most.
+const ROWS_MAX: usize = 200;
+/// What is asked of customers' rates alone. Of all else it is always now.
+const OF_TOP: &[&str] = &[name::FROM, name::TO, name::BY, name::WINDOW, name::LIMIT, name::METER];
+
+struct Answer {
+    pipeline: Pipeline,
+    top: Result<Top>,
+    nodes: Result<Nodes>,
+    fates: Result<Reconcile>,
+}
+
+/// The view.
+pub(super) async fn show(app: &Arc<App>, principal: &Principal, view: &View, parts: &Parts) -> Shown {
+    if let Err(error) = principal.only_operators("this page") {
+        return Shown::refused(view, "Operators", &error);
+    }
+    let form = html! {
+        form.ask method="get" action="/operators" {
+            (fields::hidden(view, &[super::view::SORT, name::WINDOW, name::LIMIT, name::METER]))
+            div.fields { (fields::text(view, name::TZ, "Time zone", app.zone_of(principal).name())) }
+            div.actions { button type="submit" { "Show" } }
+        }
+    };
+    let names = Names::of(&parts.headers);
+    let now = app.clock.now();
+    let answer = answer(app, principal, view).await;
+    Shown::new(view, "Operators", &form, answer.map(|answer| shown(view, answer, &names, now)))
+}
+
+async fn answer(app: &Arc<App>, principal: &Principal, view: &View) -> Result<Answer> {
+    let (pipeline, _room) =
+        pipeline::answer(app, principal, &view.parameters(OF_TOP, &[], pipeline::KNOWN)?).await?;
+    let mut more = vec![(name::BY, customers::asked_by(customers::sort(view)))];
+    if view.value(name::LIMIT).is_none() {
+        more.push((name::LIMIT, TOP));
+    }
+    let parameters = view.parameters(&[name::FROM, name::TO, name::BY], &more, top::KNOWN)?;
+    let top = in_its_place(top::answer(app, principal, &parameters).await)?;
+    let parameters = view.parameters(OF_TOP, &[], nodes::KNOWN)?;
+    let nodes = in_its_place(nodes::answer(app, principal, &parameters).await)?;
+    let parameters = view.parameters(OF_TOP, &[], reconcile::KNOWN)?;
+    let fates = in_its_place(reconcile::answer(app, principal, &parameters).await)?;
+    Ok(Answer { pipeline, top, nodes, fates })
+}
+
+/// What is not answered at the moment hides nothing else: least of all the way, which says what is wrong.
+fn in_its_place<A, R>(answer: Result<(A, R)>) -> Result<Result<A>> {
+    match answer {
+        Ok((answer, _room)) => Ok(Ok(answer)),
+        Err(error) if error.is_retryable() => Ok(Err(error)),
+        Err(error) => Err(error),
+    }
+}
+
+fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
+    let Answer { pipeline, top, nodes, fates } = answer;
+    let missing = top.as_ref().map_or(&[][..], |top| top.missing_nodes.as_slice());
+    html! {
+        (way(&pipeline))
+        section.summary aria-label="In short" {
+            (words::completeness(pipeline.complete_until.as_deref(), missing))
+        }
+        @match top {
+            Ok(mut top) => (customers::customers(view, customers::sort(view), &mut top, names)),
+            Err(error) => { h2 { "Customers" } (layout::why(&error)) },
+        }
+        @match nodes {
+            Ok(nodes) => (edges(&nodes, now)),
+            Err(error) => { h2 { "Nodes" } (layout::why(&error)) },
+        }
+        @match fates {
+            Ok(fates) => (fates_of_all(&fates)),
+            Err(error) => { h2 { "Fates" } (layout::why(&error)) },
+        }
+    }
+}
+
+fn edges(nodes: &Nodes, now: Timestamp) -> Markup {
+    let mut columns = heads(&["Node", "Region", "State", "Has handed on all before"]);
+    columns.extend(heads_of_numbers(&["Behind"]));
+    columns.extend(heads(&["Heard at"]));
+    let rows = html! {
+        @for node in nodes.nodes.iter().take(ROWS_MAX) {
+            tr {
+                th scope="row" { (node.node) }
+                td { @match &node.region { Some(region) => (words::name(region)), None => "not said" } }
+                td {
+                    @match node.state {
+                        Standing::Live => span.state.complete { "live" },
+                        Standing::Missing => span.state.unknown { "missing: silent without a good-bye" },
+                        Standing::Stopped => span.state.open { "stopped in good order" },
+                    }
+                }
+                td { (words::moment(&node.watermark)) }
+                td.number {
+                    @match node.state { Standing::Stopped => "–", _ => (words::behind(&node.watermark, now)) }
+                }
+                td { (words::moment(&node.heard_at)) }
+            }
+        }
+    };
+    let caption = html! {
+        "The edge nodes that were ever heard"
+        @if nodes.nodes.len() > ROWS_MAX {
+            ". " (ROWS_MAX) " of " (nodes.nodes.len()) ": the others are in /v1/operator/nodes"
+        }
+    };
+    html! {
+        h2 { "Nodes" }
+        @if nodes.nodes.is_empty() { p { "No node was ever heard." } } @else { (table(&caption, &columns, &rows)) }
+    }
+}
+
+fn fates_of_all(fates: &Reconcile) -> Markup {
+    let mut columns = heads(&["Customer"]);
+    columns.extend(heads_of_numbers(&["Received", "Stored", "Duplicate", "Rejected", "In flight"]));
+    columns.extend(heads(&["Balance"]));
+    let rows = html! { @for row in fates.rows.iter().take(ROWS_MAX) { (fates_of(row, fates.settled)) } };
+    let caption = html! {
+        "What became of all that ever arrived: received = stored + duplicate + rejected + in flight, to the last count"
+        @if fates.rows.len() > ROWS_MAX {
+            ". " (ROWS_MAX) " of " (fates.rows.len()) " customers: the others are in /v1/reconcile"
+        }
+    };
+    html! {
+        h2 { "Fates" }
+        @if !fates.settled {
+            p.warning { "More came in while this was read: the numbers are of slightly different moments." }
+        }
+        @match &fates.dead_letters {
+            Some(dead) if dead.records == 0 => p { "No record is among the dead letters." },
+            Some(dead) => p.warning {
+                (words::count(Some(dead.records))) " records could not be stored, with "
+                (words::count(Some(dead.counts))) " counts known to be in them: they are among the dead letters."
+            },
+            None => p { "How many records could not be stored is not known here." },
+        }
+        (table(&caption, &columns, &rows))
+    }
+}
+
+fn fates_of(row: &Fates, settled: bool) -> Markup {
+    let (class, words) = balance(row, settled);
+    html! {
+        tr {
+            th scope="row" { (words::name(&row.customer)) }
+            td.number { (words::count(Some(row.received))) }
+            td.number { (words::count(Some(row.stored.total))) }
+            td.number { (words::count(Some(row.duplicate))) }
+            td.number {
+                (words::count(Some(row.rejected.total)))
+                @for (reason, count) in &row.rejected.by_reason {
+                    br; small { (words::name(reason)) ": " (words::count(Some(*count))) }
+                }
+            }
+            td.number { (words::count(row.in_flight)) }
+            td { span class={ "state " (class) } { (words) } }
+        }
+    }
+}
+
+/// Whether it comes out even, in words.
+fn balance(row: &Fates, settled: bool) -> (&'static str, String) {
+    match row.balanced {
+        Some(true) => ("complete", "balanced".to_owned()),
+        Some(false) => ("partial", format!("differs by {}", words::signed(row.difference))),
+        None if !settled => ("open", "read while counts came in".to_owned()),
+        None if row.in_flight.is_none() => ("open", "in flight is not known here".to_owned()),
+        None => ("open", "open while counts are in flight".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Error;
+
+    #[test]
+    fn what_is_not_answered_at_the_moment_hides_nothing_else() {
+        let busy = in_its_place::<(), ()>(Err(Error::Busy { at_once: 1 }));
+        assert!(matches!(busy, Ok(Err(Error::Busy { .. }))));
+        let wrong = in_its_place::<(), ()>(Err(Error::parameter(name::WINDOW, "It is none.")));
+        assert!(wrong.is_err());
+        assert!(matches!(in_its_place(Ok((3, ()))), Ok(Ok(3))));
+    }
+}

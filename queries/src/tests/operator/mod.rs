@@ -1,0 +1,5 @@
+//! What operators see, over HTTP.
+
+mod nodes;
+mod pipeline;
+mod top;

@@ -1,0 +1,145 @@
+/** Operators: the pipeline as it is, whose traffic is large, the nodes, and every count's fate. */
+import type { Page } from "@playwright/test";
+import { AWAY, status } from "../ground/guard";
+import { number, tableOf } from "../ground/table";
+import { expect, signIn, test } from "../ground/test";
+import { freshness } from "../ground/usage";
+
+interface Pipeline {
+  stages: {
+    id: string;
+    title: string;
+    state: string;
+    figures: { label: string; value: unknown; unit: string }[];
+  }[];
+}
+
+const stages = (page: Page) => page.getByRole("region", { name: "The way of a count" }).getByRole("listitem");
+
+async function open(page: Page): Promise<void> {
+  await page.goto("/operators");
+  await expect(stages(page).first()).toBeVisible();
+}
+
+test("each stage of the way of a count is there, with the figures of the API", async ({
+  signedIn: page,
+  demo,
+  tokens,
+}) => {
+  const pipeline = await demo.get<Pipeline>(tokens.operator, "/v1/operator/pipeline");
+  await open(page);
+  const boxes = page.locator("ol.stages > li");
+  await expect(boxes).toHaveCount(pipeline.stages.length);
+  expect(await boxes.getByRole("heading", { level: 3 }).allTextContents()).toEqual(
+    pipeline.stages.map(({ title }) => title),
+  );
+  for (const [at, stage] of pipeline.stages.entries()) {
+    const counted = stage.figures.filter(({ unit, value }) => unit === "count" && value !== null);
+    for (const { label } of counted.slice(0, 1)) await expect(boxes.nth(at)).toContainText(label);
+  }
+  // A figure that does not change while nothing is wrong.
+  const nodes = pipeline.stages.flatMap(({ figures }) => figures).find(({ label }) => label === "nodes live");
+  await expect(boxes.filter({ hasText: "nodes live" })).toContainText(String(nodes?.value));
+});
+
+test("the figures are live", async ({ signedIn: page }) => {
+  await open(page);
+  await expect(freshness(page)).toHaveText("live");
+  const first = await page.locator("ol.stages").innerText();
+  await expect(page.locator("ol.stages")).not.toHaveText(first);
+});
+
+test("nodes are those of the API, each with its state and how far it has got", async ({
+  signedIn: page,
+  demo,
+  tokens,
+}) => {
+  const { nodes } = await demo.get<{ nodes: { node: number; state: string }[] }>(
+    tokens.operator,
+    "/v1/operator/nodes",
+  );
+  await open(page);
+  const table = page.getByRole("table", { name: "Edge nodes" });
+  await expect(table.getByRole("rowheader")).toHaveText(nodes.map(({ node }) => String(node)));
+  const shown = await tableOf(table);
+  expect(shown.map(({ State }) => State)).toEqual(nodes.map(({ state }) => state));
+  expect(shown[0]?.Behind).toMatch(/\d/);
+});
+
+test("of every customer all that arrived has a fate, and they add up", async ({
+  signedIn: page,
+  demo,
+  tokens,
+}) => {
+  const { rows } = await demo.get<{ rows: { customer: string; received: number }[] }>(
+    tokens.operator,
+    "/v1/reconcile",
+  );
+  await open(page);
+  const table = page.getByRole("table", { name: "Fates by customer" });
+  await expect(table.getByRole("rowheader").first()).toBeVisible();
+  const shown = await tableOf(table);
+  expect(shown.map(({ Customer }) => Customer).sort()).toEqual(rows.map(({ customer }) => customer).sort());
+  for (const row of shown) {
+    const [received, stored, duplicate, flight] = [
+      row.Received,
+      row.Stored,
+      row.Duplicate,
+      row["In flight"],
+    ].map(number);
+    const rejected = number(/^[\d,]+/.exec(row.Rejected ?? "")?.[0]);
+    const sum = (stored ?? 0) + (duplicate ?? 0) + (rejected ?? 0) + (flight ?? 0);
+    if (/balanced/.test(row.Balance ?? "")) expect(sum, row.Customer).toBe(received);
+    const before = rows.find(({ customer }) => customer === row.Customer)?.received ?? 0;
+    expect(received, row.Customer).toBeGreaterThanOrEqual(before);
+  }
+});
+
+test("customers are ordered by what they count, and lead to their charts", async ({ signedIn: page }) => {
+  await open(page);
+  const table = page.getByRole("table", { name: "Customers by what they count" });
+  await expect(table.getByRole("rowheader").first()).toBeVisible();
+  const rates = async (): Promise<(number | null)[]> =>
+    (await tableOf(table)).map(({ Rate }) => number((Rate ?? "").replace(/\s*\/s$/, "")));
+  await table.getByRole("button", { name: "Customer" }).click();
+  await expect(page).toHaveURL(/sort=customer/);
+  await table.getByRole("button", { name: "Rate" }).click();
+  await expect(table.getByRole("columnheader", { name: "Rate" })).toHaveAttribute("aria-sort", "descending");
+  const down = (await rates()).filter((rate) => rate !== null);
+  expect(down).toEqual([...down].sort((a, b) => b - a));
+  await page.getByLabel("Rates over").selectOption("1m");
+  await expect(page).toHaveURL(/window=1m/);
+  await table.getByRole("link", { name: "globex" }).click();
+  await expect(page).toHaveURL(/\/usage\?.*customer=globex/);
+});
+
+test("an outage is said in the picture, and what was seen stays", async ({ signedIn: page, guard, demo }) => {
+  guard.allow(AWAY, status(503));
+  await open(page);
+  await demo.kill();
+  await expect(freshness(page)).toHaveText("not live");
+  await expect(stages(page).first()).toBeVisible();
+  await demo.again();
+  await expect(freshness(page)).toHaveText("live", { timeout: 30_000 });
+});
+
+for (const role of ["customer", "billing"] as const) {
+  test(`a token of the role ${role} has no way there, and is told so at the address`, async ({
+    page,
+    context,
+    guard,
+    demo,
+    tokens,
+  }) => {
+    guard.allow(status(403));
+    await signIn(context, demo, tokens[role]);
+    await page.goto("/operators");
+    await expect(page.getByRole("heading", { name: "This is for operators" })).toBeVisible();
+    await expect(
+      page.getByRole("navigation", { name: "Views" }).getByRole("link", { name: "Operators" }),
+    ).toHaveCount(0);
+    await expect(stages(page)).toHaveCount(0);
+    await page.getByRole("link", { name: "To the usage" }).click();
+    await expect(page).toHaveURL(/\/usage/);
+  });
+}
