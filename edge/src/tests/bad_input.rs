@@ -92,6 +92,29 @@ async fn large_bodies_share_a_bounded_room_and_small_ones_pass() {
 }
 
 #[tokio::test]
+async fn large_bodies_of_one_customer_leave_room_for_those_of_others() {
+    let rig = Rig::with(|config| {
+        config.body_bytes_max = 1 << 20;
+        config.bodies_bytes_max = 4 << 20;
+    });
+    let waker = std::task::Waker::noop();
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        let never = futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
+        let mut one = Box::pin(rig.flagsmith("key-1", Body::from_stream(never)));
+        assert!(one.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        stalled.push(one);
+    }
+    let large = format!("{{\"f\":1{}}}", " ".repeat(20_000));
+    let answer = rig.flagsmith("key-1", large.clone()).await;
+    assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (503, "customer_full"));
+    assert!(answer.headers.contains_key("retry-after"));
+    assert_eq!(rig.flagsmith("key-other", large.clone()).await.status.as_u16(), 200, "of another customer");
+    drop(stalled);
+    assert_eq!(rig.flagsmith("key-1", large).await.status.as_u16(), 200);
+}
+
+#[tokio::test]
 async fn a_room_for_one_body_takes_one_body() {
     let rig = Rig::with(|config| (config.body_bytes_max, config.bodies_bytes_max) = (20_001, 20_001));
     let body = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>("{\"f\":1}")]));

@@ -36,6 +36,13 @@ keys = ["key-1"]
 [[customer.project.environment]]
 id = "staging"
 keys = ["key-2"]
+[[customer]]
+id = "other"
+[[customer.project]]
+id = "web"
+[[customer.project.environment]]
+id = "production"
+keys = ["key-other"]
 "#;
 
 /// A log in memory that refuses while it is told to.
