@@ -61,14 +61,57 @@ impl Outcome {
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     frontier_lag: IntGaugeVec,
-    windows: IntCounterVec,
-    roll: HistogramVec,
+    rolls: RollMetrics,
     dirty: IntGauge,
     missing: IntGauge,
     cycle: Histogram,
     deleted: IntCounter,
     errors: IntCounterVec,
     ledger: LedgerMetrics,
+}
+
+/// What it tells of roll-ups.
+#[derive(Debug, Clone)]
+struct RollMetrics {
+    windows: IntCounterVec,
+    seconds: HistogramVec,
+}
+
+impl RollMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let labels = &["tier", "kind"];
+        let metrics = Self {
+            windows: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "flagmeter_downsampler_windows_total",
+                        "Windows of environments rolled up: on_time for the first time, dirty because data came late.",
+                    ),
+                    labels,
+                )?,
+            )?,
+            seconds: registered(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "flagmeter_downsampler_roll_seconds",
+                        "Time that the store took to roll up windows, by tier and kind as the windows are counted.",
+                    )
+                    .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0]),
+                    labels,
+                )?,
+            )?,
+        };
+        // So that rates begin at 0, not at the first event.
+        for tier in Tier::ROLLED {
+            for kind in [Kind::OnTime, Kind::Dirty] {
+                metrics.windows.with_label_values(&[tier.name(), kind.name()]);
+                metrics.seconds.with_label_values(&[tier.name(), kind.name()]);
+            }
+        }
+        Ok(metrics)
+    }
 }
 
 /// What it tells of closing hours.
@@ -128,27 +171,7 @@ impl Metrics {
                     &["tier"],
                 )?,
             )?,
-            windows: registered(
-                registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "flagmeter_downsampler_windows_total",
-                        "Windows of environments rolled up: on_time for the first time, dirty because data came late.",
-                    ),
-                    &["tier", "kind"],
-                )?,
-            )?,
-            roll: registered(
-                registry,
-                HistogramVec::new(
-                    HistogramOpts::new(
-                        "flagmeter_downsampler_roll_seconds",
-                        "Time that the store took to roll up windows, by tier and kind as the windows are counted.",
-                    )
-                    .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0]),
-                    &["tier", "kind"],
-                )?,
-            )?,
+            rolls: RollMetrics::register(registry)?,
             dirty: registered(
                 registry,
                 IntGauge::new(
@@ -188,12 +211,6 @@ impl Metrics {
             )?,
         };
         // So that rates begin at 0, not at the first event.
-        for tier in Tier::ROLLED {
-            for kind in [Kind::OnTime, Kind::Dirty] {
-                metrics.windows.with_label_values(&[tier.name(), kind.name()]);
-                metrics.roll.with_label_values(&[tier.name(), kind.name()]);
-            }
-        }
         metrics.appended(0, 0);
         for outcome in Outcome::ALL.map(Outcome::name) {
             metrics.errors.with_label_values(&[outcome]).inc_by(0);
@@ -203,8 +220,8 @@ impl Metrics {
 
     pub(crate) fn rolled(&self, tier: Tier, kind: Kind, windows: u64, took: Duration) {
         let labels = [tier.name(), kind.name()];
-        self.windows.with_label_values(&labels).inc_by(windows);
-        self.roll.with_label_values(&labels).observe(took.as_secs_f64());
+        self.rolls.windows.with_label_values(&labels).inc_by(windows);
+        self.rolls.seconds.with_label_values(&labels).observe(took.as_secs_f64());
     }
 
     pub(crate) fn appended(&self, closings: u64, corrections: u64) {

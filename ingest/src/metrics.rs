@@ -42,13 +42,7 @@ impl Metrics {
             register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
         };
         let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help)?);
-        let histogram = |name: &str, help: &str, buckets: &[f64]| {
-            register(
-                registry,
-                Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?,
-            )
-        };
-        let seconds = |name: &str, help: &str| histogram(name, help, &SECONDS);
+        let seconds = |name: &str, help: &str| histogram(registry, name, help, &SECONDS);
         let dead_letters = counters(
             "flagmeter_ingest_dead_letters_total",
             "Log records that could not be stored, whole or in part, and went to the dead letters, by reason",
@@ -86,6 +80,7 @@ impl Metrics {
                 "Time the store took to answer a write, failed ones included",
             )?,
             event_to_queryable: histogram(
+                registry,
                 "flagmeter_ingest_event_to_queryable_seconds",
                 "Time from the start of a slot of 10 s until counts in it could be asked for, for each environment and slot of a record",
                 &LATENESS,
@@ -113,6 +108,10 @@ impl Metrics {
             )?,
         })
     }
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    register(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {

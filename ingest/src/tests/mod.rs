@@ -308,7 +308,7 @@ async fn a_log_that_does_not_tell_what_waits_is_told_as_lag_and_as_a_stall() {
 #[tokio::test(flavor = "multi_thread")]
 async fn late_points_and_points_past_retention_are_counted() {
     let world = World::new(1);
-    let (late, gone) = (world::start(), world::start().plus_seconds(-86_400));
+    let (late, gone) = (start(), start().plus_seconds(-86_400));
     world.store.announce(late.plus_seconds(60)).await.unwrap();
     for tier in Tier::ROLLED {
         world.store.advance(tier, late).await.unwrap();
