@@ -1,7 +1,7 @@
 //! One pass over the phases of one half of the work, one call at a time; and, in the half that closes, the closing of
 //! hours.
 
-use std::{collections::VecDeque, slice};
+use std::{collections::VecDeque, slice, time::Instant};
 
 use flagmeter_ledger::{Appended, Ledger};
 use flagmeter_model::{LowWatermark, Tier, Timestamp, low_watermark};
@@ -177,8 +177,9 @@ impl Cycle {
             Step::Announce { until } => store.announce(until).await?,
             Step::Roll(rolling) => {
                 let (tier, kind) = kind_of(&rolling);
+                let began = Instant::now();
                 let windows = store.roll(&rolling).await?.windows;
-                metrics.rolled(tier, kind, windows);
+                metrics.rolled(tier, kind, windows, began.elapsed());
                 let sum = match kind {
                     Kind::OnTime => &mut self.report.on_time,
                     Kind::Dirty => &mut self.report.dirty,

@@ -266,6 +266,13 @@ impl Rig {
         self.edge.order(Order::HandedOn { through });
     }
 
+    /// How often a histogram was told something.
+    pub(super) fn times(&self, name: &str) -> u64 {
+        let families = self.metrics.gather();
+        let family = families.iter().find(|family| family.name() == format!("flagmeter_edge_{name}"));
+        family.map_or(0, |family| family.get_metric()[0].get_histogram().get_sample_count())
+    }
+
     pub(super) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let families = self.metrics.gather();
         let family = families.iter().find(|family| family.name() == format!("flagmeter_edge_{name}"));

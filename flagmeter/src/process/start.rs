@@ -8,6 +8,7 @@ use flagmeter_edge::Edge;
 use flagmeter_ledger::Ledger;
 use flagmeter_log::Consumer;
 use flagmeter_model::{Clock, Registry};
+use flagmeter_queries::Heartbeat;
 use flagmeter_store::Store;
 use tokio::{net::TcpListener, sync::watch};
 
@@ -105,6 +106,17 @@ impl Stages {
         let Some(config) = webhook::config(with.config, shared)? else { return Ok(()) };
         let webhook = Webhook::new(config, Arc::clone(ledger), Arc::clone(with.clock), with.metrics)?;
         self.help("the webhook", |stop| async move { Ok(webhook.run(stop).await?) });
+        Ok(())
+    }
+
+    /// Measures how long counts take until a question shows them.
+    pub(crate) fn heartbeat(&mut self, with: With<'_>, store: &Arc<dyn Store>) -> Result<()> {
+        let config = settings::queries_config(with.config);
+        let heartbeat = Heartbeat::new(&config, Arc::clone(store), Arc::clone(with.clock), with.metrics)?;
+        self.help("the heartbeat", |stop| async move {
+            heartbeat.run(stop.cancelled_owned()).await;
+            Ok(())
+        });
         Ok(())
     }
 

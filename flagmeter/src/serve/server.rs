@@ -116,6 +116,7 @@ impl Start {
         stages.downsampler(with, &store, Arc::clone(&ledger));
         stages.thresholds(with, (&store, &ledger), registry.clone())?;
         stages.webhook(with, &ledger, false)?;
+        stages.heartbeat(with, &store)?;
         stages.registry(with, registry_file);
         stages.metrics(with, metrics_listener);
         let parts = Opened { store, _log: log, tokens, registry, config, folder };

@@ -61,6 +61,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<(Arc<dyn
     stages.listener(process.with(), listener, router, awake);
     stages.registry(process.with(), registry_file);
     process.watch_ledger(stages, &ledger)?;
+    stages.heartbeat(process.with(), &store)?;
     let greeting = format!(
         "queries listens on http://{address}, reads {} and the topic {}, and keeps its tokens in {}",
         config.influx.url,

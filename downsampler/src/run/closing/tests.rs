@@ -97,6 +97,9 @@ async fn a_ledger_that_does_not_answer_holds_no_roll_up_up_and_loses_no_late_hou
         stop.cancel();
     };
     tokio::join!(late.run(stop.clone()), story);
+    let closed = late.ledger.standing().await.expect("where it stands").closed.map(Timestamp::as_seconds);
+    assert!(closed.is_some(), "hours were closed");
+    assert_eq!(metric(&late.registry, "closed_until_timestamp_seconds"), closed);
     late.world.settle().await;
 }
 
