@@ -29,7 +29,7 @@ pub enum Takes {
 }
 
 /// Whether, and how, the batches of a customer are compressed on the log.
-pub static LOG_COMPRESSION: OwnFlag = OwnFlag {
+pub(crate) static LOG_COMPRESSION: OwnFlag = OwnFlag {
     key: "log-compression",
     takes: Takes::OneOf(&["off", "gzip", "zstd"]),
     default: "zstd",
@@ -38,7 +38,7 @@ pub static LOG_COMPRESSION: OwnFlag = OwnFlag {
 };
 
 /// Whether bursts of a customer are looked for.
-pub static BURST_DETECTION: OwnFlag = OwnFlag {
+pub(crate) static BURST_DETECTION: OwnFlag = OwnFlag {
     key: "burst-detection",
     takes: Takes::Boolean,
     default: "on",
@@ -47,7 +47,7 @@ pub static BURST_DETECTION: OwnFlag = OwnFlag {
 };
 
 /// Which share of log lines of the level info and below is written.
-pub static LOG_SAMPLING: OwnFlag = OwnFlag {
+pub(crate) static LOG_SAMPLING: OwnFlag = OwnFlag {
     key: "log-sampling",
     takes: Takes::Share,
     default: "all",

@@ -202,17 +202,13 @@ impl Flag {
             Value::String(name) => name,
             other => other.to_string(),
         };
-        match self.variants.get(&name) {
-            Some(value) => {
-                let reason = if outcome.split { Reason::Split } else { Reason::TargetingMatch };
-                Evaluation { value: Some(value.clone()), variant: Some(name), reason, failure: None }
-            }
-            None => {
-                let name: String = name.chars().take(64).collect();
-                let why = format!("its rule names {name:?}, which is none of its variants");
-                Evaluation::failed(Failure::new(ErrorCode::General, why))
-            }
+        if let Some(value) = self.variants.get(&name) {
+            let reason = if outcome.split { Reason::Split } else { Reason::TargetingMatch };
+            return Evaluation { value: Some(value.clone()), variant: Some(name), reason, failure: None };
         }
+        let name: String = name.chars().take(64).collect();
+        let why = format!("its rule names {name:?}, which is none of its variants");
+        Evaluation::failed(Failure::new(ErrorCode::General, why))
     }
 
     fn default_with(&self, reason: Reason) -> Evaluation {

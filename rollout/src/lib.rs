@@ -3,7 +3,7 @@
 //! # The way of a decision through this crate
 //!
 //! A file that follows flagd's definition format becomes a [`Definition`]: each flag with its state, its variants and
-//! its targeting rule, which is JsonLogic with flagd's own operations, compiled once and bounded in depth and size.
+//! its targeting rule, which is `JsonLogic` with flagd's own operations, compiled once and bounded in depth and size.
 //! [`Definition::evaluate`] answers a flag key and a [`Context`] with an [`Evaluation`]: value, variant and [`Reason`],
 //! in OpenFeature's terms. [`RuntimeFlags`] holds the definition in use and asks it for the flags of flagmeter's own
 //! [`CATALOGUE`], each with a type and a safe default that is compiled in.

@@ -262,9 +262,9 @@ mod tests {
             (bench.value(evaluations, &["log-compression", "zstd", "DEFAULT"]) - 1.0).abs() < f64::EPSILON
         );
         for own in CATALOGUE {
-            let named = own.takes.described();
+            let takes = own.takes.described();
             let is_one = matches!(own.takes, Takes::OneOf(names) if names.contains(&own.default));
-            assert!(is_one || ["on", "off", "all", "none"].contains(&own.default), "{}: {named}", own.key);
+            assert!(is_one || ["on", "off", "all", "none"].contains(&own.default), "{}: {takes}", own.key);
         }
     }
 

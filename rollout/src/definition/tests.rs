@@ -12,7 +12,7 @@ fn now() -> Timestamp {
 }
 
 /// A file with one flag `f`, whose variants are named like their values.
-fn one(variants: &[&str], default: &str, targeting: Value) -> Definition {
+fn one(variants: &[&str], default: &str, targeting: &Value) -> Definition {
     let variants: Map<String, Value> = variants.iter().map(|&name| (name.to_owned(), json!(name))).collect();
     defined(&json!({"flags": {"f": {
         "state": "ENABLED", "variants": variants, "defaultVariant": default, "targeting": targeting
@@ -94,20 +94,20 @@ fn shares_and_variants_may_be_computed_and_odd_ones_assign_nothing() {
     let nested = one(
         &["premium", "standard", "fallback"],
         "fallback",
-        json!({"fractional": [{"var": "targetingKey"}, [premium(json!("premium"), json!("standard")), 50], ["standard", 50]]}),
+        &json!({"fractional": [{"var": "targetingKey"}, [premium(json!("premium"), json!("standard")), 50], ["standard", 50]]}),
     );
     assert_eq!(variant(&nested, "f", &key("jon@company.com", "premium")), "premium");
     assert_eq!(variant(&nested, "f", &key("jon@company.com", "basic")), "standard");
     assert_eq!(variant(&nested, "f", &key("user1", "premium")), "standard");
     let weight = json!({"fractional": [{"var": "targetingKey"}, ["red", premium(json!(100), json!(0))], ["blue", 10]]});
-    let weight = one(&["red", "blue"], "blue", weight);
+    let weight = one(&["red", "blue"], "blue", &weight);
     assert_eq!(variant(&weight, "f", &key("user1", "premium")), "red");
     assert_eq!(variant(&weight, "f", &key("user1", "basic")), "blue");
     let condition = json!({"if": [{"fractional": [[false, 0], [true, 100]]}, "big", "small"]});
-    let condition = one(&["big", "small"], "small", condition);
+    let condition = one(&["big", "small"], "small", &condition);
     assert_eq!(variant(&condition, "f", &key("some-targeting-key", "")), "big");
     let negative = json!({"fractional": [{"var": "targetingKey"}, ["one", -50], ["two", 100]]});
-    assert_eq!(variant(&one(&["one", "two"], "one", negative), "f", &key("any-user", "")), "two");
+    assert_eq!(variant(&one(&["one", "two"], "one", &negative), "f", &key("any-user", "")), "two");
     for nothing in [
         json!({"fractional": [{"var": "targetingKey"}, ["one", 0], ["two", 0]]}),
         json!({"fractional": [{"var": "targetingKey"}, ["one", 0.5], ["two", 1]]}),
@@ -117,11 +117,11 @@ fn shares_and_variants_may_be_computed_and_odd_ones_assign_nothing() {
         json!({"fractional": [5, ["one", 1]]}),
         json!({"fractional": []}),
     ] {
-        let found = one(&["one", "two"], "two", nothing.clone()).evaluate("f", &key("any-user", ""), now());
+        let found = one(&["one", "two"], "two", &nothing).evaluate("f", &key("any-user", ""), now());
         assert_eq!((found.variant.as_deref(), found.reason), (Some("two"), Reason::Default), "{nothing}");
     }
     let without_key = json!({"fractional": [{"var": "absent"}, ["one", 50], ["two", 50]]});
-    let found = one(&["one", "two"], "two", without_key).evaluate("f", &Context::default(), now());
+    let found = one(&["one", "two"], "two", &without_key).evaluate("f", &Context::default(), now());
     assert_eq!(found.reason, Reason::Default);
 }
 
@@ -161,13 +161,13 @@ fn rules_know_the_flag_and_the_second() {
         ["on", {"-": [{"var": "$flagd.timestamp"}, 1_795_000_000]}],
         ["off", {"-": [1_795_000_100, {"var": "$flagd.timestamp"}]}]
     ]});
-    let definition = one(&["on", "off"], "off", rollout);
+    let definition = one(&["on", "off"], "off", &rollout);
     let at = |seconds| {
         let now = now().plus_seconds(seconds);
         definition.evaluate("f", &Context::of_customer("acme"), now).variant
     };
     assert_eq!((at(0).as_deref(), at(100).as_deref()), (Some("off"), Some("on")));
-    let key = one(&["f"], "f", json!({"var": "$flagd.flagKey"}));
+    let key = one(&["f"], "f", &json!({"var": "$flagd.flagKey"}));
     assert_eq!(key.evaluate("f", &Context::default(), now()).reason, Reason::TargetingMatch);
 }
 
@@ -217,7 +217,7 @@ fn flags_without_an_owner_and_past_their_removal_are_noticed() {
 }
 
 fn rollout(percent: u32) -> Definition {
-    one(&["on", "off"], "off", json!({"fractional": [["on", percent], ["off", 100 - percent]]}))
+    one(&["on", "off"], "off", &json!({"fractional": [["on", percent], ["off", 100 - percent]]}))
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) fn assign(operands: Vec<Value>, data: &Value) -> Option<Value> {
     if !(1..=SUM_MAX).contains(&sum) {
         return None;
     }
-    let place = i64::from(murmur::hash(bucket_by.as_bytes())) * sum >> 32;
+    let place = (i64::from(murmur::hash(bucket_by.as_bytes())) * sum) >> 32;
     let mut end = 0;
     shares.into_iter().find_map(|(variant, weight)| {
         end += weight;

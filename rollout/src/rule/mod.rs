@@ -1,4 +1,4 @@
-//! Targeting rules: JsonLogic with flagd's operations, read once and then run.
+//! Targeting rules: `JsonLogic` with flagd's operations, read once and then run.
 
 mod fractional;
 mod operator;

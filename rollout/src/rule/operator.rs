@@ -2,7 +2,7 @@
 
 macro_rules! operators {
     ($( $name:ident = $($text:literal)|+, )+) => {
-        /// One of JsonLogic's operations, or of flagd's.
+        /// One of `JsonLogic`'s operations, or of flagd's.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum Operator { $($name,)+ }
 

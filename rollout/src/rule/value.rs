@@ -1,4 +1,4 @@
-//! What values are to JsonLogic: truth, equality, order and text, as `JavaScript` has them.
+//! What values are to `JsonLogic`: truth, equality, order and text, as `JavaScript` has them.
 
 use std::{borrow::Cow, cmp::Ordering};
 
