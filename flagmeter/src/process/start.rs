@@ -20,6 +20,7 @@ use super::{
 use crate::{
     Result,
     config::Config,
+    flags::{Exposer, FlagWatch, To},
     registry::{RegistryFile, allowances},
 };
 
@@ -124,6 +125,29 @@ impl Stages {
     pub(crate) fn registry(&mut self, with: With<'_>, file: RegistryFile) {
         let interval = with.config.registry.poll_interval;
         self.help("the registry", move |stop| file.watch(interval, stop));
+    }
+
+    /// Takes changes of runtime flags, and counts decisions by them where that is set: at the doors of this process, or
+    /// at those of an edge elsewhere.
+    pub(crate) fn flags(
+        &mut self,
+        with: With<'_>,
+        process: &'static str,
+        watch: FlagWatch,
+        registry: Option<watch::Receiver<Arc<Registry>>>,
+        doors: Option<Router>,
+    ) -> Result<()> {
+        let section = &with.config.runtime_flags;
+        let (key, url) = (section.exposures_key.0.clone(), &section.exposures_url);
+        // The address was checked with the configuration.
+        let to = doors.map(To::Doors).or_else(|| url.parse().ok().map(To::Edge));
+        if let Some(to) = to.filter(|_| !key.is_empty()) {
+            let exposer = Exposer::new(watch.flags(), to, (key, process), with.metrics)?;
+            self.help("the counting of runtime flags", |stop| exposer.run(stop));
+        }
+        let interval = section.poll_interval;
+        self.help("the runtime flags", move |stop| watch.run(interval, registry, stop));
+        Ok(())
     }
 
     /// Tells metrics and health, on an address of their own.

@@ -8,6 +8,7 @@ mod cluster;
 mod demo;
 mod doctor;
 mod faults;
+mod flags;
 mod http;
 mod kill;
 mod late;
