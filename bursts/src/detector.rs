@@ -7,7 +7,7 @@ use watch::{Found, Watch};
 
 use crate::{
     SLOT_SECONDS,
-    event::{Event, Over},
+    event::{Event, Kind, Over},
     expected::{Expected, Weeks},
     learned::{Highest, Level, NOISE_FIVES, NOISE_MINUTES, Noise},
     recent::{Count, Grain, Recent, of},
@@ -62,6 +62,29 @@ struct Going {
     level: f64,
 }
 
+/// What was told of a series before a detector of it came to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Before {
+    /// Nothing, or nothing that matters now.
+    Nothing,
+    /// Something that is not over.
+    Going {
+        /// What it is.
+        kind: Kind,
+        /// When it began.
+        since: Timestamp,
+        /// The highest minute of it; of a drop, the lowest.
+        extreme: u64,
+        /// What was expected of a minute, where that was decided without weeks to compare with.
+        learned: Option<f64>,
+    },
+    /// Something that was over then.
+    Over {
+        /// When.
+        at: Timestamp,
+    },
+}
+
 /// Shortest part of a slot that must be known for its mean to be, in seconds.
 const SLOT_KNOWN_MIN: i64 = 240;
 
@@ -87,9 +110,32 @@ impl Detector {
         self.slot.as_ref().is_none_or(|slot| slot.expected.is_none())
     }
 
+    /// Counts of the last minute, if it is known.
+    pub fn last_minute(&self) -> Count {
+        self.recent.minutes(0, 1)
+    }
+
     /// Whether something was told that is not over.
     pub const fn is_going(&self) -> bool {
         matches!(self.state, State::Going(_))
+    }
+
+    /// Goes on from what was told by another one until `now`, the end of the last grain. What this one has found of
+    /// that time by itself counts for nothing.
+    pub fn go_on_from(&mut self, before: Before, now: Timestamp) {
+        let cool_down = self.rule.cool_down_minutes * 60;
+        self.state = match before {
+            Before::Nothing => State::Watching,
+            Before::Going { kind, since, extreme, learned } => State::Going(Going {
+                found: Found { kind, learned },
+                since,
+                extreme,
+                last_at: now,
+                known_at: now,
+                level: self.level.either(),
+            }),
+            Before::Over { at } => State::Cooling { until: at.plus_seconds(cool_down) },
+        };
     }
 
     /// Takes the count of the grain that began at `start`, which must follow the one before. `weeks` is asked once in

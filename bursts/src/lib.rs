@@ -37,7 +37,7 @@ mod learned;
 mod recent;
 mod rule;
 
-pub use detector::Detector;
+pub use detector::{Before, Detector};
 pub use event::{Alert, Band, Event, Kind, Over};
 pub use expected::{Expected, Seen, Week, Weeks};
 pub use history::History;

@@ -18,8 +18,9 @@
 //! [ledger](flagmeter_ledger), and so does whatever late counts make of them afterwards. That, and rolling late hours
 //! up again, goes on beside all other roll-ups, which never wait for the ledger.
 //!
-//! Beside that, a [`Watch`] looks what customers use of their plans, and tells the ledger which thresholds are crossed; and
-//! a [`Webhook`] delivers these to an address of the operator's.
+//! Beside that, a [`Watch`] looks what customers use of their plans, and tells the ledger which thresholds are crossed;
+//! [`Bursts`] looks which traffic is out of the ordinary, and tells the ledger what begins and what is over; and
+//! a [`Webhook`] delivers both to an address of the operator's.
 //!
 //! What goes in: what ingest has written to the store. What comes out: windows of each tier, frontiers that say
 //! until when they are whole, and no marks; and the ledger's rows.
@@ -43,6 +44,7 @@
 //!   counts back from what is rolled up, or from now if that is earlier.
 
 mod allowances;
+mod bursts;
 mod closing;
 mod config;
 mod cycle;
@@ -55,6 +57,7 @@ mod simulation;
 mod webhook;
 
 pub use allowances::{Allowance, Allowances, Watch};
+pub use bursts::Bursts;
 pub use closing::Closed;
 pub use config::{Bounds, Config, Retention};
 pub use cycle::CycleReport;

@@ -7,7 +7,7 @@ use flagmeter_model::{Environment, Meter, Name, NodeId, TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{Crossed, Crossing, CrossingPage, Crossings, Result};
+use crate::{Alert, AlertPage, Alerted, Alerts, Crossed, Crossing, CrossingPage, Crossings, Notice, Result};
 
 /// The place of a row in the feed: 1 is the first; 0 stands before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -247,12 +247,20 @@ pub trait Ledger: Send + Sync + 'static {
     /// or nothing. Tells which these were.
     async fn cross(&self, crossed: Vec<Crossed>, at: Timestamp) -> Result<Vec<Crossing>>;
 
-    /// Up to which crossing all were delivered to who is told of them, as anyone said that returned from
-    /// [`deliver`](Self::deliver) before this was called.
-    async fn delivered(&self) -> Result<Position>;
+    /// Appends the alerts that say something new of their series, as [`new_alerts`](crate::new_alerts) has it: all of
+    /// them, or nothing. Tells which these were.
+    async fn alert(&self, alerted: Vec<Alerted>, at: Timestamp) -> Result<Vec<Alert>>;
 
-    /// Keeps up to which crossing, one that is there, all were delivered. Never less than before.
-    async fn deliver(&self, until: Position) -> Result<()>;
+    /// The last alert of each series that began and is not over, or was seen after `since`, with every one of anyone that
+    /// returned from [`alert`](Self::alert) before this was called. Without its contributors.
+    async fn standing_alerts(&self, since: Timestamp) -> Result<Vec<Alert>>;
+
+    /// Up to which crossing or alert all were delivered to who is told of them, as anyone said that returned from
+    /// [`deliver`](Self::deliver) before this was called.
+    async fn delivered(&self, of: Notice) -> Result<Position>;
+
+    /// Keeps up to which one, that is there, all were delivered. Never less than before.
+    async fn deliver(&self, of: Notice, until: Position) -> Result<()>;
 
     // Queries: they see what this process has learnt of.
 
@@ -278,4 +286,10 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Crossings in the order in which they became known.
     async fn crossings(&self, crossings: Crossings) -> Result<CrossingPage>;
+
+    /// The last alert that this process knows, and whenever it knows more.
+    fn alerts_end(&self) -> watch::Receiver<Position>;
+
+    /// Alerts in the order in which they became known.
+    async fn alerts(&self, alerts: Alerts) -> Result<AlertPage>;
 }

@@ -5,8 +5,8 @@ use flagmeter_model::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    Append, Appended, Closing, Config, Crossed, Crossing, CrossingPage, Crossings, Entry, Feed, Hours,
-    Ledger, Page, Position, Result, Standing,
+    Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Config, Crossed, Crossing, CrossingPage,
+    Crossings, Entry, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -56,14 +56,28 @@ impl Ledger for EmbeddedLedger {
             .await
     }
 
-    async fn delivered(&self) -> Result<Position> {
-        self.book.read(book::delivered).await
-    }
-
-    async fn deliver(&self, until: Position) -> Result<()> {
+    async fn alert(&self, alerted: Vec<Alerted>, at: Timestamp) -> Result<Vec<Alert>> {
         self.book
             .write(move |step| {
-                let entry = book::plan_delivery(step, until)?;
+                let (entry, new) = book::plan_alerts(step, &alerted, at)?;
+                book::apply(step, &entry)?;
+                Ok(new)
+            })
+            .await
+    }
+
+    async fn standing_alerts(&self, since: Timestamp) -> Result<Vec<Alert>> {
+        self.book.read(move |book| book::standing_alerts(book, since)).await
+    }
+
+    async fn delivered(&self, of: Notice) -> Result<Position> {
+        self.book.read(move |book| book::delivered(book, of)).await
+    }
+
+    async fn deliver(&self, of: Notice, until: Position) -> Result<()> {
+        self.book
+            .write(move |step| {
+                let entry = book::plan_delivery(step, of, until)?;
                 book::apply(step, &entry)
             })
             .await
@@ -95,6 +109,14 @@ impl Ledger for EmbeddedLedger {
 
     async fn crossings(&self, crossings: Crossings) -> Result<CrossingPage> {
         self.book.read(move |book| book::crossings(book, &crossings)).await
+    }
+
+    fn alerts_end(&self) -> watch::Receiver<Position> {
+        self.book.alerts_end()
+    }
+
+    async fn alerts(&self, alerts: Alerts) -> Result<AlertPage> {
+        self.book.read(move |book| book::alerts(book, &alerts)).await
     }
 }
 
@@ -156,13 +178,14 @@ mod tests {
     ledger_conformance!(Folder);
 
     #[tokio::test]
-    async fn a_file_of_the_first_version_is_read_and_takes_crossings() {
+    async fn a_file_of_the_first_version_is_read_and_takes_crossings_and_alerts() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { path: folder.path().join("ledger.sqlite") };
         let ledger = EmbeddedLedger::open(&config).unwrap();
         ledger.announce(Timestamp::from_seconds_clamped(7_200)).await.unwrap();
         drop(ledger);
-        let old = "DROP TABLE crossings; DROP TABLE deliveries; PRAGMA user_version = 1";
+        let old = "DROP TABLE alerts; DROP TABLE contributors; DROP TABLE crossings; DROP TABLE deliveries;
+                   PRAGMA user_version = 1";
         rusqlite::Connection::open(&config.path).unwrap().execute_batch(old).unwrap();
         let ledger = EmbeddedLedger::open(&config).unwrap();
         assert_eq!(ledger.standing().await.unwrap().announced, Some(Timestamp::from_seconds_clamped(7_200)));
@@ -181,6 +204,25 @@ mod tests {
         drop(ledger);
         let again = EmbeddedLedger::open(&config).unwrap();
         assert_eq!(again.cross(vec![crossed], Timestamp::EPOCH).await.unwrap(), []);
+        assert_eq!(again.delivered(Notice::Alert).await.unwrap(), Position::START);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_third_version_keeps_how_far_crossings_were_delivered() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { path: folder.path().join("ledger.sqlite") };
+        drop(EmbeddedLedger::open(&config).unwrap());
+        // As version 3 had it.
+        let old = "DROP TABLE alerts; DROP TABLE contributors; DROP TABLE deliveries;
+                   CREATE TABLE deliveries (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT;
+                   INSERT INTO deliveries VALUES (1, 7);
+                   PRAGMA user_version = 3";
+        rusqlite::Connection::open(&config.path).unwrap().execute_batch(old).unwrap();
+        for _ in 0..2 {
+            let ledger = EmbeddedLedger::open(&config).unwrap();
+            assert_eq!(ledger.delivered(Notice::Crossing).await.unwrap().get(), 7);
+            assert_eq!(ledger.delivered(Notice::Alert).await.unwrap().get(), 0);
+        }
     }
 
     #[test]

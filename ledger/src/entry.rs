@@ -2,7 +2,7 @@
 
 use flagmeter_model::Timestamp;
 
-use crate::{Closing, Crossing, Position, Row};
+use crate::{Alert, Closing, Crossing, Position, Row};
 
 /// One step of a ledger, whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,4 +17,8 @@ pub struct Entry {
     pub crossings: Vec<Crossing>,
     /// All crossings up to this one were delivered.
     pub delivered: Option<Position>,
+    /// Alerts, in the order of their numbers.
+    pub alerts: Vec<Alert>,
+    /// All alerts up to this one were delivered.
+    pub alerts_delivered: Option<Position>,
 }

@@ -33,6 +33,9 @@ pub enum Error {
     /// A count that is not of a full hour of what customers use.
     #[error("{0}")]
     NotBillable(String),
+    /// What cannot be an alert, or was not delivered: the sentence says why.
+    #[error("{0}")]
+    Refused(String),
     /// What is kept does not read back: the sentence says what and where.
     #[error("the ledger is damaged: {0}")]
     Damaged(String),

@@ -13,8 +13,9 @@
 //! the *feed*, and every process that reads keeps them in a *book*, an SQLite file that can be read by
 //! position (the feed) and by hour (bills).
 //!
-//! Beside the rows stand *crossings*: thresholds of customers' plans, each told once in a period ([`Ledger::cross`]). They
-//! have numbers of their own.
+//! Beside the rows stand *crossings*: thresholds of customers' plans, each told once in a period ([`Ledger::cross`]);
+//! and *alerts*: traffic that is out of the ordinary, told once when it began and once when it is over ([`Ledger::alert`]).
+//! Both have numbers of their own.
 //!
 //! # Backends
 //!
@@ -31,8 +32,10 @@
 //! - The announced frontier and the closed one only move forward, and the announced one comes first.
 //! - Crossings are numbered 1, 2, 3 … without gaps; there is one of each customer, meter, period and percentage, whoever
 //!   finds it again.
+//! - Alerts are numbered 1, 2, 3 … without gaps; of each series what began and what is over take turns, whoever watches it.
 //! - An append is there whole or not at all.
 
+mod alert;
 mod book;
 #[cfg(any(feature = "kafka", fuzzing, test))]
 mod codec;
@@ -48,7 +51,11 @@ mod error;
 pub mod fuzzing;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod notice;
 
+pub use alert::{
+    Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, LastSaid, Part, Said, new_alerts,
+};
 pub use book::Config;
 pub use contract::{
     Append, Appended, Closing, Counted, Feed, Hours, Ledger, Page, Position, Row, RowKey, Scope, Standing,
@@ -58,3 +65,4 @@ pub use decide::{Latest, decide};
 pub use embedded::EmbeddedLedger;
 pub use entry::Entry;
 pub use error::{Error, Result};
+pub use notice::Notice;

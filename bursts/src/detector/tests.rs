@@ -159,6 +159,37 @@ fn a_detector_that_learns_compares_with_the_last_day() {
 }
 
 #[test]
+fn one_that_comes_later_ends_what_was_told_and_tells_nothing_twice() {
+    let mut run = Run::new(&weeks_of(100.0));
+    run.minutes(120, Some(100)).minutes(10, Some(500));
+    let [alert] = run.alerts()[..] else { panic!("{:?}", run.events) };
+    let before = Before::Going { kind: Kind::Burst, since: alert.since, extreme: 500, learned: None };
+    // Another one has seen ten of these minutes, and is told what was told.
+    let mut later = Run::new(&weeks_of(100.0));
+    later.minutes(120, Some(100)).minutes(4, Some(500));
+    later.detector.go_on_from(before, later.at);
+    later.events.clear();
+    later.minutes(6, Some(500));
+    assert_eq!(later.events, []);
+    later.minutes(5, Some(100));
+    let Event::Ends { kind: Kind::Burst, since, extreme: 500, .. } = later.events[0] else {
+        panic!("{:?}", later.events)
+    };
+    assert_eq!(since, alert.since);
+    // And one that is told that it was over keeps quiet for a while.
+    let mut cooling = Run::new(&weeks_of(100.0));
+    cooling.minutes(120, Some(100));
+    cooling.detector.go_on_from(Before::Over { at: cooling.at }, cooling.at);
+    cooling.minutes(14, Some(500));
+    assert_eq!(cooling.events, []);
+    cooling.minutes(3, Some(500));
+    assert_eq!(cooling.alerts().len(), 1);
+    cooling.detector.go_on_from(Before::Nothing, cooling.at);
+    cooling.minutes(1, Some(500));
+    assert_eq!(cooling.alerts().len(), 2, "nothing was told");
+}
+
+#[test]
 fn small_numbers_are_no_burst() {
     let mut run = Run::new(&weeks_of(0.5));
     run.minutes(600, Some(0)).minutes(5, Some(15)).minutes(120, Some(1));

@@ -30,7 +30,7 @@ pub(super) struct Watch<'a> {
 pub(super) struct Found {
     pub(super) kind: Kind,
     /// What is measured by where there are no weeks to compare with; none where there are.
-    learned: Option<f64>,
+    pub(super) learned: Option<f64>,
 }
 
 impl Found {

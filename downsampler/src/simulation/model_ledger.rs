@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use flagmeter_ledger::{
-    Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings, Error, Feed, Hours, Latest,
-    Ledger, Page, Position, Result, Row, Standing, decide,
+    Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
+    Error, Feed, Hours, Latest, Ledger, Notice, Page, Position, Result, Row, Standing, decide,
 };
 use flagmeter_model::Timestamp;
 use parking_lot::Mutex;
@@ -93,17 +93,17 @@ impl Ledger for ModelLedger {
         Ok(None)
     }
 
-    // Cycles have nothing to do with plans.
+    // Cycles have nothing to do with plans and bursts.
 
     async fn cross(&self, _: Vec<Crossed>, _: Timestamp) -> Result<Vec<Crossing>> {
         Ok(Vec::new())
     }
 
-    async fn delivered(&self) -> Result<Position> {
+    async fn delivered(&self, _: Notice) -> Result<Position> {
         Ok(Position::START)
     }
 
-    async fn deliver(&self, _: Position) -> Result<()> {
+    async fn deliver(&self, _: Notice, _: Position) -> Result<()> {
         Ok(())
     }
 
@@ -113,5 +113,21 @@ impl Ledger for ModelLedger {
 
     async fn crossings(&self, _: Crossings) -> Result<CrossingPage> {
         Ok(CrossingPage::default())
+    }
+
+    async fn alert(&self, _: Vec<Alerted>, _: Timestamp) -> Result<Vec<Alert>> {
+        Ok(Vec::new())
+    }
+
+    async fn standing_alerts(&self, _: Timestamp) -> Result<Vec<Alert>> {
+        Ok(Vec::new())
+    }
+
+    fn alerts_end(&self) -> watch::Receiver<Position> {
+        watch::channel(Position::START).1
+    }
+
+    async fn alerts(&self, _: Alerts) -> Result<AlertPage> {
+        Ok(AlertPage::default())
     }
 }

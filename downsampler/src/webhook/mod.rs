@@ -1,17 +1,21 @@
-//! Crossings of thresholds, told to an address of the operator's: signed, in order, until each is taken.
+//! Crossings of thresholds and alerts, told to an address of the operator's: signed, in order, until each is taken.
 //!
-//! The way of a crossing: it stands in the ledger; it is posted, and posted again with growing pauses until the receiver
-//! says that it took it; then the ledger keeps that it was delivered, and the next one follows. So a crossing is told at
+//! The way of a notice: it stands in the ledger; it is posted, and posted again with growing pauses until the receiver
+//! says that it took it; then the ledger keeps that it was delivered, and the next one follows. So a notice is told at
 //! least once, each time with the same `webhook-id` and the same bytes, and once where nothing is cut off between its answer
 //! and the ledger. Where several processes could tell it, the one that told the last one does, and others wait a while.
+//! Crossings come in their order and alerts in theirs; of both, what was found first is told first.
 
+mod body;
 mod metrics;
 mod post;
 mod signature;
 
 use std::{sync::Arc, time::Duration};
 
-use flagmeter_ledger::{Crossings, Ledger, Position};
+use body::Told;
+pub(crate) use body::what;
+use flagmeter_ledger::{Alerts, Crossings, Ledger, Notice, Position};
 use flagmeter_model::Clock;
 use metrics::Metrics;
 use post::{Receiver, Refusal};
@@ -30,13 +34,15 @@ const PATIENCE_MAX: Duration = Duration::from_mins(1);
 /// News are looked for so often also where nobody told of any.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
-/// Where crossings are told.
+/// Where notices are told.
 #[derive(Debug, Clone)]
 pub struct WebhookConfig {
     /// The address.
     pub url: String,
     /// What they are signed with.
     pub secret: Secret,
+    /// What links to charts begin with, such as `https://flagmeter.example.com`; empty: they are paths.
+    pub link_base: String,
     /// Whether other processes may tell them as well.
     pub shared: bool,
 }
@@ -47,11 +53,12 @@ pub struct Webhook {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    link_base: String,
     shared: bool,
     /// Whether we told the last one.
     leads: bool,
-    /// What we have told, also where the ledger does not know it yet.
-    told: Position,
+    /// What we have told of each, also where the ledger does not know it yet.
+    told: [Position; Notice::ALL.len()],
     pause_min: Duration,
 }
 
@@ -74,10 +81,10 @@ impl Webhook {
         clock: Arc<dyn Clock>,
         registry: &Registry,
     ) -> Result<Self> {
-        let WebhookConfig { url, secret, shared } = config;
+        let WebhookConfig { url, secret, link_base, shared } = config;
         let (receiver, metrics) = (Receiver::new(&url, secret)?, Metrics::register(registry)?);
-        let (leads, told, pause_min) = (!shared, Position::START, PAUSE_MIN);
-        Ok(Self { receiver, ledger, clock, metrics, shared, leads, told, pause_min })
+        let (leads, told, pause_min) = (!shared, [Position::START; Notice::ALL.len()], PAUSE_MIN);
+        Ok(Self { receiver, ledger, clock, metrics, link_base, shared, leads, told, pause_min })
     }
 
     /// Whether this is an address that can be spoken to.
@@ -88,14 +95,21 @@ impl Webhook {
     /// Tells what is to be told until `stop`. Safe to be dropped at any time.
     pub async fn run(mut self, stop: CancellationToken) -> Result<()> {
         let mut pause = self.pause_min;
-        let mut end = self.ledger.crossed_end();
+        let (mut crossed_end, mut alerts_end) = (self.ledger.crossed_end(), self.ledger.alerts_end());
         while !stop.is_cancelled() {
-            end.borrow_and_update();
+            crossed_end.borrow_and_update();
+            alerts_end.borrow_and_update();
             let Some(next) = stop.run_until_cancelled(self.step()).await else { break };
             match next {
                 Ok(Next::More) => pause = self.pause_min,
                 Ok(Next::News) => {
-                    let news = tokio::time::timeout(LOOK_AGAIN_AFTER, end.changed());
+                    let news = async {
+                        tokio::select! {
+                            _ = crossed_end.changed() => {}
+                            _ = alerts_end.changed() => {}
+                            () = tokio::time::sleep(LOOK_AGAIN_AFTER) => {}
+                        }
+                    };
                     stop.run_until_cancelled(news).await;
                 }
                 Ok(Next::Again(asked)) => {
@@ -104,7 +118,7 @@ impl Webhook {
                     pause = pause.saturating_mul(2).min(PAUSE_MAX);
                 }
                 Err(error) if error.is_retryable() => {
-                    warn!(%error, "crossings of thresholds are told when the ledger answers");
+                    warn!(%error, "crossings of thresholds and alerts are told when the ledger answers");
                     stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                     pause = pause.saturating_mul(2).min(PAUSE_MAX);
                 }
@@ -116,44 +130,76 @@ impl Webhook {
 
     /// Tells the next one, if there is one.
     async fn step(&mut self) -> Result<Next> {
-        let mut delivered = self.ledger.delivered().await?;
-        if self.told > delivered {
-            self.ledger.deliver(self.told).await?;
-            delivered = self.told;
-        } else if delivered > self.told {
-            // Someone else did, or we did before we were started.
-            self.leads &= !self.shared;
-            self.told = delivered;
+        let mut waiting = Vec::new();
+        for of in Notice::ALL {
+            let delivered = self.delivered(of).await?;
+            let next = self.next(of, delivered).await?;
+            let end = match of {
+                Notice::Crossing => *self.ledger.crossed_end().borrow(),
+                Notice::Alert => *self.ledger.alerts_end().borrow(),
+            };
+            let waits = if next.is_some() { end.get().saturating_sub(delivered.get()).max(1) } else { 0 };
+            self.metrics.waits(of, waits);
+            waiting.extend(next);
         }
-        let next = Crossings { customers: Vec::new(), after: delivered, limit: 1 };
-        let Some(crossing) = self.ledger.crossings(next).await?.crossings.pop() else {
-            self.metrics.waits(0, 0);
+        let Some(told) = waiting.into_iter().min_by_key(Told::found_at) else {
+            self.metrics.oldest(0);
             return Ok(Next::News);
         };
         let now = self.clock.now();
-        let waiting = self.ledger.crossed_end().borrow().get().saturating_sub(delivered.get());
-        self.metrics.waits(waiting, now.millis_since(crossing.crossed_at));
+        self.metrics.oldest(now.millis_since(told.found_at()));
         if !self.leads {
             tokio::time::sleep(PATIENCE_MAX.mul_f64(rand::random_range(0.1..1.0))).await;
             // Whoever told the last one has told this one by now, or is not there.
             self.leads = true;
             return Ok(Next::More);
         }
-        let (customer, percent) = (&crossing.crossed.customer, crossing.crossed.percent);
-        match self.receiver.post(&crossing, now).await {
+        let (of, id, what) = (told.of(), told.id(), told.what());
+        match self.receiver.post(&told, &self.link_base, now).await {
             Ok(()) => {
-                self.told = crossing.number;
-                self.metrics.delivered.inc();
-                info!(%customer, percent, id = crossing.crossed.id(), "a crossing is delivered");
-                self.ledger.deliver(self.told).await?;
+                if let Some(position) = self.told.get_mut(of as usize) {
+                    *position = told.number();
+                }
+                self.metrics.delivered(of, 1);
+                info!(of = of.name(), id, what, "delivered by the webhook");
+                self.ledger.deliver(of, told.number()).await?;
                 Ok(Next::More)
             }
             Err(Refusal { why, again_after }) => {
-                self.metrics.failed.inc();
-                warn!(%customer, percent, waiting, why, "a crossing is not delivered yet; it is sent again");
+                self.metrics.failed(of, 1);
+                warn!(of = of.name(), id, what, why, "not delivered by the webhook yet; it is sent again");
                 Ok(Next::Again(again_after))
             }
         }
+    }
+
+    /// Up to where all were delivered, by us or by others.
+    async fn delivered(&mut self, of: Notice) -> Result<Position> {
+        let mut delivered = self.ledger.delivered(of).await?;
+        let Some(told) = self.told.get_mut(of as usize) else { return Ok(delivered) };
+        if *told > delivered {
+            self.ledger.deliver(of, *told).await?;
+            delivered = *told;
+        } else if delivered > *told {
+            // Someone else did, or we did before we were started.
+            self.leads &= !self.shared;
+            *told = delivered;
+        }
+        Ok(delivered)
+    }
+
+    /// The first that was not delivered.
+    async fn next(&self, of: Notice, after: Position) -> Result<Option<Told>> {
+        Ok(match of {
+            Notice::Crossing => {
+                let asked = Crossings { customers: Vec::new(), after, limit: 1 };
+                self.ledger.crossings(asked).await?.crossings.pop().map(Told::Crossing)
+            }
+            Notice::Alert => {
+                let asked = Alerts { customers: Vec::new(), kind: None, active: false, after, limit: 1 };
+                self.ledger.alerts(asked).await?.alerts.pop().map(Told::Alert)
+            }
+        })
     }
 }
 

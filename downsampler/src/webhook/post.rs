@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use flagmeter_ledger::{Crossed, Crossing};
 use flagmeter_model::Timestamp;
 use reqwest::{Client, StatusCode, Url, header, redirect};
-use serde::Serialize;
 
-use super::Secret;
+use super::{Secret, body::Told};
 use crate::{Error, Result};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,28 +30,6 @@ pub(super) struct Refusal {
     pub(super) again_after: Option<Duration>,
 }
 
-/// What is sent. The same bytes each time.
-#[derive(Serialize)]
-struct Body<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    timestamp: String,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    id: &'a str,
-    customer: &'a str,
-    meter: &'static str,
-    period: String,
-    percent: u16,
-    hard: bool,
-    included: String,
-    used: String,
-    crossed_at: String,
-}
-
 impl Receiver {
     /// Fails where the address is none that can be spoken to.
     pub(super) fn new(url: &str, secret: Secret) -> Result<Self> {
@@ -67,11 +43,11 @@ impl Receiver {
         Ok(Self { client, url, secret })
     }
 
-    /// Sends a crossing once.
-    pub(super) async fn post(&self, crossing: &Crossing, now: Timestamp) -> Result<(), Refusal> {
+    /// Sends a notice once. Links begin with `link_base`.
+    pub(super) async fn post(&self, told: &Told, link_base: &str, now: Timestamp) -> Result<(), Refusal> {
         let refusal = |why: String| Refusal { why, again_after: None };
-        let id = crossing.crossed.id();
-        let body = body(crossing, &id).map_err(|error| refusal(error.to_string()))?;
+        let id = told.id();
+        let body = told.body(link_base).map_err(|error| refusal(error.to_string()))?;
         let timestamp = now.as_seconds();
         let signature = self.secret.sign(&id, timestamp, &body).map_err(|why| refusal(why.into()))?;
         let request = self
@@ -110,26 +86,6 @@ pub(super) fn address(url: &str) -> Result<Url> {
 
 const fn wrong(reason: String) -> Error {
     Error::Config { setting: "billing.webhook_url", reason }
-}
-
-fn body(crossing: &Crossing, id: &str) -> serde_json::Result<String> {
-    let Crossed { customer, meter, period, percent, hard, included, used } = &crossing.crossed;
-    let crossed_at = crossing.crossed_at.to_string();
-    serde_json::to_string(&Body {
-        kind: "billing.threshold_crossed",
-        timestamp: crossed_at.clone(),
-        data: Data {
-            id,
-            customer: customer.as_str(),
-            meter: meter.name(),
-            period: period.to_string(),
-            percent: *percent,
-            hard: *hard,
-            included: included.to_string(),
-            used: used.to_string(),
-            crossed_at,
-        },
-    })
 }
 
 /// What `Retry-After` says, in seconds.

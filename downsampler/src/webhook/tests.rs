@@ -1,8 +1,10 @@
 use std::{collections::VecDeque, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use flagmeter_ledger::{Config as LedgerConfig, Crossed, EmbeddedLedger};
-use flagmeter_model::{ManualClock, Meter, Name, Timestamp};
+use flagmeter_ledger::{
+    AlertKind, Alerted, Config as LedgerConfig, Contributor, Crossed, EmbeddedLedger, Part, Said,
+};
+use flagmeter_model::{Environment, ManualClock, Meter, Name, Timestamp};
 use hmac::{Hmac, Mac as _};
 use parking_lot::Mutex;
 use sha2::Sha256;
@@ -138,8 +140,12 @@ impl World {
     }
 
     fn webhook(&self, server: &Server) -> Webhook {
-        let config =
-            WebhookConfig { url: server.url.clone(), secret: Secret::read(SECRET).unwrap(), shared: false };
+        let config = WebhookConfig {
+            url: server.url.clone(),
+            secret: Secret::read(SECRET).unwrap(),
+            link_base: "https://flagmeter.example.com".into(),
+            shared: false,
+        };
         let (ledger, clock) = (Arc::clone(&self.ledger), Arc::new(self.clock.clone()));
         let mut webhook = Webhook::new(config, ledger, clock, &Registry::new()).unwrap();
         webhook.pause_min = Duration::from_millis(2);
@@ -147,7 +153,7 @@ impl World {
     }
 
     async fn until_delivered(&self, number: u64) {
-        while self.ledger.delivered().await.unwrap().get() < number {
+        while self.ledger.delivered(Notice::Crossing).await.unwrap().get() < number {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -156,6 +162,13 @@ impl World {
 fn open(folder: &tempfile::TempDir) -> Arc<dyn Ledger> {
     let config = LedgerConfig { path: folder.path().join("ledger.sqlite") };
     Arc::new(EmbeddedLedger::open(&config).unwrap())
+}
+
+/// It has looked once more.
+async fn until_nothing_waits(metrics: &Metrics) {
+    while Notice::ALL.iter().any(|of| metrics.of(*of)[2..] != [0, 0]) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 fn told(got: &[Got]) -> Vec<u64> {
@@ -171,16 +184,16 @@ async fn each_is_sent_in_order_and_again_until_it_is_taken() {
     ];
     let (world, server) = (World::crossed(&[50, 80]).await, Server::answering(&answers).await);
     let webhook = world.webhook(&server);
-    let metrics = [&webhook.metrics.delivered, &webhook.metrics.failed].map(Clone::clone);
-    let waiting = [&webhook.metrics.waiting, &webhook.metrics.oldest].map(Clone::clone);
+    let metrics = webhook.metrics.clone();
     let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
     running.spawn(webhook.run(stop.clone()));
     server.until_it_got(3).await;
-    assert_eq!(waiting.each_ref().map(prometheus::IntGauge::get), [2, 90]);
+    assert_eq!(metrics.of(Notice::Crossing)[2..], [2, 90]);
     world.until_delivered(2).await;
     // One that comes while it waits for news.
     world.cross(&[100]).await;
     world.until_delivered(3).await;
+    until_nothing_waits(&metrics).await;
     stop.cancel();
     running.join_next().await.unwrap().unwrap().unwrap();
     let got = server.got();
@@ -199,8 +212,84 @@ async fn each_is_sent_in_order_and_again_until_it_is_taken() {
     });
     let whole = serde_json::json!({"type": "billing.threshold_crossed", "timestamp": "2027-01-15T08:00:00Z", "data": data});
     assert_eq!(body, whole);
-    assert_eq!(metrics.map(|counter| counter.get()), [3, 3]);
-    assert_eq!(waiting.map(|gauge| gauge.get()), [0, 0]);
+    assert_eq!(metrics.of(Notice::Crossing), [3, 3, 0, 0]);
+    assert_eq!(metrics.of(Notice::Alert), [0, 0, 0, 0]);
+}
+
+/// A burst that began, and that it is over.
+fn burst() -> [Alerted; 2] {
+    let name = |text: &str| Name::new(text).unwrap();
+    let since = Timestamp::from_seconds_clamped(1_799_999_700);
+    let began = Alerted {
+        environment: Environment { customer: name("acme"), project: name("web"), environment: name("live") },
+        flag: None,
+        meter: Meter::Evaluations,
+        kind: AlertKind::Burst,
+        said: Said::Began,
+        since,
+        seen_at: since.plus_seconds(120),
+        observed: Some(512),
+        expected: 100,
+        low: 78,
+        high: 122,
+        percent: Some(512),
+        excess: 824,
+        peak: 512,
+        is_learning: false,
+        contributors: vec![Contributor { part: Part::Sdk, name: None, count: 1_000, before: 200 }],
+    };
+    let over = Alerted {
+        said: Said::Unknown,
+        seen_at: since.plus_seconds(2_400),
+        observed: None,
+        percent: None,
+        contributors: Vec::new(),
+        ..began.clone()
+    };
+    [began, over]
+}
+
+#[tokio::test]
+async fn alerts_are_told_among_crossings_in_the_order_in_which_they_were_found() {
+    let (world, server) = (World::crossed(&[]).await, Server::answering(&[Some("503 Busy\r\n")]).await);
+    let [began, over] = burst();
+    let at = |second: i64| Timestamp::from_seconds_clamped(1_800_000_000 + second);
+    world.ledger.alert(vec![began.clone()], at(-5)).await.unwrap();
+    world.cross(&[50]).await;
+    world.ledger.alert(vec![over.clone()], at(5)).await.unwrap();
+    let webhook = world.webhook(&server);
+    let metrics = webhook.metrics.clone();
+    let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
+    running.spawn(webhook.run(stop.clone()));
+    while world.ledger.delivered(Notice::Alert).await.unwrap().get() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    until_nothing_waits(&metrics).await;
+    stop.cancel();
+    running.join_next().await.unwrap().unwrap().unwrap();
+    let got = server.got();
+    let ids: Vec<_> = got.iter().map(|got| got.header("webhook-id").to_owned()).collect();
+    assert_eq!(ids.len(), 4);
+    assert!(got.iter().all(Got::is_signed));
+    assert_eq!((ids[0].clone(), ids[1].clone(), ids[3].clone()), (began.id(), began.id(), over.id()));
+    assert!(ids[2].starts_with("crossing_"));
+    assert_eq!(got[0].body, got[1].body);
+    let chart = format!("https://flagmeter.example.com{}", began.chart());
+    let data = serde_json::json!({
+        "id": began.id(), "customer": "acme", "project": "web", "environment": "live", "flag": null,
+        "meter": "evaluations", "kind": "burst", "said": "began", "since": "2027-01-15T07:55:00Z",
+        "seen_at": "2027-01-15T07:57:00Z", "observed": "512", "expected": "100", "low": "78", "high": "122",
+        "ratio": 5.12, "excess": "824", "peak": "512", "learning": false,
+        "contributors": [{"by": "sdk", "name": null, "count": "1000", "before": "200"}], "chart": chart,
+    });
+    let whole =
+        serde_json::json!({"type": "traffic.burst_began", "timestamp": "2027-01-15T07:59:55Z", "data": data});
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&got[0].body).unwrap(), whole);
+    let last: serde_json::Value = serde_json::from_str(&got[3].body).unwrap();
+    assert_eq!((&last["type"], &last["data"]["why"]), (&"traffic.burst_over".into(), &"unknown".into()));
+    assert_eq!((&last["data"]["observed"], &last["data"]["ratio"]), (&().into(), &().into()));
+    assert_eq!(metrics.of(Notice::Alert), [2, 1, 0, 0]);
+    assert_eq!(metrics.of(Notice::Crossing), [1, 0, 0, 0]);
 }
 
 #[tokio::test]
@@ -215,7 +304,7 @@ async fn one_that_is_killed_goes_on_where_it_was() {
     assert!(server.answers.lock().is_empty());
     drop(std::mem::replace(&mut world.ledger, open(&tempfile::tempdir().unwrap())));
     world.ledger = open(&world.folder);
-    assert_eq!(world.ledger.delivered().await.unwrap().get(), 1);
+    assert_eq!(world.ledger.delivered(Notice::Crossing).await.unwrap().get(), 1);
     running.spawn(world.webhook(&server).run(CancellationToken::new()));
     world.until_delivered(3).await;
     let got = server.got();

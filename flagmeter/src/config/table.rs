@@ -274,13 +274,21 @@ settings! {
         /// How long after its end has passed an hour is closed: a node that fell silent may return until then without a
         /// correction.
         grace: Duration = "15m",
-        /// Where crossings of plans' thresholds are posted, signed: an http address, or https in a build with the feature
-        /// `tls`. Empty: nowhere. docs/billing.md.
+        /// Where crossings of plans' thresholds, and bursts, are posted, signed: an http address, or https in a build with
+        /// the feature `tls`. Empty: nowhere. docs/billing.md, docs/bursts.md.
         webhook_url: String = "",
         /// What they are signed with: whsec_ and 24 to 64 random bytes in base64. Never shown.
         webhook_secret: Secret = "",
         /// A file that holds the secret, instead.
         webhook_secret_file: PathBuf = "",
+    }
+
+    /// Traffic that is out of the ordinary: docs/bursts.md.
+    bursts: Bursts {
+        /// Whether the downsampler watches for bursts and drops, and keeps what it finds in the ledger.
+        watch: bool = "true",
+        /// What links to charts begin with in what is posted, such as https://flagmeter.example.com. Empty: they are paths.
+        link_base: String = "",
     }
 
     /// How long each tier is kept. Hours are kept for ever.

@@ -243,6 +243,14 @@ impl Value for Ack {
 }
 
 /// A number of things, at least one.
+impl Value for bool {
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.trim().parse().map_err(|_| "write true or false".into())
+    }
+}
+
 impl Value for u64 {
     const BARE: bool = true;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use flagmeter_downsampler::{Watch, Webhook};
+use flagmeter_downsampler::{Bursts, Watch, Webhook};
 use flagmeter_edge::Edge;
 use flagmeter_ledger::Ledger;
 use flagmeter_log::Consumer;
@@ -102,7 +102,23 @@ impl Stages {
         Ok(())
     }
 
-    /// Tells crossings of thresholds to the address that is set, if one is; `shared` where other processes may as well.
+    /// Watches for bursts where that is wished, beside everything else.
+    pub(crate) fn bursts(
+        &mut self,
+        with: With<'_>,
+        (store, ledger): (&Arc<dyn Store>, &Arc<dyn Ledger>),
+    ) -> Result<()> {
+        if !with.config.bursts.watch {
+            return Ok(());
+        }
+        let parts = (Arc::clone(store), Arc::clone(ledger));
+        let bursts = Bursts::new(parts, Arc::clone(with.clock), with.metrics)?;
+        self.help("the watch for bursts", |stop| async move { Ok(bursts.run(stop).await?) });
+        Ok(())
+    }
+
+    /// Tells crossings of thresholds and alerts to the address that is set, if one is; `shared` where other processes may
+    /// as well.
     pub(crate) fn webhook(&mut self, with: With<'_>, ledger: &Arc<dyn Ledger>, shared: bool) -> Result<()> {
         let Some(config) = webhook::config(with.config, shared)? else { return Ok(()) };
         let webhook = Webhook::new(config, Arc::clone(ledger), Arc::clone(with.clock), with.metrics)?;

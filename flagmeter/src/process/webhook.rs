@@ -38,7 +38,7 @@ pub(crate) fn check(config: &Config) -> Result<(), (&'static str, String)> {
     }
 }
 
-/// Where crossings are told, if anywhere; `shared` where other processes may tell them as well.
+/// Where crossings and alerts are told, if anywhere; `shared` where other processes may tell them as well.
 pub(crate) fn config(config: &Config, shared: bool) -> Result<Option<WebhookConfig>> {
     let billing = &config.billing;
     if billing.webhook_url.is_empty() {
@@ -46,7 +46,8 @@ pub(crate) fn config(config: &Config, shared: bool) -> Result<Option<WebhookConf
     }
     let text = settings::secret(&billing.webhook_secret, &billing.webhook_secret_file)?;
     let secret = Secret::read(&text).map_err(|why| Error::Config(told(&billing.webhook_secret_file, why)))?;
-    Ok(Some(WebhookConfig { url: billing.webhook_url.clone(), secret, shared }))
+    let link_base = config.bursts.link_base.trim_end_matches('/').to_owned();
+    Ok(Some(WebhookConfig { url: billing.webhook_url.clone(), secret, link_base, shared }))
 }
 
 fn told(file: &Path, why: &str) -> String {

@@ -35,6 +35,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<(Arc<dyn
     stages.downsampler(process.with(), &store, Arc::clone(&ledger));
     process.watch_ledger(stages, &ledger)?;
     watch_plans(process, stages, &folder, (&store, &ledger))?;
+    stages.bursts(process.with(), (&store, &ledger))?;
     stages.webhook(process.with(), &ledger, true)?;
     let greeting = format!(
         "downsampler works on {}, closes hours in the topic {}, and keeps what it has read of it in {}",

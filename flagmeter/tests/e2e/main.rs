@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "what repeats a run is told with its failure")]
 
 mod billing;
+mod bursts;
 mod cluster;
 mod demo;
 mod doctor;

@@ -34,26 +34,10 @@ pub(crate) fn plan_crossings(
     Ok((Entry { crossings: crossings.clone(), ..Entry::default() }, crossings))
 }
 
-/// Up to which crossing all were delivered.
-pub(crate) fn delivered(book: &Connection) -> Result<Position> {
-    let mut statement = book.prepare_cached("SELECT number FROM deliveries")?;
-    Ok(position(statement.query_row([], |row| row.get(0))?))
-}
-
-/// The entry that a delivery makes, if it is more than is kept. Nothing is changed.
-pub(crate) fn plan_delivery(book: &Connection, until: Position) -> Result<Entry> {
-    let end = crossed_end(book)?;
-    if until > end {
-        return Err(Error::NotBillable(format!("crossing {until} was not delivered: the last one is {end}")));
-    }
-    let before = delivered(book)?;
-    Ok(Entry { delivered: Some(until).filter(|until| *until > before), ..Entry::default() })
-}
-
 /// Takes crossings in. Those that are there already are left out; one that would leave a gap, or differs from what is
 /// there, is damage.
 pub(super) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
-    if entry.crossings.is_empty() && entry.delivered.is_none() {
+    if entry.crossings.is_empty() {
         return Ok(());
     }
     let mut end = crossed_end(step)?;
@@ -75,13 +59,6 @@ pub(super) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
         } else {
             return Err(Error::Damaged(format!("crossing {} follows on crossing {end}", new.number)));
         }
-    }
-    if let Some(until) = entry.delivered {
-        if until > end {
-            return Err(Error::Damaged(format!("crossing {until} was delivered, which is not there")));
-        }
-        step.prepare_cached("UPDATE deliveries SET number = max(number, ?1)")?
-            .execute([until.get().cast_signed()])?;
     }
     Ok(())
 }

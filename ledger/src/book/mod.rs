@@ -2,7 +2,9 @@
 //!
 //! Reads never wait for the writer: each sees the snapshot of its beginning.
 
+mod alerts;
 mod crossings;
+mod deliveries;
 mod grow;
 mod look;
 mod schema;
@@ -15,7 +17,9 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::{sync::watch, task::spawn_blocking};
 
-pub(crate) use self::crossings::{crossings, delivered, plan_crossings, plan_delivery};
+pub(crate) use self::alerts::{alerts, plan_alerts, standing_alerts};
+pub(crate) use self::crossings::{crossings, plan_crossings};
+pub(crate) use self::deliveries::{delivered, plan_delivery};
 pub(crate) use self::grow::{apply, plan};
 pub(crate) use self::look::{closing, feed, hours, settled, standing};
 #[cfg(feature = "kafka")]
@@ -43,6 +47,7 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     end: watch::Sender<Position>,
     crossed_end: watch::Sender<Position>,
+    alerts_end: watch::Sender<Position>,
     /// Held until the last connection is closed.
     _lock: Lock,
 }
@@ -71,12 +76,14 @@ impl Book {
         prepare(&writer)?;
         let (end, _) = watch::channel(standing(&writer)?.end);
         let (crossed_end, _) = watch::channel(crossings::crossed_end(&writer)?);
+        let (alerts_end, _) = watch::channel(alerts::alerts_end(&writer)?);
         Ok(Self(Arc::new(Inner {
             path: config.path.clone(),
             writer: Mutex::new(writer),
             readers: Mutex::default(),
             end,
             crossed_end,
+            alerts_end,
             _lock: lock,
         })))
     }
@@ -89,6 +96,11 @@ impl Book {
     /// The last crossing.
     pub(crate) fn crossed_end(&self) -> watch::Receiver<Position> {
         self.0.crossed_end.subscribe()
+    }
+
+    /// The last alert.
+    pub(crate) fn alerts_end(&self) -> watch::Receiver<Position> {
+        self.0.alerts_end.subscribe()
     }
 
     /// Does `work` as one step, durable when this returns: all of it, or nothing if it fails.
@@ -105,8 +117,11 @@ impl Book {
         let mut writer = self.0.writer.lock();
         let step = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&step)?;
-        let ends =
-            [(&self.0.end, standing(&step)?.end), (&self.0.crossed_end, crossings::crossed_end(&step)?)];
+        let ends = [
+            (&self.0.end, standing(&step)?.end),
+            (&self.0.crossed_end, crossings::crossed_end(&step)?),
+            (&self.0.alerts_end, alerts::alerts_end(&step)?),
+        ];
         step.commit()?;
         for (told, end) in ends {
             told.send_if_modified(|known| std::mem::replace(known, end) != end);

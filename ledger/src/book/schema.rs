@@ -7,8 +7,8 @@ use rusqlite::Connection;
 
 use crate::{Error, Result};
 
-/// Version 3: the tables below. Tells our files from others: `flml`.
-const KIND: Kind = Kind { name: "a ledger", application_id: 0x666c_6d6c, version: 3 };
+/// Version 4: the tables below. Tells our files from others: `flml`.
+const KIND: Kind = Kind { name: "a ledger", application_id: 0x666c_6d6c, version: 4 };
 /// The write-ahead log is cut back to this after a checkpoint, in bytes.
 const WAL_BYTES_MAX: i64 = 64 * 1024 * 1024;
 /// Page cache of each connection, in KiB: the file system caches as well.
@@ -87,6 +87,51 @@ const DELIVERIES: &str = "
     INSERT INTO deliveries VALUES (1, 0);
 ";
 
+/// What version 4 has more.
+const ALERTS: &str = "
+    -- Traffic that is out of the ordinary: of a series, what began and what is over take turns.
+    CREATE TABLE alerts (
+        number INTEGER PRIMARY KEY,
+        customer TEXT NOT NULL,
+        project TEXT NOT NULL,
+        environment TEXT NOT NULL,
+        flag TEXT,      -- NULL for the environment
+        meter INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        said TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        seen_at INTEGER NOT NULL,
+        observed INTEGER,   -- NULL where it is not known
+        expected INTEGER NOT NULL,
+        low INTEGER NOT NULL,
+        high INTEGER NOT NULL,
+        percent INTEGER,
+        excess INTEGER NOT NULL,
+        peak INTEGER NOT NULL,
+        is_learning INTEGER NOT NULL,
+        alerted_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX alerts_by_series ON alerts (customer, project, environment, flag, meter, number);
+    CREATE TABLE contributors (
+        alert INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        part TEXT NOT NULL,
+        name TEXT,      -- NULL for all that comes without one
+        count INTEGER NOT NULL,
+        before INTEGER NOT NULL,
+        PRIMARY KEY (alert, place)
+    ) STRICT, WITHOUT ROWID;
+    -- Up to which crossing (1) and which alert (2) all were delivered.
+    ALTER TABLE deliveries RENAME TO deliveries_of_crossings;
+    CREATE TABLE deliveries (
+        id INTEGER PRIMARY KEY,
+        number INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO deliveries SELECT id, number FROM deliveries_of_crossings;
+    INSERT INTO deliveries VALUES (2, 0);
+    DROP TABLE deliveries_of_crossings;
+";
+
 /// Opens the writer's connection, and makes the tables in a new file.
 pub(super) fn open_writer(path: &Path) -> Result<Connection> {
     let (mut connection, _) = KIND.open(path).map_err(|refusal| refused(path, &refusal))?;
@@ -116,8 +161,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     if version < 2 {
         step.execute_batch(CROSSINGS)?;
     }
-    if version < KIND.version {
+    if version < 3 {
         step.execute_batch(DELIVERIES)?;
+    }
+    if version < KIND.version {
+        step.execute_batch(ALERTS)?;
         KIND.sign(&step)?;
     }
     step.commit()

@@ -13,12 +13,14 @@ use flagmeter_model::{Tier, Window};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use self::wire::{Instant, Number, WireClosing, WireCrossing, WireRow};
-use crate::{Crossing, Entry, Position, Row};
+use self::wire::{Instant, Number, WireAlert, WireClosing, WireCrossing, WireRow};
+use crate::{Alert, Crossing, Entry, Position, Row};
 
-/// The versions that are written: the second one has crossings, and is written where there are any.
+/// The versions that are written: the second one has crossings, the third one alerts, and each is written where there
+/// are any.
 const ROWS: u64 = 1;
 const CROSSINGS: u64 = 2;
+const ALERTS: u64 = 3;
 /// Rows of a piece, in bytes, before the next one is begun. One row comes on top: less than 64 KiB.
 const PIECE_BYTES: usize = 512 << 10;
 
@@ -47,6 +49,21 @@ struct Piece<R> {
     crossings: Vec<WireCrossing>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     delivered: Option<Number>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    alerts: Vec<WireAlert>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    alerts_delivered: Option<Number>,
+}
+
+/// The version that an entry is written in: the first that has all that it holds.
+const fn version(entry: &Entry) -> u64 {
+    if !entry.alerts.is_empty() || entry.alerts_delivered.is_some() {
+        ALERTS
+    } else if !entry.crossings.is_empty() || entry.delivered.is_some() {
+        CROSSINGS
+    } else {
+        ROWS
+    }
 }
 
 /// An entry as the records that it is made of.
@@ -71,7 +88,7 @@ fn encode_in(entry: &Entry, piece_bytes: usize) -> Result<Vec<Vec<u8>>, String> 
     let last = pieces.len().saturating_sub(1);
     let record = |(number, rows): (usize, Vec<Box<RawValue>>)| {
         let piece = Piece {
-            v: if entry.crossings.is_empty() && entry.delivered.is_none() { ROWS } else { CROSSINGS },
+            v: version(entry),
             number: u32::try_from(number).map_err(|error| error.to_string())?,
             more: number < last,
             announced: entry.announced.filter(|_| number == 0).map(Instant),
@@ -79,6 +96,8 @@ fn encode_in(entry: &Entry, piece_bytes: usize) -> Result<Vec<Vec<u8>>, String> 
             closing: entry.closing.filter(|_| number == last).map(WireClosing::of),
             crossings: entry.crossings.iter().filter(|_| number == last).map(WireCrossing::of).collect(),
             delivered: entry.delivered.filter(|_| number == last).map(Number::of),
+            alerts: entry.alerts.iter().filter(|_| number == last).map(WireAlert::of).collect(),
+            alerts_delivered: entry.alerts_delivered.filter(|_| number == last).map(Number::of),
         };
         serde_json::to_vec(&piece).map_err(|error| error.to_string())
     };
@@ -98,9 +117,9 @@ impl Gathering {
     pub(crate) fn take(&mut self, record: &[u8]) -> Result<Option<Entry>, String> {
         let unreadable = |error: serde_json::Error| format!("it cannot be read: {error}");
         let Versioned { v } = serde_json::from_slice(record).map_err(unreadable)?;
-        if !(ROWS..=CROSSINGS).contains(&v) {
+        if !(ROWS..=ALERTS).contains(&v) {
             return Err(format!(
-                "it is of version {v} and this program knows {CROSSINGS}: a newer flagmeter wrote it, upgrade this one"
+                "it is of version {v} and this program knows {ALERTS}: a newer flagmeter wrote it, upgrade this one"
             ));
         }
         let piece: Piece<WireRow> = serde_json::from_slice(record).map_err(unreadable)?;
@@ -113,13 +132,19 @@ impl Gathering {
         if (!piece.crossings.is_empty() || piece.delivered.is_some()) && (v < CROSSINGS || piece.more) {
             return Err("crossings stand where none may".into());
         }
+        if (!piece.alerts.is_empty() || piece.alerts_delivered.is_some()) && (v < ALERTS || piece.more) {
+            return Err("alerts stand where none may".into());
+        }
         let delivered = piece.delivered.map(Number::position).transpose()?;
         let crossings = crossings(piece.crossings)?;
+        let alerts_delivered = piece.alerts_delivered.map(Number::position).transpose()?;
+        let alerts = alerts(piece.alerts)?;
         let rows = rows(piece.rows, self.begun.rows.last())?;
         self.begun.announced = self.begun.announced.or(piece.announced.map(|at| at.0));
         self.begun.rows.extend(rows);
         self.begun.closing = piece.closing.map(WireClosing::closing);
         (self.begun.crossings, self.begun.delivered) = (crossings, delivered);
+        (self.begun.alerts, self.begun.alerts_delivered) = (alerts, alerts_delivered);
         if piece.more {
             self.next = self.next.saturating_add(1);
             return Ok(None);
@@ -167,6 +192,21 @@ fn crossings(wire: Vec<WireCrossing>) -> Result<Vec<Crossing>, String> {
         crossings.push(crossing);
     }
     Ok(crossings)
+}
+
+/// The alerts of an entry.
+fn alerts(wire: Vec<WireAlert>) -> Result<Vec<Alert>, String> {
+    let mut alerts: Vec<Alert> = Vec::with_capacity(wire.len());
+    for alert in wire {
+        let alert = alert.alert()?;
+        let number = alert.number;
+        if alerts.last().is_some_and(|before| before.number.next() != number) || number == Position::START {
+            return Err(format!("alert {number} does not follow on the one before it"));
+        }
+        alert.alerted.check().map_err(|why| format!("alert {number} {why}"))?;
+        alerts.push(alert);
+    }
+    Ok(alerts)
 }
 
 /// What every row keeps to, whatever stands before it.

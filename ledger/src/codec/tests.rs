@@ -4,7 +4,7 @@ use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Closing, Crossed};
+use crate::{AlertKind, Alerted, Closing, Contributor, Crossed, Part, Said};
 
 fn name() -> impl Strategy<Value = Name> {
     prop_oneof!["[a-z]{1,8}", "[\\PC\"\\\\]{1,20}"].prop_filter_map("no name", |text| Name::new(&text).ok())
@@ -67,13 +67,52 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn contributor()(
+        sdk in any::<bool>(),
+        name in prop::option::of(name()),
+        (count, before) in (0..=i64::MAX.unsigned_abs(), 0..1_000_u64),
+    ) -> Contributor {
+        Contributor { part: if sdk { Part::Sdk } else { Part::Flag }, name, count, before }
+    }
+}
+
+prop_compose! {
+    fn alerted()(
+        environment in environment(),
+        flag in prop::option::of(name()),
+        (requests, drop, is_learning) in any::<(bool, bool, bool)>(),
+        said in prop::sample::select(&Said::ALL),
+        (since, seconds, at) in (time(), 0..1_000_i64, time()),
+        mut band in any::<[u32; 3]>(),
+        is_known in any::<bool>(),
+        [observed, percent, excess, peak] in [0..=i64::MAX.unsigned_abs(), 0..=999, 0..=999, 0..=999],
+        contributors in prop::collection::vec(contributor(), 0..10),
+    ) -> (Alerted, Timestamp) {
+        band.sort_unstable();
+        let [low, expected, high] = band.map(u64::from);
+        let meter = if requests { Meter::Requests } else { Meter::Evaluations };
+        let kind = if drop { AlertKind::Drop } else { AlertKind::Burst };
+        let seen_at = since.plus_seconds(seconds);
+        let environment = Environment::clone(&environment);
+        let [observed, percent] = [observed, percent].map(|count| is_known.then_some(count));
+        (Alerted {
+            environment, flag, meter, kind, said, since, seen_at, observed, expected, low, high, percent, excess, peak,
+            is_learning, contributors,
+        }, at)
+    }
+}
+
+prop_compose! {
     fn entry()(
         announced in prop::option::of(time()),
         rows in prop::collection::vec(row(), 0..20),
         before in 0..1_000_000_000_000_000_000_u64,
         closing in prop::option::of((time(), time())),
         crossed in prop::collection::vec(crossed(), 0..4),
-        delivered in prop::option::of(0..=i64::MAX.unsigned_abs()),
+        (delivered, alerts_delivered) in (
+            prop::option::of(0..=i64::MAX.unsigned_abs()), prop::option::of(0..=i64::MAX.unsigned_abs())
+        ),
+        alerted in prop::collection::vec(alerted(), 0..4),
     ) -> Entry {
         let position = |at: usize| Position::new(before + 1 + at as u64);
         let end = Position::new(before + rows.len() as u64);
@@ -85,6 +124,10 @@ prop_compose! {
             crossings: (0..).zip(crossed).map(|(at, (crossed, crossed_at))| {
                 Crossing { number: position(at), crossed, crossed_at }
             }).collect(),
+            alerts: (0..).zip(alerted).map(|(at, (alerted, alerted_at))| {
+                Alert { number: position(at), alerted, alerted_at }
+            }).collect(),
+            alerts_delivered: alerts_delivered.map(Position::new),
         }
     }
 }
@@ -137,7 +180,7 @@ fn records_of_version_1_are_read_and_written_like_this() {
 #[test]
 fn what_cannot_be_is_refused_with_a_sentence() {
     let wrong = [
-        ("\"v\":1", "\"v\":3", "version 3 and this program knows 2: a newer flagmeter wrote it"),
+        ("\"v\":1", "\"v\":4", "version 4 and this program knows 3: a newer flagmeter wrote it"),
         ("\"more\"", "\"less\"", "unknown field `less`"),
         ("\"piece\":0", "\"piece\":1", "it is piece 1 of an entry where 0 comes next"),
         ("\"more\":false", "\"more\":true", "a frontier stands in the middle"),
@@ -189,6 +232,41 @@ fn records_of_version_2_are_read_and_written_like_this() {
     ] {
         let record = CROSSING.replacen(from, to, 1);
         assert_ne!(record, CROSSING, "{from}");
+        let refused = Gathering::default().take(record.as_bytes()).unwrap_err();
+        assert!(refused.contains(says), "{to}: {refused}");
+    }
+}
+
+/// As it lies in topics: it is read for ever.
+const ALERT: &str = r#"{"v":3,"piece":0,"more":false,"rows":[],"alerts":[{"number":"3","customer":"acme","project":"web","environment":"production","flag":"checkout","meter":"evaluations","kind":"burst","said":"began","since":"2026-11-21T18:00:00Z","seen_at":"2026-11-21T18:02:00Z","observed":"500","expected":"100","low":"78","high":"122","percent":"500","excess":"800","peak":"500","learning":true,"contributors":[{"part":"flag","name":"checkout","count":"900","before":"100"},{"part":"sdk","count":"1000","before":"200"}],"alerted_at":"2026-11-21T18:02:01.500Z"}]}"#;
+
+#[test]
+fn records_of_version_3_are_read_and_written_like_this() {
+    let entry = Gathering::default().take(ALERT.as_bytes()).unwrap().unwrap();
+    let alert = &entry.alerts[0];
+    assert_eq!((alert.number, alert.alerted.said), (Position::new(3), Said::Began));
+    // It is told to others by this name, for ever.
+    assert_eq!(alert.alerted.id(), "alert_3c3e76676dc2392abcf7b8cdcc76a6e3");
+    assert_eq!(String::from_utf8(encode(&entry).unwrap().remove(0)).unwrap(), ALERT);
+    let delivered = r#"{"v":3,"piece":0,"more":false,"rows":[],"alerts_delivered":"3"}"#;
+    let entry = Gathering::default().take(delivered.as_bytes()).unwrap().unwrap();
+    assert_eq!(entry, Entry { alerts_delivered: Some(Position::new(3)), ..Entry::default() });
+    assert_eq!(String::from_utf8(encode(&entry).unwrap().remove(0)).unwrap(), delivered);
+    for (from, to, says) in [
+        ("\"v\":3", "\"v\":2", "where none may"),
+        ("\"more\":false", "\"more\":true", "where none may"),
+        ("\"number\":\"3\"", "\"number\":\"0\"", "does not follow"),
+        ("\"number\":\"3\"", "\"number\":\"9999999999999999999\"", "is no place"),
+        ("\"low\":\"78\"", "\"low\":\"101\"", "beside its band"),
+        ("18:00:00Z", "18:03:00Z", "began after it was seen"),
+        ("\"burst\"", "\"rise\"", "an unknown word: rise"),
+        ("\"began\"", "\"begins\"", "an unknown word: begins"),
+        ("\"part\":\"sdk\"", "\"part\":\"node\"", "an unknown word: node"),
+        ("evaluations", "received", "nobody watches"),
+        ("\"learning\"", "\"muted\"", "unknown field"),
+    ] {
+        let record = ALERT.replacen(from, to, 1);
+        assert_ne!(record, ALERT, "{from}");
         let refused = Gathering::default().take(record.as_bytes()).unwrap_err();
         assert!(refused.contains(says), "{to}: {refused}");
     }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Closing, Crossed, Crossing, Position, Row};
+use crate::{Alert, AlertKind, Alerted, Closing, Contributor, Crossed, Crossing, Part, Position, Row, Said};
 
 /// A time in RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +117,140 @@ impl WireCrossing {
         let number = self.number.position()?;
         let crossed = Crossed { customer, meter, period, percent, hard, included, used };
         Ok(Crossing { number, crossed, crossed_at: self.crossed_at.0 })
+    }
+}
+
+/// What is one of a few words.
+macro_rules! words {
+    ($($Wire:ident of $Word:ty;)+) => {$(
+        #[derive(Debug, Clone, Copy)]
+        pub(super) struct $Wire($Word);
+
+        impl Serialize for $Wire {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.0.name())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $Wire {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = Cow::<'de, str>::deserialize(deserializer)?;
+                let word = <$Word>::from_name(&text);
+                word.map(Self).ok_or_else(|| de::Error::custom(format!("an unknown word: {text}")))
+            }
+        }
+    )+};
+}
+
+words! {
+    WireKind of AlertKind;
+    WireSaid of Said;
+    WirePart of Part;
+}
+
+/// A contributor of an alert.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireContributor {
+    part: WirePart,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Name>,
+    count: Number,
+    before: Number,
+}
+
+/// An alert.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WireAlert {
+    number: Number,
+    customer: Name,
+    project: Name,
+    environment: Name,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    flag: Option<Name>,
+    meter: Meter,
+    kind: WireKind,
+    said: WireSaid,
+    since: Instant,
+    seen_at: Instant,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    observed: Option<Number>,
+    expected: Number,
+    low: Number,
+    high: Number,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    percent: Option<Number>,
+    excess: Number,
+    peak: Number,
+    learning: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    contributors: Vec<WireContributor>,
+    alerted_at: Instant,
+}
+
+impl WireAlert {
+    pub(super) fn of(alert: &Alert) -> Self {
+        let alerted = alert.alerted.clone();
+        let Environment { customer, project, environment } = alerted.environment;
+        let contributor = |Contributor { part, name, count, before }| WireContributor {
+            part: WirePart(part),
+            name,
+            count: Number(count),
+            before: Number(before),
+        };
+        Self {
+            number: Number(alert.number.get()),
+            customer,
+            project,
+            environment,
+            flag: alerted.flag,
+            meter: alerted.meter,
+            kind: WireKind(alerted.kind),
+            said: WireSaid(alerted.said),
+            since: Instant(alerted.since),
+            seen_at: Instant(alerted.seen_at),
+            observed: alerted.observed.map(Number),
+            expected: Number(alerted.expected),
+            low: Number(alerted.low),
+            high: Number(alerted.high),
+            percent: alerted.percent.map(Number),
+            excess: Number(alerted.excess),
+            peak: Number(alerted.peak),
+            learning: alerted.is_learning,
+            contributors: alerted.contributors.into_iter().map(contributor).collect(),
+            alerted_at: Instant(alert.alerted_at),
+        }
+    }
+
+    /// The alert.
+    pub(super) fn alert(self) -> Result<Alert, String> {
+        let Self { customer, project, environment, .. } = self;
+        let contributor = |WireContributor { part, name, count, before }| Contributor {
+            part: part.0,
+            name,
+            count: count.0,
+            before: before.0,
+        };
+        let alerted = Alerted {
+            environment: Environment { customer, project, environment },
+            flag: self.flag,
+            meter: self.meter,
+            kind: self.kind.0,
+            said: self.said.0,
+            since: self.since.0,
+            seen_at: self.seen_at.0,
+            observed: self.observed.map(|observed| observed.0),
+            expected: self.expected.0,
+            low: self.low.0,
+            high: self.high.0,
+            percent: self.percent.map(|percent| percent.0),
+            excess: self.excess.0,
+            peak: self.peak.0,
+            is_learning: self.learning,
+            contributors: self.contributors.into_iter().map(contributor).collect(),
+        };
+        Ok(Alert { number: self.number.position()?, alerted, alerted_at: self.alerted_at.0 })
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Harness,
     fixture::{all, append, counted, hour, name},
 };
-use crate::{Crossed, Crossing, Crossings, Error, Ledger, Position, Result};
+use crate::{Crossed, Crossing, Crossings, Error, Ledger, Notice, Position, Result};
 
 /// That half of what is included is used.
 fn half(customer: &str, period: i64) -> Crossed {
@@ -136,16 +136,19 @@ pub(crate) async fn what_was_not_crossed_is_refused<H: Harness>() -> Result<()> 
 pub(crate) async fn what_was_delivered_is_kept<H: Harness>() -> Result<()> {
     let mut harness = H::new().await?;
     let (one, other) = (harness.ledger(), harness.other().await?);
-    assert_eq!(one.delivered().await?, Position::START);
+    assert_eq!(one.delivered(Notice::Crossing).await?, Position::START);
     one.cross(vec![half("acme", 0), half("beta", 0), half("gamma", 0)], hour(9)).await?;
-    one.deliver(Position::new(2)).await?;
-    assert_eq!((one.delivered().await?.get(), other.delivered().await?.get()), (2, 2));
-    other.deliver(Position::new(1)).await?;
-    assert_eq!(one.delivered().await?.get(), 2, "it never moves back");
-    let beyond = one.deliver(Position::new(4)).await;
-    assert!(matches!(beyond, Err(Error::NotBillable(_))), "{beyond:?}");
+    one.deliver(Notice::Crossing, Position::new(2)).await?;
+    assert_eq!(
+        (one.delivered(Notice::Crossing).await?.get(), other.delivered(Notice::Crossing).await?.get()),
+        (2, 2)
+    );
+    other.deliver(Notice::Crossing, Position::new(1)).await?;
+    assert_eq!(one.delivered(Notice::Crossing).await?.get(), 2, "it never moves back");
+    let beyond = one.deliver(Notice::Crossing, Position::new(4)).await;
+    assert!(matches!(beyond, Err(Error::Refused(_))), "{beyond:?}");
     drop((one, other));
     harness.crash().await?;
-    assert_eq!(harness.ledger().delivered().await?.get(), 2);
+    assert_eq!(harness.ledger().delivered(Notice::Crossing).await?.get(), 2);
     Ok(())
 }

@@ -3,6 +3,7 @@
 //!
 //! A check panics where the backend breaks the contract, and returns an error where it fails altogether.
 
+pub(crate) mod alerting;
 pub(crate) mod appending;
 pub(crate) mod crossing;
 pub(crate) mod fixture;
@@ -50,6 +51,15 @@ macro_rules! ledger_conformance {
     };
     ($(#[$attribute:meta])* $harness:ty) => {
         ledger_conformance! { @files [$(#[$attribute])*] $harness:
+            alerting {
+                what_begins_and_what_is_over_take_turns,
+                series_have_nothing_to_do_with_each_other,
+                alerts_come_in_pages,
+                alerts_of_two_and_after_a_crash_are_kept_once,
+                what_stands_is_told_to_who_begins_to_watch,
+                what_is_no_alert_is_refused,
+                alerts_are_delivered_beside_crossings,
+            }
             appending {
                 the_first_revision_closes_and_the_next_ones_correct,
                 appending_again_changes_nothing,

@@ -50,8 +50,8 @@ use tokio::sync::watch;
 pub use self::config::Config;
 use self::tail::{Seen, Tail};
 use crate::{
-    Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings, Entry, Error, Feed, Hours, Ledger,
-    Page, Position, Result, Standing,
+    Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
+    Entry, Error, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -163,16 +163,28 @@ impl Ledger for KafkaLedger {
         self.work(move |inner| inner.change(|book| book::plan_crossings(book, &crossed, at))).await
     }
 
-    async fn delivered(&self) -> Result<Position> {
-        self.work(|inner| {
+    async fn alert(&self, alerted: Vec<Alerted>, at: Timestamp) -> Result<Vec<Alert>> {
+        self.work(move |inner| inner.change(|book| book::plan_alerts(book, &alerted, at))).await
+    }
+
+    async fn standing_alerts(&self, since: Timestamp) -> Result<Vec<Alert>> {
+        self.work(move |inner| {
             inner.catch_up(Instant::now() + inner.config.log.append_timeout)?;
-            inner.book.read_now(book::delivered)
+            inner.book.read_now(|book| book::standing_alerts(book, since))
         })
         .await
     }
 
-    async fn deliver(&self, until: Position) -> Result<()> {
-        self.work(move |inner| inner.change(|book| Ok((book::plan_delivery(book, until)?, ())))).await
+    async fn delivered(&self, of: Notice) -> Result<Position> {
+        self.work(move |inner| {
+            inner.catch_up(Instant::now() + inner.config.log.append_timeout)?;
+            inner.book.read_now(|book| book::delivered(book, of))
+        })
+        .await
+    }
+
+    async fn deliver(&self, of: Notice, until: Position) -> Result<()> {
+        self.work(move |inner| inner.change(|book| Ok((book::plan_delivery(book, of, until)?, ())))).await
     }
 
     fn end(&self) -> watch::Receiver<Position> {
@@ -201,6 +213,14 @@ impl Ledger for KafkaLedger {
 
     async fn crossings(&self, crossings: Crossings) -> Result<CrossingPage> {
         self.0.book.read(move |book| book::crossings(book, &crossings)).await
+    }
+
+    fn alerts_end(&self) -> watch::Receiver<Position> {
+        self.0.book.alerts_end()
+    }
+
+    async fn alerts(&self, alerts: Alerts) -> Result<AlertPage> {
+        self.0.book.read(move |book| book::alerts(book, &alerts)).await
     }
 }
 

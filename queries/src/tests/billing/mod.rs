@@ -14,8 +14,8 @@ mod to_date;
 
 use async_trait::async_trait;
 use flagmeter_ledger::{
-    Append, Appended, Closing, Counted, Crossed, Crossing, CrossingPage, Crossings, Error, Feed, Hours,
-    Ledger, Page, Position, Result, Standing,
+    Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Counted, Crossed, Crossing, CrossingPage,
+    Crossings, Error, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
 };
 use flagmeter_model::{Environment, Meter, NodeId, Timestamp};
 use tokio::sync::watch;
@@ -81,16 +81,28 @@ impl Ledger for Mute {
     async fn cross(&self, _: Vec<Crossed>, _: Timestamp) -> Result<Vec<Crossing>> {
         Self::none()
     }
-    async fn delivered(&self) -> Result<Position> {
+    async fn delivered(&self, _: Notice) -> Result<Position> {
         Self::none()
     }
-    async fn deliver(&self, _: Position) -> Result<()> {
+    async fn deliver(&self, _: Notice, _: Position) -> Result<()> {
         Self::none()
     }
     fn crossed_end(&self) -> watch::Receiver<Position> {
         self.0.subscribe()
     }
     async fn crossings(&self, _: Crossings) -> Result<CrossingPage> {
+        Self::none()
+    }
+    async fn alert(&self, _: Vec<Alerted>, _: Timestamp) -> Result<Vec<Alert>> {
+        Self::none()
+    }
+    async fn standing_alerts(&self, _: Timestamp) -> Result<Vec<Alert>> {
+        Self::none()
+    }
+    fn alerts_end(&self) -> watch::Receiver<Position> {
+        self.0.subscribe()
+    }
+    async fn alerts(&self, _: Alerts) -> Result<AlertPage> {
         Self::none()
     }
 }

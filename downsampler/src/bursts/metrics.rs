@@ -1,0 +1,114 @@
+//! What is measured of the watch over traffic.
+
+use std::time::Duration;
+
+use flagmeter_ledger::{Alert, AlertKind};
+use flagmeter_model::Timestamp;
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+use crate::Result;
+
+/// The metrics of who watches traffic.
+#[derive(Debug, Clone)]
+pub(super) struct Metrics {
+    pub(super) alerts: IntCounterVec,
+    pub(super) active: IntGaugeVec,
+    pub(super) watched: IntGaugeVec,
+    pub(super) failures: IntCounter,
+    lag: IntGauge,
+    looks: Histogram,
+}
+
+/// What is watched now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Watched {
+    /// Environments of which too few weeks are known.
+    pub(super) learning: usize,
+    /// The others.
+    pub(super) known: usize,
+    /// Bursts that go on, and drops.
+    pub(super) bursts: usize,
+    pub(super) drops: usize,
+}
+
+impl Metrics {
+    pub(super) fn register(registry: &Registry) -> Result<Self> {
+        let gauges = |name: &str, help: &str, label: &str| -> Result<IntGaugeVec> {
+            let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(gauges.clone()))?;
+            Ok(gauges)
+        };
+        let alerts = IntCounterVec::new(
+            Opts::new(
+                "flagmeter_downsampler_alerts_total",
+                "Bursts and drops of traffic that were found to begin and to be over, and appended to the ledger.",
+            ),
+            &["kind", "said"],
+        )?;
+        registry.register(Box::new(alerts.clone()))?;
+        let failures = IntCounter::new(
+            "flagmeter_downsampler_bursts_failures_total",
+            "Looks at traffic that failed; they are repeated within seconds, and nothing is left out.",
+        )?;
+        registry.register(Box::new(failures.clone()))?;
+        let lag = IntGauge::new(
+            "flagmeter_downsampler_bursts_lag_seconds",
+            "Time from the last counts that were looked at for bursts until now; 0 before the first.",
+        )?;
+        registry.register(Box::new(lag.clone()))?;
+        let looks = Histogram::with_opts(
+            HistogramOpts::new(
+                "flagmeter_downsampler_bursts_look_seconds",
+                "Time that one look at traffic took.",
+            )
+            .buckets(vec![0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0]),
+        )?;
+        registry.register(Box::new(looks.clone()))?;
+        let metrics = Self {
+            alerts,
+            active: gauges(
+                "flagmeter_downsampler_bursts_active",
+                "Environments with a burst, or with a drop, that goes on.",
+                "kind",
+            )?,
+            watched: gauges(
+                "flagmeter_downsampler_bursts_watched",
+                "Environments that are watched: learning while too few weeks of them are known.",
+                "state",
+            )?,
+            failures,
+            lag,
+            looks,
+        };
+        // So that rates begin at 0, not at the first event.
+        for kind in AlertKind::ALL {
+            for said in ["began", "over"] {
+                metrics.alerts.with_label_values(&[kind.name(), said]).inc_by(0);
+            }
+        }
+        metrics.watched(Watched::default());
+        Ok(metrics)
+    }
+
+    pub(super) fn told(&self, alert: &Alert) {
+        let (kind, said) = (alert.alerted.kind.name(), alert.alerted.said());
+        self.alerts.with_label_values(&[kind, said]).inc();
+    }
+
+    pub(super) fn watched(&self, watched: Watched) {
+        let set = |gauges: &IntGaugeVec, label: &str, number: usize| {
+            gauges.with_label_values(&[label]).set(i64::try_from(number).unwrap_or(i64::MAX));
+        };
+        set(&self.watched, "learning", watched.learning);
+        set(&self.watched, "known", watched.known);
+        set(&self.active, AlertKind::Burst.name(), watched.bursts);
+        set(&self.active, AlertKind::Drop.name(), watched.drops);
+    }
+
+    pub(super) fn looked(&self, took: Duration, until: Option<Timestamp>, now: Timestamp) {
+        self.looks.observe(took.as_secs_f64());
+        self.lag.set(until.map_or(0, |until| now.millis_since(until).max(0) / 1_000));
+    }
+}

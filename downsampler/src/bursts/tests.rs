@@ -1,0 +1,233 @@
+use std::collections::BTreeMap as Map;
+
+use flagmeter_bursts::WEEK_SECONDS;
+use flagmeter_ledger::{Alerts, Config as LedgerConfig, EmbeddedLedger, Part, Position};
+use flagmeter_model::{ManualClock, Name, SeriesKey};
+use flagmeter_store::{
+    conformance::fixture::{HOUR, Seal, at, environment, flag, write},
+    embedded::{self, EmbeddedStore},
+};
+
+use super::*;
+
+/// A world of one environment. Times are in seconds after that in which the store's checks take place.
+struct World {
+    _folder: tempfile::TempDir,
+    clock: ManualClock,
+    store: Arc<dyn Store>,
+    ledger: Arc<dyn Ledger>,
+    seals: u64,
+    /// The end of what was counted.
+    end: i64,
+}
+
+impl World {
+    fn new() -> Self {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(at(0)));
+        let store = embedded::Config::new(folder.path().join("store.sqlite"));
+        let store = Arc::new(EmbeddedStore::open(store, Arc::new(clock.clone())).unwrap());
+        let ledger = LedgerConfig { path: folder.path().join("ledger.sqlite") };
+        let ledger = Arc::new(EmbeddedLedger::open(&ledger).unwrap());
+        Self { _folder: folder, clock, store, ledger, seals: 0, end: 0 }
+    }
+
+    fn bursts(&self) -> Bursts {
+        let parts = (Arc::clone(&self.store), Arc::clone(&self.ledger));
+        Bursts::new(parts, Arc::new(self.clock.clone()), &Registry::new()).unwrap()
+    }
+
+    /// So many minutes with this many counts, in every ten seconds a sixth of it. A tenth is of another flag.
+    async fn minutes(&mut self, minutes: i64, count: u64) {
+        let ends = self.end + 60 * minutes;
+        self.seals += 1;
+        let mut seal = Seal::new(1, self.seals).unwrap().covering(self.end, ends);
+        let of = environment("live").unwrap();
+        let search = SeriesKey { sdk: Some(Name::new("go").unwrap()), ..flag("search").unwrap() };
+        for second in (self.end..ends).step_by(10).filter(|_| count > 0) {
+            seal = seal.count(&of, &flag("checkout").unwrap(), second, count / 6 - count / 60);
+            seal = seal.count(&of, &search, second, count / 60);
+        }
+        write(&*self.store, &[seal]).await.unwrap();
+        self.end = ends;
+        self.clock.set(at(ends));
+    }
+
+    /// So long nobody counts.
+    fn nobody(&mut self, minutes: i64) {
+        self.end += 60 * minutes;
+        self.clock.set(at(self.end));
+    }
+
+    async fn alerts(&self) -> Vec<Alert> {
+        let all =
+            Alerts { customers: Vec::new(), kind: None, active: false, after: Position::START, limit: 100 };
+        self.ledger.alerts(all).await.unwrap().alerts
+    }
+
+    /// Kind, what is said, and when it began and was seen, in seconds.
+    async fn told(&self) -> Vec<(&'static str, &'static str, i64, i64)> {
+        let second = |time: Timestamp| time.millis_since(at(0)) / 1_000;
+        let told = |Alert { alerted, .. }: &Alert| {
+            (alerted.kind.name(), alerted.said.name(), second(alerted.since), second(alerted.seen_at))
+        };
+        self.alerts().await.iter().map(told).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_burst_is_told_once_and_that_it_is_over_whoever_watches_and_however_often() {
+    let mut world = World::new();
+    let (mut one, mut other) = (world.bursts(), world.bursts());
+    world.minutes(180, 120).await;
+    one.look().await;
+    assert_eq!(world.told().await, []);
+    world.minutes(5, 1_200).await;
+    one.look().await;
+    other.look().await;
+    let began = 180 * 60;
+    assert_eq!(world.told().await, [("burst", "began", began, began + 150)]);
+    // One that was killed, and comes again.
+    for _ in 0..2 {
+        one = world.bursts();
+        one.look().await;
+        one.look().await;
+    }
+    assert_eq!(world.told().await.len(), 1);
+    world.minutes(20, 120).await;
+    one.look().await;
+    other.look().await;
+    world.bursts().look().await;
+    // Fifty seconds after it its last minute is still special.
+    let over = began + 300 + 50 + 300;
+    assert_eq!(world.told().await, [("burst", "began", began, began + 150), ("burst", "calm", began, over)]);
+    let alerts = world.alerts().await;
+    let alerted = &alerts[0].alerted;
+    assert!(
+        alerted.is_learning && alerted.observed == Some(1_200) && alerted.percent == Some(1_000),
+        "{alerted:?}"
+    );
+    assert_eq!(alerted.excess, 2_700);
+    let parts: Vec<_> = alerted
+        .contributors
+        .iter()
+        .map(|one| (one.part, one.name.as_ref().map(Name::as_str), one.count, one.before))
+        .collect();
+    let expected = [
+        (Part::Flag, Some("checkout"), 2_700, 270),
+        (Part::Flag, Some("search"), 300, 30),
+        (Part::Sdk, None, 2_700, 270),
+        (Part::Sdk, Some("go"), 300, 30),
+    ];
+    assert_eq!(parts, expected);
+    let alerted = &alerts[1].alerted;
+    assert_eq!((alerted.observed, alerted.peak, alerted.percent), (Some(120), 1_200, Some(100)));
+    assert_eq!(alerted.excess, 5 * 1_080, "what came before it was told is in it");
+    assert_eq!(other.metrics.failures.get() + one.metrics.failures.get(), 0);
+}
+
+#[tokio::test]
+async fn what_began_and_was_over_while_nobody_watched_is_told_and_what_is_long_ago_is_not() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    world.minutes(5, 1_200).await;
+    world.minutes(120, 120).await;
+    // Two hours ago: who comes now says nothing of it.
+    world.bursts().look().await;
+    assert_eq!(world.told().await, []);
+    let began = world.end;
+    world.minutes(5, 12_000).await;
+    world.minutes(20, 120).await;
+    world.bursts().look().await;
+    let told = world.told().await;
+    assert_eq!(
+        told,
+        [("burst", "began", began + 10, began + 150), ("burst", "calm", began + 10, began + 650)]
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_no_drop_and_ends_a_burst_for_want_of_knowledge() {
+    let mut world = World::new();
+    world.minutes(180, 1_200).await;
+    let mut bursts = world.bursts();
+    bursts.look().await;
+    world.minutes(4, 12_000).await;
+    bursts.look().await;
+    let began = 180 * 60;
+    world.nobody(20);
+    bursts.look().await;
+    assert_eq!(world.told().await.len(), 1, "nobody was there: that is no end");
+    world.nobody(30);
+    world.minutes(10, 1_200).await;
+    bursts.look().await;
+    let told = world.told().await;
+    assert_eq!(told[1..], [("burst", "unknown", began, began + 240 + 1_800)]);
+    let over = &world.alerts().await[1].alerted;
+    assert_eq!((over.observed, over.percent), (None, None));
+    assert_eq!(
+        bursts.watching.as_ref().unwrap().panel.watched(),
+        metrics::Watched { learning: 1, ..metrics::Watched::default() }
+    );
+}
+
+/// Where two weeks are known it is compared with these: five times as much is told within two minutes.
+#[tokio::test]
+async fn with_earlier_weeks_five_times_as_much_is_told_within_two_minutes_and_silence_is_a_drop() {
+    let mut world = World::new();
+    // The same hours of each of three weeks, and nobody in between.
+    for week in 0..3 {
+        world.end = week * WEEK_SECONDS;
+        world.clock.set(at(world.end));
+        world.minutes(300, 600).await;
+    }
+    world.end = 3 * WEEK_SECONDS;
+    world.clock.set(at(world.end));
+    world.minutes(120, 600).await;
+    let mut bursts = world.bursts();
+    bursts.look().await;
+    assert_eq!(world.told().await, []);
+    let began = world.end;
+    world.minutes(2, 3_000).await;
+    bursts.look().await;
+    assert_eq!(world.told().await, [("burst", "began", began + 10, began + 80)]);
+    let alerted = world.alerts().await[0].alerted.clone();
+    assert!(!alerted.is_learning && alerted.expected == 600, "{alerted:?}");
+    assert!(alerted.low < 600 && (601..1_200).contains(&alerted.high), "{alerted:?}");
+    let watched = bursts.watching.as_ref().unwrap().panel.watched();
+    assert_eq!((watched.known, watched.learning, watched.bursts), (1, 0, 1));
+    world.minutes(30, 600).await;
+    world.minutes(9, 0).await;
+    bursts.look().await;
+    let told: Vec<_> = world.told().await.iter().map(|(kind, said, ..)| (*kind, *said)).collect();
+    assert_eq!(told, [("burst", "began"), ("burst", "calm"), ("drop", "began")]);
+}
+
+/// Of weeks before an environment was there nothing is known: it learns, and what it begins with is no burst.
+#[tokio::test]
+async fn one_that_is_new_among_others_learns_first() {
+    let mut world = World::new();
+    for week in 0..3 {
+        world.end = week * WEEK_SECONDS;
+        world.clock.set(at(world.end));
+        world.minutes(300, 600).await;
+    }
+    world.end = 3 * WEEK_SECONDS;
+    world.clock.set(at(world.end));
+    world.minutes(120, 600).await;
+    let (new, second) = (environment("new").unwrap(), world.end);
+    world.seals += 1;
+    let mut seal = Seal::new(1, world.seals).unwrap().covering(second, second + 1_800);
+    for second in (second..second + 1_800).step_by(10) {
+        seal = seal.count(&new, &flag("checkout").unwrap(), second, 100);
+        seal = seal.count(&environment("live").unwrap(), &flag("checkout").unwrap(), second, 100);
+    }
+    write(&*world.store, &[seal]).await.unwrap();
+    world.clock.set(at(second + 1_800));
+    let mut bursts = world.bursts();
+    bursts.look().await;
+    assert_eq!(world.told().await, []);
+    let watched = bursts.watching.as_ref().unwrap().panel.watched();
+    assert_eq!((watched.known, watched.learning), (1, 1));
+    let there: Map<_, _> = there_since(&*world.store, at(second + 1_800)).await.unwrap();
+    assert_eq!(there.get(&new), Some(&at(second).floor_to(HOUR)));
+}

@@ -1,0 +1,239 @@
+//! The alerts of a book.
+
+use flagmeter_model::{Environment, Meter, Name, Timestamp};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use super::look::position;
+use crate::{
+    Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, Entry, Error, LastSaid, Part, Position,
+    Result, Said, new_alerts,
+};
+
+/// The columns of an alert, in the order in which [`alert`] reads them.
+const COLUMNS: &str = "number, customer, project, environment, flag, meter, kind, said, since, seen_at, observed, \
+                       expected, low, high, percent, excess, peak, is_learning, alerted_at";
+/// Alerts that one question looks at.
+const LOOKED_AT_MAX: usize = 20_000;
+/// Whether nothing was said of the series of `one` since.
+const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM alerts AS later
+    WHERE later.customer = one.customer AND later.project = one.project AND later.environment = one.environment
+        AND later.flag IS one.flag AND later.meter = one.meter AND later.number > one.number)";
+
+/// The last one.
+pub(crate) fn alerts_end(book: &Connection) -> Result<Position> {
+    let mut statement = book.prepare_cached("SELECT ifnull(max(number), 0) FROM alerts")?;
+    Ok(position(statement.query_row([], |row| row.get(0))?))
+}
+
+/// The entry that these make here and now, and those of them that say something new. Nothing is changed.
+pub(crate) fn plan_alerts(
+    book: &Connection,
+    alerted: &[Alerted],
+    at: Timestamp,
+) -> Result<(Entry, Vec<Alert>)> {
+    let alerts = new_alerts(alerted, |alerted| last_said(book, alerted), alerts_end(book)?, at)?;
+    Ok((Entry { alerts: alerts.clone(), ..Entry::default() }, alerts))
+}
+
+fn last_said(book: &Connection, alerted: &Alerted) -> Result<Option<LastSaid>> {
+    let select = format!(
+        "SELECT {COLUMNS} FROM alerts WHERE customer = ?1 AND project = ?2 AND environment = ?3 AND flag IS ?4
+             AND meter = ?5 ORDER BY number DESC LIMIT 1"
+    );
+    let mut statement = book.prepare_cached(&select)?;
+    let Environment { customer, project, environment } = &alerted.environment;
+    let flag = alerted.flag.as_ref().map(Name::as_str);
+    let series =
+        params![customer.as_str(), project.as_str(), environment.as_str(), flag, alerted.meter.number()];
+    let found = statement.query_row(series, |row| Ok(alert(row))).optional()?.transpose()?;
+    Ok(found.map(|Alert { alerted: Alerted { kind, said, since, seen_at, .. }, .. }| LastSaid {
+        kind,
+        said,
+        since,
+        seen_at,
+    }))
+}
+
+/// The last alert of each series that goes on, or was seen after `since`.
+pub(crate) fn standing_alerts(book: &Connection, since: Timestamp) -> Result<Vec<Alert>> {
+    let select = format!(
+        "SELECT {COLUMNS} FROM alerts AS one WHERE (said = 'began' OR seen_at > ?1) AND {IS_LAST} ORDER BY number"
+    );
+    let mut statement = book.prepare_cached(&select)?;
+    let mut found = statement.query([since.as_millis()])?;
+    let mut alerts = Vec::new();
+    while let Some(row) = found.next()? {
+        alerts.push(alert(row)?);
+    }
+    Ok(alerts)
+}
+
+/// Takes alerts in. Those that are there already are left out; one that would leave a gap, or differs from what is there,
+/// is damage.
+pub(super) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
+    if entry.alerts.is_empty() {
+        return Ok(());
+    }
+    let mut end = alerts_end(step)?;
+    for new in &entry.alerts {
+        if new.number <= end {
+            if found(step, new.number)?.as_ref() != Some(new) {
+                return Err(Error::Damaged(format!(
+                    "alert {} is not what it was: the ledger was exchanged for another",
+                    new.number
+                )));
+            }
+        } else if new.number == end.next() {
+            insert(step, new)?;
+            end = new.number;
+        } else {
+            return Err(Error::Damaged(format!("alert {} follows on alert {end}", new.number)));
+        }
+    }
+    Ok(())
+}
+
+fn found(step: &Transaction<'_>, number: Position) -> Result<Option<Alert>> {
+    let select = format!("SELECT {COLUMNS} FROM alerts WHERE number = ?1");
+    let mut statement = step.prepare_cached(&select)?;
+    let found =
+        statement.query_row([number.get().cast_signed()], |row| Ok(alert(row))).optional()?.transpose()?;
+    found.map(|alert| with_contributors(step, alert)).transpose()
+}
+
+fn insert(step: &Transaction<'_>, new: &Alert) -> Result<()> {
+    let Alerted { environment: Environment { customer, project, environment }, .. } = &new.alerted;
+    let alerted = &new.alerted;
+    let insert = format!(
+        "INSERT INTO alerts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+         ?17, ?18, ?19)"
+    );
+    let number = new.number.get().cast_signed();
+    step.prepare_cached(&insert)?.execute(params![
+        number,
+        customer.as_str(),
+        project.as_str(),
+        environment.as_str(),
+        alerted.flag.as_ref().map(Name::as_str),
+        alerted.meter.number(),
+        alerted.kind.name(),
+        alerted.said.name(),
+        alerted.since.as_millis(),
+        alerted.seen_at.as_millis(),
+        alerted.observed.map(u64::cast_signed),
+        alerted.expected.cast_signed(),
+        alerted.low.cast_signed(),
+        alerted.high.cast_signed(),
+        alerted.percent.map(u64::cast_signed),
+        alerted.excess.cast_signed(),
+        alerted.peak.cast_signed(),
+        alerted.is_learning,
+        new.alerted_at.as_millis(),
+    ])?;
+    let mut statement = step.prepare_cached("INSERT INTO contributors VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for (place, Contributor { part, name, count, before }) in (0_i64..).zip(&alerted.contributors) {
+        let name = name.as_ref().map(Name::as_str);
+        statement.execute(params![
+            number,
+            place,
+            part.name(),
+            name,
+            count.cast_signed(),
+            before.cast_signed()
+        ])?;
+    }
+    Ok(())
+}
+
+/// Alerts in the order in which they became known.
+pub(crate) fn alerts(book: &Connection, asked: &Alerts) -> Result<AlertPage> {
+    let select = format!(
+        "SELECT {COLUMNS}, said = 'began' AND {IS_LAST} FROM alerts AS one WHERE number > ?1 ORDER BY number LIMIT ?2"
+    );
+    let mut statement = book.prepare_cached(&select)?;
+    let looked_at_max = i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX);
+    let mut found = statement.query(params![asked.after.get().cast_signed(), looked_at_max])?;
+    let mut page = AlertPage { looked_to: asked.after, ..AlertPage::default() };
+    let mut looked_at = 0;
+    while let Some(row) = found.next()? {
+        if page.alerts.len() >= asked.limit.max(1) {
+            page.more = true;
+            return Ok(page);
+        }
+        looked_at += 1;
+        let (next, is_active) = (alert(row)?, row.get::<_, bool>(19)?);
+        page.looked_to = next.number;
+        let Alerted { environment, kind, .. } = &next.alerted;
+        let is_meant = (asked.customers.is_empty() || asked.customers.contains(&environment.customer))
+            && asked.kind.is_none_or(|asked| asked == *kind)
+            && (is_active || !asked.active);
+        if is_meant {
+            page.alerts.push(with_contributors(book, next)?);
+        }
+    }
+    page.more = looked_at == LOOKED_AT_MAX;
+    Ok(page)
+}
+
+fn name_of(number: i64, text: &str) -> Result<Name> {
+    Name::new(text).map_err(|error| Error::Damaged(format!("alert {number} is nobody's: {error}")))
+}
+
+fn with_contributors(book: &Connection, mut alert: Alert) -> Result<Alert> {
+    let number = alert.number.get().cast_signed();
+    let mut statement = book.prepare_cached(
+        "SELECT part, name, count, before FROM contributors WHERE alert = ?1 ORDER BY place",
+    )?;
+    let mut found = statement.query([number])?;
+    while let Some(row) = found.next()? {
+        let (part, name): (String, Option<String>) = (row.get(0)?, row.get(1)?);
+        let unknown =
+            || Error::Damaged(format!("alert {number} has a contributor that is an unknown {part}"));
+        alert.alerted.contributors.push(Contributor {
+            part: Part::from_name(&part).ok_or_else(unknown)?,
+            name: name.map(|name| name_of(number, &name)).transpose()?,
+            count: row.get::<_, i64>(2)?.unsigned_abs(),
+            before: row.get::<_, i64>(3)?.unsigned_abs(),
+        });
+    }
+    Ok(alert)
+}
+
+/// An alert without its contributors.
+fn alert(row: &rusqlite::Row<'_>) -> Result<Alert> {
+    let number: i64 = row.get(0)?;
+    let damaged = |what: &str| Error::Damaged(format!("alert {number} {what}"));
+    let name = |column| -> Result<Name> { name_of(number, &row.get::<_, String>(column)?) };
+    let time = |column| -> Result<Timestamp> { Ok(Timestamp::from_millis_clamped(row.get(column)?)) };
+    let count = |column| -> Result<u64> {
+        u64::try_from(row.get::<_, i64>(column)?).map_err(|_| damaged("counts less than nothing"))
+    };
+    let known = |column| -> Result<Option<u64>> {
+        let kept: Option<i64> = row.get(column)?;
+        kept.map(|kept| u64::try_from(kept).map_err(|_| damaged("counts less than nothing"))).transpose()
+    };
+    let flag: Option<String> = row.get(4)?;
+    let (kind, said): (String, String) = (row.get(6)?, row.get(7)?);
+    Ok(Alert {
+        number: position(number),
+        alerted: Alerted {
+            environment: Environment { customer: name(1)?, project: name(2)?, environment: name(3)? },
+            flag: flag.map(|flag| name_of(number, &flag)).transpose()?,
+            meter: Meter::from_number(row.get(5)?).ok_or_else(|| damaged("is of an unknown meter"))?,
+            kind: AlertKind::from_name(&kind).ok_or_else(|| damaged("is of an unknown kind"))?,
+            said: Said::from_name(&said).ok_or_else(|| damaged("says what is not known"))?,
+            since: time(8)?,
+            seen_at: time(9)?,
+            observed: known(10)?,
+            expected: count(11)?,
+            low: count(12)?,
+            high: count(13)?,
+            percent: known(14)?,
+            excess: count(15)?,
+            peak: count(16)?,
+            is_learning: row.get(17)?,
+            contributors: Vec::new(),
+        },
+        alerted_at: time(18)?,
+    })
+}
