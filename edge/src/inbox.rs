@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Result,
+    requests::RequestName,
     shares::{NoRoom, Shares},
     wire::{Door, Taken},
 };
@@ -78,6 +79,8 @@ pub(crate) struct Submission {
     pub(crate) door: Door,
     pub(crate) parts: Vec<Part>,
     pub(crate) once: Option<Once>,
+    /// By what it is followed, where it is.
+    pub(crate) request: Option<RequestName>,
     /// `None` where nobody waits ([`crate::Ack::Memory`]).
     pub(crate) waiter: Option<oneshot::Sender<Outcome>>,
 }
@@ -224,7 +227,7 @@ mod tests {
         let bounds = Bounds { entries_max: 10_000, ..Bounds::for_tests() };
         let taken = flagsmith_v1::parse(format!("{{{}}}", body.join(",")).as_bytes(), &bounds).unwrap();
         let parts = vec![Part { environment: Arc::new(environment), taken }];
-        Submission { door: Door::FlagsmithV1, parts, once: None, waiter: None }
+        Submission { door: Door::FlagsmithV1, parts, once: None, request: None, waiter: None }
     }
 
     /// Submits until it is turned away: how many were taken, and why no more.

@@ -40,6 +40,7 @@ mod handon;
 mod inbox;
 mod journal;
 mod metrics;
+mod requests;
 mod shares;
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,20 @@ pub(crate) async fn write(pipeline: &Pipeline<'_>, step: Option<Step>) -> Result
     Ok(())
 }
 
+/// Says of each record with counts that it is stored: by its node and number it is found in the lines of edges, which say
+/// whose counts are in it.
+fn tell_of_seals(write: &Write) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for Positioned { partition, offset, batch, .. } in &write.batches {
+        if !batch.environments.is_empty() {
+            let (node, seq, part) = (batch.node, batch.seq, batch.part);
+            tracing::debug!(%node, %seq, part, partition, offset, "a record of a seal is stored");
+        }
+    }
+}
+
 /// Tells how long ago it was evaluated what can be asked for now. A slot is 10 s long and its counts are taken for as old as
 /// its start, so it is never said to be less than it was. Fates stand at their arrival, and say nothing of it.
 fn tell_of_events(pipeline: &Pipeline<'_>, write: &Write) {
@@ -106,6 +120,7 @@ fn tell(pipeline: &Pipeline<'_>, write: &Write, written: &Written) {
     }
     tell_of_clocks(pipeline, write);
     tell_of_events(pipeline, write);
+    tell_of_seals(write);
     for letter in &write.dead_letters {
         metrics.dead_letters.with_label_values(&[&letter.reason]).inc();
         tracing::warn!(

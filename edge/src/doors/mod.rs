@@ -22,14 +22,19 @@ use hashbrown::HashMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::{
+    cors::{Any, CorsLayer},
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+};
 
+pub(crate) use self::headers::X_REQUEST_ID;
 use self::refusal::Refusal;
 use crate::{
     Ack, Config,
     committer::{REQUEST_RECEIVED_MAX, Shared, memory_received_max},
     inbox::{Once, Outcome, Part, Reply, Submission, Turned},
     metrics::Metrics,
+    requests::RequestName,
     shares::{NoRoom, Shares},
     wire::{Bounds, Door, Taken, Unreadable, counts_v1, flagsmith_proxy, flagsmith_v1, flagsmith_v2},
 };
@@ -67,6 +72,8 @@ pub(crate) fn router(doors: Arc<Doors>) -> Router {
         .route("/api/proxy/usage/", at(Door::FlagsmithProxy))
         .route("/api/proxy/usage", at(Door::FlagsmithProxy))
         .method_not_allowed_fallback(async || Refusal::Method.response())
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(cors())
         .with_state(doors)
 }
@@ -85,11 +92,12 @@ fn cors() -> CorsLayer {
             headers::X_PROXY_KEY,
             headers::IDEMPOTENCY_KEY,
             headers::X_LAUNCHDARKLY_PAYLOAD_ID,
+            X_REQUEST_ID,
             headers::FLAGSMITH_SDK_USER_AGENT,
             headers::FLAGSMITH_APPLICATION_NAME,
             headers::FLAGSMITH_APPLICATION_VERSION,
         ])
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, X_REQUEST_ID])
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
@@ -106,6 +114,9 @@ impl Doors {
             Ok(response) => response,
             Err(refusal) => {
                 self.metrics.request(door, refusal.word());
+                if let Some(request) = RequestName::followed(&head.headers) {
+                    tracing::debug!(%request, door = door.name(), reason = refusal.word(), "a request is refused");
+                }
                 refusal.response()
             }
         }
@@ -130,7 +141,7 @@ impl Doors {
             Err(refusal) => {
                 // What became of it is kept like a count. If that cannot be, it did not arrive at all.
                 let part = Part { environment, taken: Taken::nothing(refusal.word()) };
-                let _ = self.submit(door, vec![part], None).await;
+                let _ = self.submit(door, vec![part], None, None).await;
                 return Err(refusal);
             }
         };
@@ -141,7 +152,8 @@ impl Doors {
         let scope = [&environment.customer, &environment.project, &environment.environment];
         let key = headers::once_key(headers, &scope.map(Name::as_str));
         let once = key.map(|key| Once { key, reply: reply.clone() });
-        let first = self.submit(door, vec![Part { environment, taken }], once).await?;
+        let request = RequestName::followed(headers);
+        let first = self.submit(door, vec![Part { environment, taken }], once, request).await?;
         Ok(self.respond(door, reply, first))
     }
 
@@ -159,7 +171,7 @@ impl Doors {
         }
         let key = headers::once_key(headers, &["proxy", proxy_key]);
         let once = key.map(|key| Once { key, reply: reply.clone() });
-        let first = self.submit(door, parts, once).await?;
+        let first = self.submit(door, parts, once, RequestName::followed(headers)).await?;
         Ok(self.respond(door, reply, first))
     }
 
@@ -275,6 +287,7 @@ impl Doors {
         door: Door,
         parts: Vec<Part>,
         once: Option<Once>,
+        request: Option<RequestName>,
     ) -> Result<Option<Reply>, Turned> {
         let (waiter, answer) = if once.is_none() && self.goes_by_memory(&parts)? {
             (None, None)
@@ -282,7 +295,7 @@ impl Doors {
             let (waiter, answer) = oneshot::channel();
             (Some(waiter), Some(answer))
         };
-        self.shared.inbox.submit(Submission { door, parts, once, waiter })?;
+        self.shared.inbox.submit(Submission { door, parts, once, request, waiter })?;
         let Some(answer) = answer else { return Ok(None) };
         match answer.await {
             Ok(Outcome::Committed) => Ok(None),

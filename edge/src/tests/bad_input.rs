@@ -59,6 +59,18 @@ async fn a_whole_request_that_cannot_be_read_weighs_one_and_has_a_reason() {
 }
 
 #[tokio::test]
+async fn every_answer_has_the_name_of_its_request() {
+    let rig = Rig::new();
+    let name = |answer: &Answer| answer.headers["x-request-id"].to_str().unwrap().to_owned();
+    let mut named = flagsmith("key-1", r#"{"f":1}"#);
+    named.headers_mut().insert("x-request-id", "mine-1".parse().unwrap());
+    assert_eq!(name(&rig.send(named).await), "mine-1");
+    let good = name(&rig.flagsmith("key-1", r#"{"f":1}"#).await);
+    let bad = name(&rig.flagsmith("nobody's", "{}").await);
+    assert!(!good.is_empty() && !bad.is_empty() && good != bad, "{good} {bad}");
+}
+
+#[tokio::test]
 async fn a_body_of_unknown_length_is_cut_at_the_limit() {
     let rig = Rig::with(|config| config.body_bytes_max = 100);
     let chunks = (0..50).map(|_| Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"          ")));

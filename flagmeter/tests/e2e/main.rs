@@ -15,6 +15,7 @@ mod kill;
 mod late;
 mod proxy;
 mod registry;
+mod requests;
 mod send;
 mod server;
 mod shutdown;
