@@ -246,13 +246,16 @@ impl Metrics {
         // Milliseconds of a cycle are far below 2^52; a clock that jumped back says nothing.
         #[expect(clippy::cast_precision_loss, reason = "a histogram takes f64, and a cycle takes seconds")]
         self.cycle.observe(ended.millis_since(began).max(0) as f64 / 1_000.0);
+        self.dirty(state);
+        self.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn lags(&self, frontiers: &Frontiers, now: Timestamp) {
         for tier in Tier::ROLLED {
-            if let Some(lag) = lag_seconds(&state.frontiers, tier, ended) {
+            if let Some(lag) = lag_seconds(frontiers, tier, now) {
                 self.frontier_lag.with_label_values(&[tier.name()]).set(lag);
             }
         }
-        self.dirty(state);
-        self.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn dirty(&self, state: &State) {

@@ -71,6 +71,12 @@ def queries():
                 yield f"{file.name}: annotation {annotation['name']}", annotation["expr"], True
 
 
+def marks():
+    """The queries of marks, each once."""
+    found = {filled(query): where for where, query, _ in queries() if "annotation" in where}
+    return [(where, query) for query, where in found.items()]
+
+
 def filled(query):
     """A query as Grafana sends it."""
     for variable, value in VARIABLES.items():

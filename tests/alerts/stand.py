@@ -23,7 +23,7 @@ global: {{ scrape_interval: {scrape}, scrape_timeout: {scrape}, evaluation_inter
 rule_files: [rules.yml]
 scrape_configs:
   - job_name: flagmeter
-    static_configs: [{{ targets: ["{target}"] }}]
+    static_configs: [{{ targets: {targets} }}]
 """
 
 
@@ -135,11 +135,13 @@ class Demo:
 class Prometheus:
     """A server with the rules."""
 
-    def __init__(self, folder, target, rules, scrape="5s"):
+    def __init__(self, folder, targets, rules, scrape="5s"):
         """Starts it."""
         folder.mkdir()
         (folder / "rules.yml").write_text(rules, encoding="utf-8")
-        (folder / "prometheus.yml").write_text(CONFIG.format(target=target, scrape=scrape), encoding="utf-8")
+        (folder / "prometheus.yml").write_text(
+            CONFIG.format(targets=json.dumps(targets), scrape=scrape), encoding="utf-8"
+        )
         address = free_address()
         self.url = f"http://{address}/api/v1"
         command = ["prometheus", f"--web.listen-address={address}"]
@@ -149,7 +151,7 @@ class Prometheus:
 
     def wait(self):
         """Until it scrapes."""
-        eventually("Prometheus scrapes", READY_WITHIN_S, lambda: self.value('up{job="flagmeter"}') == 1)
+        eventually("Prometheus scrapes", READY_WITHIN_S, lambda: self.value('min(up{job="flagmeter"})') == 1)
         return self
 
     def ask(self, path, **params):

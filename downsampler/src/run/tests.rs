@@ -190,6 +190,28 @@ async fn damage_holds_the_roll_ups_up_and_ends_nothing() {
     }
 }
 
+/// What is not known would look like what was last known: a minute ago.
+#[tokio::test]
+async fn the_lag_grows_while_nothing_can_be_rolled_up() {
+    let (store, _world, clock) = settled().await;
+    let registry = Registry::new();
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let mut downsampler =
+        Downsampler::new(Config::default(), shared, None, Arc::new(clock.clone()), &registry)
+            .expect("a downsampler");
+    downsampler.cycle().await.expect("a cycle");
+    let lag = || metric(&registry, "frontier_lag_seconds{tier=\"1m\"}").expect("a lag");
+    let before = lag();
+    for (seconds, error) in
+        [(300, StoreError::Damaged("a page".into())), (600, StoreError::Unavailable("away".into()))]
+    {
+        clock.advance(300);
+        store.fail_next_state(error);
+        downsampler.cycle().await.expect_err("it failed");
+        assert_eq!(lag(), before + seconds);
+    }
+}
+
 #[tokio::test]
 async fn a_last_cycle_that_is_cut_off_is_no_failure() {
     for error in [StoreError::Unavailable("going down".into()), StoreError::Damaged("a page".into())] {

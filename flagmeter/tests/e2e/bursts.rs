@@ -12,7 +12,7 @@ use std::{
 };
 
 use chrono::{SecondsFormat, TimeDelta, Utc};
-use flagmeter_model::{Environment, Name, SystemClock};
+use flagmeter_model::{Clock, Environment, Name, SystemClock};
 use flagmeter_store::{
     Store as _, Write,
     conformance::fixture::{START, Seal, flag, write_of},
@@ -125,7 +125,7 @@ fn a_burst_is_delivered_once_though_server_and_receiver_are_killed_in_between() 
         (format!("billing.webhook_url=http://{address}/hook"), format!("billing.webhook_secret={SECRET}"));
     let folder = DataFolder::with(&[&url, &secret, "bursts.link_base=https://flagmeter.example.com/"]);
     assert!(Server::start(&folder).terminate().success());
-    let now = Utc::now();
+    let now = SystemClock.now().to_chrono();
     write_history(&folder, (now.timestamp() - START).div_euclid(60) * 60);
 
     // Twenty times as much for five minutes, by the door, late.
