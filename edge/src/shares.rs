@@ -80,8 +80,8 @@ mod tests {
 
     use super::*;
 
-    fn name(text: &str) -> Option<Name> {
-        Some(Name::new(text).unwrap())
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
     }
 
     /// Takes one by one until it is told to stop.
@@ -99,28 +99,28 @@ mod tests {
     fn one_alone_gets_half_and_those_who_come_later_find_room() {
         let mut shares = Shares::new(1_000);
         let [loud, quiet, third] = ["loud", "quiet", "third"].map(name);
-        assert_eq!(fill(&mut shares, loud.as_ref()), (500, NoRoom::ForThisOne));
-        assert_eq!(fill(&mut shares, quiet.as_ref()), (250, NoRoom::ForThisOne));
-        assert_eq!(fill(&mut shares, third.as_ref()), (125, NoRoom::ForThisOne));
+        assert_eq!(fill(&mut shares, Some(&loud)), (500, NoRoom::ForThisOne));
+        assert_eq!(fill(&mut shares, Some(&quiet)), (250, NoRoom::ForThisOne));
+        assert_eq!(fill(&mut shares, Some(&third)), (125, NoRoom::ForThisOne));
         assert_eq!(fill(&mut shares, None), (63, NoRoom::ForThisOne));
-        shares.give_back(loud.as_ref(), 500);
-        assert_eq!(shares.check(quiet.as_ref(), 300), Ok(()), "what goes is there for others");
+        shares.give_back(Some(&loud), 500);
+        assert_eq!(shares.check(Some(&quiet), 300), Ok(()), "what goes is there for others");
         shares.clear();
-        assert_eq!(fill(&mut shares, quiet.as_ref()), (500, NoRoom::ForThisOne));
+        assert_eq!(fill(&mut shares, Some(&quiet)), (500, NoRoom::ForThisOne));
     }
 
     #[test]
     fn an_empty_room_takes_what_is_larger_and_then_nothing_more() {
         let mut shares = Shares::new(10);
         let [one, two] = ["one", "two"].map(name);
-        assert_eq!(shares.check(one.as_ref(), 25), Ok(()));
-        shares.take(one.as_ref(), 25);
-        assert_eq!(shares.check(two.as_ref(), 1), Err(NoRoom::AtAll));
-        shares.give_back(one.as_ref(), 25);
-        shares.take(one.as_ref(), 4);
-        assert_eq!(shares.check(two.as_ref(), 6), Ok(()), "all that is left, for one that holds nothing");
-        assert_eq!(shares.check(two.as_ref(), 7), Err(NoRoom::AtAll));
-        assert_eq!(shares.check(one.as_ref(), 3), Err(NoRoom::ForThisOne));
+        assert_eq!(shares.check(Some(&one), 25), Ok(()));
+        shares.take(Some(&one), 25);
+        assert_eq!(shares.check(Some(&two), 1), Err(NoRoom::AtAll));
+        shares.give_back(Some(&one), 25);
+        shares.take(Some(&one), 4);
+        assert_eq!(shares.check(Some(&two), 6), Ok(()), "all that is left, for one that holds nothing");
+        assert_eq!(shares.check(Some(&two), 7), Err(NoRoom::AtAll));
+        assert_eq!(shares.check(Some(&one), 3), Err(NoRoom::ForThisOne));
     }
 
     proptest! {
@@ -131,7 +131,7 @@ mod tests {
             let mut held = [0_usize; 4];
             let names = ["a", "b", "c", "d"].map(name);
             for (who, amount, takes) in steps {
-                let (customer, mine) = (names[usize::from(who)].as_ref(), usize::from(who));
+                let (customer, mine) = (Some(&names[usize::from(who)]), usize::from(who));
                 if takes {
                     if shares.check(customer, amount).is_ok() {
                         shares.take(customer, amount);
@@ -146,7 +146,7 @@ mod tests {
                 prop_assert!(shares.used <= 100);
                 prop_assert_eq!(shares.held.len(), held.iter().filter(|&&amount| amount > 0).count());
                 let newcomer = name("newcomer");
-                prop_assert_eq!(shares.check(newcomer.as_ref(), 1).is_ok(), shares.used < 100);
+                prop_assert_eq!(shares.check(Some(&newcomer), 1).is_ok(), shares.used < 100);
             }
         }
     }

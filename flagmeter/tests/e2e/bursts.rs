@@ -11,7 +11,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::{SecondsFormat, TimeDelta};
 use flagmeter_model::{Clock, Environment, Name, SystemClock};
 use flagmeter_store::{
     Store as _, Write,

@@ -27,7 +27,8 @@ fn a_name_leads_from_the_answer_to_the_line_that_stored_it() {
     let answer = post(&key, "from-an-sdk-7");
     assert_eq!((answer.status, answer.header("x-request-id")), (202, Some("from-an-sdk-7")));
     let is_in = |line: &Value| line["requests"].as_str().is_some_and(|names| names.contains("from-an-sdk-7"));
-    let sealed = eventually("its seal is told", || line(&folder, is_in), Option::is_some).expect("it is there");
+    let sealed =
+        eventually("its seal is told", || line(&folder, is_in), Option::is_some).expect("it is there");
     let is_stored = |line: &Value| {
         line["target"].as_str().is_some_and(|target| target.starts_with("flagmeter_ingest"))
             && (&line["node"], &line["seq"]) == (&sealed["node"], &sealed["seq"])
