@@ -309,13 +309,10 @@ impl Alerted {
 /// What stands in an address as it is.
 fn push_encoded(text: &mut String, value: &str) {
     for byte in value.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                text.push(char::from(byte))
-            }
-            other => {
-                let _infallible = write!(text, "%{other:02X}");
-            }
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _infallible = write!(text, "%{byte:02X}");
         }
     }
 }
