@@ -177,6 +177,7 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(billing::statement::statement))
         .routes(routes!(billing::to_date::usage_to_date))
         .routes(routes!(billing::thresholds::thresholds))
+        .routes(routes!(operator::bursts::bursts))
         .routes(routes!(operator::nodes::nodes))
         .routes(routes!(operator::pipeline::pipeline))
         .routes(routes!(operator::top::top))

@@ -73,6 +73,7 @@ pub(crate) fn add_choices(document: &mut utoipa::openapi::OpenApi) {
                 name::RESOLUTION => RESOLUTIONS,
                 name::METER => METERS,
                 name::COMPARE => COMPARISONS,
+                name::KIND => operator::bursts::KINDS,
                 name::BY => operator::top::ORDERS,
                 name::WINDOW => operator::top::WINDOWS,
                 name::STYLE => chart::plan::STYLES,

@@ -24,6 +24,7 @@ pub(crate) const RESOLUTIONS: &[&str] = &["auto", "10s", "1m", "15m", "1h", "1d"
 
 /// The names of the parameters, once.
 pub(crate) mod name {
+    pub(crate) const ACTIVE: &str = "active";
     pub(crate) const AFTER: &str = "after";
     pub(crate) const AS_OF: &str = "as_of";
     pub(crate) const BY: &str = "by";
@@ -37,6 +38,7 @@ pub(crate) mod name {
     pub(crate) const FROM: &str = "from";
     pub(crate) const GROUP_BY: &str = "group_by";
     pub(crate) const HEIGHT: &str = "height";
+    pub(crate) const KIND: &str = "kind";
     pub(crate) const LIMIT: &str = "limit";
     pub(crate) const LINK: &str = "link";
     pub(crate) const METER: &str = "meter";

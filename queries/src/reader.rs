@@ -3,7 +3,8 @@
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use flagmeter_ledger::{
-    Closing, CrossingPage, Crossings, Error as LedgerError, Feed, Hours, Ledger, Page, Position,
+    AlertPage, Alerts, Closing, CrossingPage, Crossings, Error as LedgerError, Feed, Hours, Ledger, Page,
+    Position,
 };
 use flagmeter_model::{Meter, Name, Tier, Timestamp};
 use flagmeter_store::{
@@ -144,6 +145,11 @@ impl Reader {
         Ok(self.ledger()?.crossed_end())
     }
 
+    /// The last alert that is known here, and whenever more is.
+    pub(crate) fn alerts_end(&self) -> Result<watch::Receiver<Position>> {
+        Ok(self.ledger()?.alerts_end())
+    }
+
     fn ledger(&self) -> Result<&dyn Ledger> {
         self.ledger.as_deref().ok_or(Error::NoLedger)
     }
@@ -244,6 +250,11 @@ impl Reading<'_> {
     /// Crossings in the order in which they became known.
     pub(crate) async fn crossings(&self, crossings: Crossings) -> Result<CrossingPage> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.crossings(crossings)).await
+    }
+
+    /// Alerts in the order in which they became known.
+    pub(crate) async fn alerts(&self, alerts: Alerts) -> Result<AlertPage> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.alerts(alerts)).await
     }
 
     /// The last closing of a ledger that ends with `as_of`.

@@ -112,9 +112,11 @@ impl Bursts {
     async fn catch_up(&mut self) -> Result<()> {
         self.tell().await?;
         let now = self.clock.now().floor_to(GRAIN_SECONDS);
-        let is_behind =
-            |watching: &Watching| now.millis_since(watching.panel.end()) > 1_000 * BEHIND_SECONDS_MAX;
-        if self.watching.as_ref().is_none_or(is_behind) {
+        let is_there = match &self.watching {
+            Some(watching) => !watching.is_behind(&*self.store, now).await?,
+            None => false,
+        };
+        if !is_there {
             let Some(watching) = Watching::begin(&*self.store, &*self.ledger, now).await? else {
                 return Ok(());
             };
@@ -178,6 +180,13 @@ impl Watching {
             }
         }
         Ok(Some(Self { panel, past }))
+    }
+
+    /// Whether more has come in than is worth being taken step by step: nobody looked for hours.
+    async fn is_behind(&self, store: &dyn Store, now: Timestamp) -> Result<bool> {
+        let is_far = |until: Timestamp| until.millis_since(self.panel.end()) > 1_000 * BEHIND_SECONDS_MAX;
+        // While nothing comes in it is not we who are behind.
+        Ok(is_far(now) && known_until(store, now).await?.is_some_and(is_far))
     }
 
     /// Takes the next counts; and whether these were all that are settled.

@@ -231,3 +231,22 @@ async fn one_that_is_new_among_others_learns_first() {
     let there: Map<_, _> = there_since(&*world.store, at(second + 1_800)).await.unwrap();
     assert_eq!(there.get(&new), Some(&at(second).floor_to(HOUR)));
 }
+
+/// Whoever slept for hours begins anew, and goes on from what was told.
+#[tokio::test]
+async fn who_has_not_looked_for_hours_goes_on_from_what_was_told() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    world.minutes(5, 1_200).await;
+    let mut bursts = world.bursts();
+    bursts.look().await;
+    assert_eq!(world.told().await.len(), 1);
+    world.minutes(200, 120).await;
+    let began = bursts.watching.as_ref().unwrap().panel.end();
+    assert!(bursts.watching.as_ref().unwrap().is_behind(&*world.store, world.clock.now()).await.unwrap());
+    bursts.look().await;
+    let told: Vec<_> =
+        world.told().await.iter().map(|(kind, said, since, _)| (*kind, *said, *since)).collect();
+    assert_eq!(told, [("burst", "began", 10_800), ("burst", "calm", 10_800)]);
+    assert!(bursts.watching.as_ref().unwrap().panel.end() > began);
+}

@@ -287,7 +287,8 @@ settings! {
     bursts: Bursts {
         /// Whether the downsampler watches for bursts and drops, and keeps what it finds in the ledger.
         watch: bool = "true",
-        /// What links to charts begin with in what is posted, such as `https://flagmeter.example.com`. Empty: they are paths.
+        /// What links to charts begin with in what is posted, such as `https://flagmeter.example.com`. Empty: they are
+        /// paths.
         link_base: String = "",
     }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use chrono::{SecondsFormat, TimeDelta};
-use flagmeter_model::{Clock, Environment, Name, SystemClock};
+use flagmeter_model::{Clock as _, Environment, Name, SystemClock};
 use flagmeter_store::{
     Store as _, Write,
     conformance::fixture::{START, Seal, flag, write_of},
@@ -143,8 +143,10 @@ fn a_burst_is_delivered_once_though_server_and_receiver_are_killed_in_between() 
 
     // Nobody is there to be told.
     let server = Server::start(&folder);
-    let told = || server.metric("flagmeter_downsampler_alerts_total");
-    eventually("it began and is over", told, |told| *told >= Some(2.0));
+    let told = || server.get("/v1/operator/bursts")["alerts"].as_array().map_or(0, Vec::len);
+    eventually("it began and is over", told, |told| *told == 2);
+    let active = server.get("/v1/operator/bursts?active=true");
+    assert_eq!(active["alerts"], json!([]));
     let failed = || server.metric("flagmeter_downsampler_webhook_failures_total");
     eventually("it is tried", failed, |failed| *failed >= Some(1.0));
     server.kill();

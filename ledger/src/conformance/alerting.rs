@@ -82,7 +82,9 @@ pub(crate) async fn what_begins_and_what_is_over_take_turns<H: Harness>() -> Res
     assert_eq!(ledger.alert(vec![first.clone(), first.clone()], hour(1)).await?.len(), 1);
     let again = Alerted { since: first.since.plus_seconds(10), observed: Some(700), ..first.clone() };
     let dropped = Alerted { kind: AlertKind::Drop, ..over(&first, 20) };
-    assert_eq!(ledger.alert(vec![again.clone(), dropped], hour(2)).await?, []);
+    // Nor does one that begins anew later, as long as nobody says that it is over.
+    let anew = began("acme", 10);
+    assert_eq!(ledger.alert(vec![again.clone(), dropped, anew], hour(2)).await?, []);
     // Whoever says that it is over saw it begin ten seconds later.
     let ended = ledger.alert(vec![over(&again, 20)], hour(3)).await?;
     assert_eq!(said(&ended), [Said::Unknown]);

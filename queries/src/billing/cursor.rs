@@ -23,6 +23,8 @@ enum Kind {
     Page = 2,
     /// A [`CrossedTo`].
     Crossings = 3,
+    /// An [`AlertedTo`].
+    Alerts = 4,
 }
 
 /// The ledger as it stood at some time. The same question to the same snapshot has the same answer for ever.
@@ -146,16 +148,36 @@ impl CrossedTo {
 
     /// Reads the parameter `name`.
     pub(super) fn from_cursor(name: &'static str, text: &str, owner: Option<&Name>) -> Result<Self> {
-        let bytes = opened(Kind::Crossings, owner, text).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-        let place = bytes.map(|bytes| Self(Position::new(u64::from_be_bytes(bytes))));
-        place.ok_or_else(|| {
-            Error::parameter(
-                name,
-                "It is not the `next` of an earlier answer of this address to this token: take that, or leave it out to \
-                 begin with the first.",
-            )
-        })
+        place(Kind::Crossings, name, text, owner).map(Self)
     }
+}
+
+/// How far alerts were looked at. Those who may see them see them all, so it is nobody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct AlertedTo(pub(crate) Position);
+
+impl AlertedTo {
+    /// As a cursor.
+    pub(crate) fn cursor(self) -> String {
+        sealed(Kind::Alerts, None, &self.0.get().to_be_bytes())
+    }
+
+    /// Reads the parameter `name`.
+    pub(crate) fn from_cursor(name: &'static str, text: &str) -> Result<Self> {
+        place(Kind::Alerts, name, text, None).map(Self)
+    }
+}
+
+/// A place in something that is told in order.
+fn place(kind: Kind, name: &'static str, text: &str, owner: Option<&Name>) -> Result<Position> {
+    let bytes = opened(kind, owner, text).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+    bytes.map(|bytes| Position::new(u64::from_be_bytes(bytes))).ok_or_else(|| {
+        Error::parameter(
+            name,
+            "It is not the `next` of an earlier answer of this address to this token: take that, or leave it out to \
+             begin with the first.",
+        )
+    })
 }
 
 /// A short digest of the parts of a question.

@@ -14,7 +14,7 @@
 //! - A cursor leads nobody to rows that its token does not read.
 
 mod columns;
-mod cursor;
+pub(crate) mod cursor;
 pub(crate) mod feed;
 pub(crate) mod hours;
 pub(crate) mod period;
@@ -50,7 +50,7 @@ use crate::{
 
 /// Rows of a page at most, and where nothing else is asked.
 pub(crate) const LIMIT_MAX: usize = 10_000;
-const LIMIT_DEFAULT: usize = 1_000;
+pub(crate) const LIMIT_DEFAULT: usize = 1_000;
 
 /// A cursor may come from another process that answers, and is ahead of this one by a moment: for so long it is waited
 /// for, looking again and again.
@@ -150,6 +150,18 @@ async fn snapshot_of(
         }
         sleep(LOOK_AGAIN_AFTER).await;
     }
+}
+
+/// Waits a while until this process knows as much as the cursor.
+pub(crate) async fn known_here(end: &watch::Receiver<Position>, after: Position) -> Result<()> {
+    let deadline = Instant::now() + CATCH_UP;
+    while after > *end.borrow() {
+        if Instant::now() >= deadline {
+            return Err(Error::LedgerBehind { name: name::AFTER });
+        }
+        sleep(LOOK_AGAIN_AFTER).await;
+    }
+    Ok(())
 }
 
 /// Refuses customers that there never were. Those of a customer's own token are not looked for: whoever asks for

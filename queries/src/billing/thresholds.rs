@@ -7,12 +7,12 @@ use flagmeter_ledger::{Crossing, CrossingPage, Crossings, Position};
 use flagmeter_model::Name;
 use flagmeter_store::Filter;
 use serde::Serialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::{CATCH_UP, LIMIT_DEFAULT, LIMIT_MAX, LOOK_AGAIN_AFTER, cursor::CrossedTo, wait};
+use super::{LIMIT_DEFAULT, LIMIT_MAX, cursor::CrossedTo, known_here, wait};
 use crate::{
-    App, Error, Result,
+    App, Result,
     access::Principal,
     parameters::{Parameters, name},
     problem::Refusals,
@@ -131,7 +131,7 @@ pub(crate) async fn thresholds(
 ) -> Result<Response> {
     let asked = ask(&uri, &principal)?;
     let mut end = app.reader.crossed_end()?;
-    known_here(&app, asked.after).await?;
+    known_here(&end, asked.after.0).await?;
     // A place only for those who wait; who finds none is answered at once.
     let place = asked.wait.and_then(|_| app.waiting.place(&principal));
     let deadline = Instant::now() + asked.wait.unwrap_or_default();
@@ -180,19 +180,6 @@ pub(crate) async fn of_customer(
     }
     let room = reading.room_for(told.len()).await?;
     Ok((told, room))
-}
-
-/// Waits a while until this process knows as much as the cursor.
-async fn known_here(app: &App, after: CrossedTo) -> Result<()> {
-    let end = app.reader.crossed_end()?;
-    let deadline = Instant::now() + CATCH_UP;
-    while after.0 > *end.borrow() {
-        if Instant::now() >= deadline {
-            return Err(Error::LedgerBehind { name: name::AFTER });
-        }
-        sleep(LOOK_AGAIN_AFTER).await;
-    }
-    Ok(())
 }
 
 fn respond(app: &App, asked: &Asked, page: &CrossingPage, room: Room) -> Result<Response> {

@@ -1,6 +1,7 @@
 //! `/v1/operator/…`: what those see who run it, and nobody else: the edges, the way of a count with how it goes at each
-//! stage, and whose traffic is large or changes.
+//! stage, whose traffic is large or changes, and whose is out of the ordinary.
 
+pub(crate) mod bursts;
 pub(crate) mod nodes;
 pub(crate) mod pipeline;
 pub(crate) mod top;

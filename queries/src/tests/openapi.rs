@@ -4,7 +4,10 @@ use flagmeter_ledger::{Append, Counted, Crossed};
 use flagmeter_model::Meter;
 use serde_json::{Value, json};
 
-use super::bench::{Bench, NOW, acme, at, flag};
+use super::{
+    bench::{Bench, NOW, acme, at, flag},
+    operator::bursts::began,
+};
 use crate::{billing, chart, embed, flags, live, operator, reconcile, session, usage};
 
 /// The parameters without which a path has no answer.
@@ -110,6 +113,7 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
     let others = [
         "/v1/flags",
         "/v1/live",
+        "/v1/operator/bursts",
         "/v1/operator/nodes",
         "/v1/operator/pipeline",
         "/v1/operator/top",
@@ -143,6 +147,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/v1/flags", flags::KNOWN),
         ("/v1/reconcile", reconcile::KNOWN),
         ("/v1/reconcile/billing", reconcile::billed::KNOWN),
+        ("/v1/operator/bursts", operator::bursts::KNOWN),
         ("/v1/operator/nodes", operator::nodes::KNOWN),
         ("/v1/operator/pipeline", operator::pipeline::KNOWN),
         ("/v1/operator/top", operator::top::KNOWN),
@@ -275,6 +280,7 @@ async fn answers_are_as_the_document_says() {
         used: 3,
     };
     bench.ledger.cross(vec![crossed], at(NOW)).await.unwrap();
+    bench.ledger.alert(vec![began("acme")], at(NOW)).await.unwrap();
     let document = document(&bench).await;
     for address in [
         "/v1/usage",
@@ -282,6 +288,7 @@ async fn answers_are_as_the_document_says() {
         "/v1/flags",
         "/v1/reconcile",
         "/v1/reconcile?from=-2h&group_by=environment",
+        "/v1/operator/bursts",
         "/v1/operator/nodes",
         "/v1/operator/pipeline",
         "/v1/operator/top",

@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use flagmeter_ledger::{Append, Counted, Crossed};
+use flagmeter_ledger::{Alerted, Append, Counted, Crossed};
 use flagmeter_model::{Environment, Meter, SeriesKey, Timestamp};
 
 use crate::{
     Config, LiveConfig,
-    tests::bench::{Bench, NOW, at, environment, flag, name, of},
+    tests::{
+        bench::{Bench, NOW, at, environment, flag, name, of},
+        operator::bursts::began,
+    },
 };
 
 /// One of these stands in every name of the other customer, and in nothing else.
@@ -139,4 +142,10 @@ async fn bill(bench: &Bench, customers: &[Customer]) {
         used: *each,
     });
     bench.ledger.cross(crossed.collect(), at(NOW)).await.unwrap();
+    let alerted = customers.iter().map(|(environment, each)| {
+        let (environment, flag) =
+            (environment.clone(), Some(name(if *each == COUNT { NAMES[3] } else { "checkout" })));
+        Alerted { environment, flag, expected: *each, low: *each, high: *each, ..began("acme") }
+    });
+    bench.ledger.alert(alerted.collect(), at(NOW)).await.unwrap();
 }
