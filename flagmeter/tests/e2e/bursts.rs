@@ -11,7 +11,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use flagmeter_model::{Clock as _, Environment, Name, SystemClock};
 use flagmeter_store::{
     Store as _, Write,
@@ -101,21 +101,38 @@ fn request(stream: &TcpStream) -> Option<Got> {
     Some(Got { id: id?, body: serde_json::from_slice(&body).ok()? })
 }
 
-/// Puts four hours into the store of a server that is down, by a node that was there until now: six hundred a minute.
-fn write_history(folder: &DataFolder, until: i64) {
+/// Four hours until `until` (in seconds since the epoch) of the customer acme, by a node that was there and has stopped: six
+/// hundred a minute.
+pub(crate) fn history(until: i64, partitions: u32) -> Write {
     let name = |text: &str| Name::new(text).expect("a name");
     let of = Environment { customer: name("acme"), project: name("web"), environment: name("production") };
-    let mut seal = Seal::new(7, 1).expect("a node").covering(until - 4 * 3_600, until).farewell();
-    for second in (until - 4 * 3_600..until).step_by(10) {
-        seal = seal.count(&of, &flag("a").expect("a flag"), second, 100);
-    }
-    let batches = write_of(&[seal]).expect("a write").batches.clone();
+    let until = (until - START).div_euclid(60) * 60;
+    let seals = (0..partitions).map(|partition| {
+        let part = u16::try_from(partition).expect("few partitions");
+        let seal = Seal::new(7, 1).expect("a node").part(part).place(partition, 1);
+        let mut seal = seal.covering(until - 4 * 3_600, until).farewell();
+        for second in (until - 4 * 3_600..until).step_by(10).filter(|_| partition == 0) {
+            seal = seal.count(&of, &flag("a").expect("a flag"), second, 100);
+        }
+        seal
+    });
+    let batches = write_of(&seals.collect::<Vec<_>>()).expect("a write").batches.clone();
     // It came by another log: positions stay as they are.
-    let write = Write { batches, ..Write::default() };
-    let config = Config::new(folder.path().join("store.sqlite"));
-    let store = EmbeddedStore::open(config, Arc::new(SystemClock)).expect("the store");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(store.write(Arc::new(write))).expect("written");
+    Write { batches, ..Write::default() }
+}
+
+/// Twenty times as much for five minutes, as it is posted.
+pub(crate) fn burst(began: DateTime<Utc>) -> Value {
+    let counts = (0..30).map(|grain| {
+        let at = (began + TimeDelta::seconds(10 * grain)).to_rfc3339_opts(SecondsFormat::Secs, true);
+        json!({"flag": "a", "count": 2_000, "at": at})
+    });
+    json!({"counts": counts.collect::<Vec<_>>()})
+}
+
+/// Waits for what is not worth a runtime that stays.
+pub(crate) fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }
 
 #[test]
@@ -126,18 +143,14 @@ fn a_burst_is_delivered_once_though_server_and_receiver_are_killed_in_between() 
     let folder = DataFolder::with(&[&url, &secret, "bursts.link_base=https://flagmeter.example.com/"]);
     assert!(Server::start(&folder).terminate().success());
     let now = SystemClock.now().to_chrono();
-    write_history(&folder, (now.timestamp() - START).div_euclid(60) * 60);
+    let config = Config::new(folder.path().join("store.sqlite"));
+    let store = EmbeddedStore::open(config, Arc::new(SystemClock)).expect("the store");
+    wait_for(store.write(Arc::new(history(now.timestamp(), 1)))).expect("written");
+    drop(store);
 
-    // Twenty times as much for five minutes, by the door, late.
+    // By the door, late.
     let server = Server::start(&folder);
-    let began = now - TimeDelta::minutes(25);
-    let counts: Vec<_> = (0..30)
-        .map(|grain| {
-            let at = (began + TimeDelta::seconds(10 * grain)).to_rfc3339_opts(SecondsFormat::Secs, true);
-            json!({"flag": "a", "count": 2_000, "at": at})
-        })
-        .collect();
-    assert_eq!(server.post_counts(&json!({"counts": counts})), 202);
+    assert_eq!(server.post_counts(&burst(now - TimeDelta::minutes(25))), 202);
     eventually("it is counted", || server.usage("a", "-2h", "now", "1m"), |counted| *counted > 60_000);
     server.kill();
 

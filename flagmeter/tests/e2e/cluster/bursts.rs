@@ -1,0 +1,86 @@
+//! A burst on real servers, with two that watch for it.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use flagmeter_model::{Clock as _, SystemClock};
+use flagmeter_store::{
+    Store as _,
+    influx::{Config, InfluxStore},
+};
+use serde_json::{Value, json};
+
+use super::{
+    servers::Servers,
+    stages::{Cluster, KEY, Stage, start_all},
+};
+use crate::{
+    bursts::{burst, history, wait_for},
+    http,
+};
+
+/// What is said, in order, with its ids.
+fn told(queries: &Stage, token: &str, number: usize) -> Vec<(Value, Value)> {
+    let all = |stage: &Stage| {
+        let answer = stage.get("/v1/operator/bursts", token)?;
+        let alerts = answer["alerts"].as_array().expect("alerts").clone();
+        (alerts.len() >= number).then_some(alerts)
+    };
+    let alerts = queries.eventually("it is told", all);
+    alerts.iter().map(|alert| (alert["said"].clone(), alert["id"].clone())).collect()
+}
+
+#[test]
+#[ignore = "needs Kafka and InfluxDB: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
+fn a_burst_is_told_once_by_two_that_watch_and_are_killed() {
+    let servers = Servers::from_environment();
+    let influx = Config::new(&servers.influx_url, &servers.influx_org, &servers.influx_token);
+    let cluster = Cluster::on(servers, &[]);
+    cluster.set_up();
+    let now = SystemClock.now().to_chrono();
+    let config = Config { prefix: cluster.name().to_owned(), ..influx };
+    wait_for(async {
+        let store = InfluxStore::open(config, Arc::new(SystemClock)).await.expect("the store");
+        store.write(Arc::new(history(now.timestamp(), 4))).await.expect("written");
+    });
+    let (mut edge, mut ingest) = (cluster.edge(1, "eu-west"), cluster.ingest("ingest-1"));
+    let mut queries = [cluster.queries("queries-1")];
+    start_all([&mut edge, &mut ingest].into_iter().chain(&mut queries));
+    let [queries] = queries;
+    let token = cluster.operator_token(&queries);
+    let authorization = format!("Bearer {KEY}");
+    let post = burst(now - TimeDelta::minutes(25)).to_string();
+    let answer = http::post(edge.address(), "/v1/counts", &[("authorization", &authorization)], &post);
+    assert_eq!(answer.expect("an answer").status, 202);
+    queries.eventually("it is counted", |stage| {
+        let answer = stage.get("/v1/usage?from=-2h&resolution=1m&flag=a", &token)?;
+        let counts = answer["rows"].as_array()?.iter().filter_map(|row| row["count"].as_u64());
+        (counts.sum::<u64>() > 60_000).then_some(())
+    });
+
+    let mut watching = [cluster.downsampler("downsampler-1"), cluster.downsampler("downsampler-2")];
+    start_all(watching.iter_mut());
+    let first = told(&queries, &token, 2);
+    let said: Vec<_> = first.iter().map(|(said, _)| said.clone()).collect();
+    assert_eq!(said, [json!("began"), json!("over")]);
+    for stage in &mut watching {
+        stage.kill();
+        stage.start();
+        stage.wait_until_ready();
+    }
+    for stage in &watching {
+        let looks = |stage: &Stage| {
+            let looks = stage.metric("flagmeter_downsampler_bursts_look_seconds_count")?;
+            let watched = stage.metric("flagmeter_downsampler_bursts_watched")?;
+            (looks >= 3.0 && watched >= 1.0).then_some(())
+        };
+        stage.eventually("it looks", looks);
+        assert_eq!(
+            stage.metric("flagmeter_downsampler_bursts_failures_total"),
+            Some(0.0),
+            "{}",
+            stage.printed()
+        );
+    }
+    assert_eq!(told(&queries, &token, 2), first, "nothing is told twice");
+}
