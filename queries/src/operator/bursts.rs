@@ -30,7 +30,7 @@ pub(crate) struct Bursts {
     /// `after=` of the next request.
     next: String,
     /// Whether there is more already: ask again at once.
-    more: bool,
+    pub(crate) more: bool,
 }
 
 /// That a burst, or a drop, began or is over: each told once.
@@ -109,10 +109,10 @@ pub(crate) struct ToldAlert {
 pub(crate) struct ToldContributor {
     /// What it is: a `flag` or an `sdk`.
     #[schema(example = "flag")]
-    by: &'static str,
+    pub(crate) by: &'static str,
     /// Its name; null is all that comes without one.
     #[schema(required, value_type = Option<String>, example = "checkout")]
-    name: Option<Name>,
+    pub(crate) name: Option<Name>,
     /// Its counts since it began, in decimal digits.
     #[schema(example = "900")]
     count: String,

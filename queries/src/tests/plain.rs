@@ -1,8 +1,12 @@
 //! The page without script, over HTTP.
 
 use axum::{body::Body, http::Request};
+use flagmeter_ledger::{Alerted, Said};
 
-use super::bench::{Bench, NOW, Reply, acme, at, flag, globex};
+use super::{
+    bench::{Bench, NOW, Reply, acme, at, flag, globex},
+    operator::bursts::began,
+};
 use crate::Config;
 
 const THE_HOUR: &str = "plain=1&from=2026-11-20T11:00:00Z&to=2026-11-20T12:00:00Z&resolution=15m";
@@ -407,6 +411,27 @@ async fn operators_see_customers_by_rate_and_by_change() {
 }
 
 #[tokio::test]
+async fn operators_see_what_is_out_of_the_ordinary_and_not_over() {
+    let bench = Bench::new();
+    let none = bench.get("/operators?plain=1").await;
+    assert!(none.body.contains("Nothing is out of the ordinary."), "{}", none.body);
+    let over = Alerted {
+        said: Said::Calm,
+        seen_at: at("2026-11-20T12:44:00Z"),
+        contributors: Vec::new(),
+        ..began("globex")
+    };
+    bench.ledger.alert(vec![began("acme"), began("globex"), over], at(NOW)).await.unwrap();
+    let reply = bench.get("/operators?plain=1&tz=Europe/Berlin").await;
+    let table = reply.body.split("Bursts and drops that are not over").nth(1).unwrap();
+    let table = table.split("</table>").next().unwrap();
+    for told in ["acme", "burst", "512", "78 – 122", "5.12 ×", "824 more", "checkout", "&amp;plain=1"] {
+        assert!(table.contains(told), "{told}: {table}");
+    }
+    assert!(!table.contains("globex"), "it is over: {table}");
+}
+
+#[tokio::test]
 async fn operators_see_nodes_and_fates_and_nobody_else_does() {
     let bench = counted().await;
     let reply = bench.get("/operators?plain=1").await;
@@ -471,20 +496,4 @@ async fn a_page_has_its_style_and_its_parts() {
         assert!(page.contains(part), "{part}: {page}");
     }
     assert_eq!(page.matches("<h1").count(), 1);
-}
-
-#[tokio::test]
-async fn dump_throw_away() {
-    let bench = counted().await;
-    for (name, address) in [
-        ("operators", "/operators?plain=1"),
-        ("flags", "/flags?plain=1&from=-24h"),
-        ("billing", "/billing?plain=1&customer=globex"),
-        ("flag", "/flags/acme/web/checkout?plain=1&from=-24h"),
-        ("usage", "/usage?plain=1&from=-3h&group_by=customer"),
-    ] {
-        let reply = bench.get(address).await;
-        std::fs::write(format!("/tmp/plain2/{name}.html"), reply.body.replace("/plain.css", "plain.css"))
-            .unwrap();
-    }
 }

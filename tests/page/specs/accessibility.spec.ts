@@ -1,6 +1,7 @@
 /** What axe finds in every view, at three widths, in light and dark: nothing. */
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
+import { tellOfBursts } from "../ground/bursts";
 import { status } from "../ground/guard";
 import { expect, test } from "../ground/test";
 import { answered } from "../ground/usage";
@@ -45,6 +46,13 @@ for (const view of VIEWS) {
     });
   }
 }
+
+test("operators with a burst and a drop", async ({ signedIn: page }) => {
+  await tellOfBursts(page, true);
+  await page.goto("/operators");
+  await expect(page.getByRole("table", { name: "Bursts and drops that are not over" })).toBeVisible();
+  await expectNoViolationAtAnyWidth(page);
+});
 
 for (const { name, address, open } of DIALOGS) {
   test(`the dialog "${name}"`, async ({ signedIn: page }) => {

@@ -1,5 +1,6 @@
 /** Operators: the pipeline as it is, whose traffic is large, the nodes, and every count's fate. */
 import type { Page } from "@playwright/test";
+import { tellOfBursts } from "../ground/bursts";
 import { AWAY, status } from "../ground/guard";
 import { number, tableOf } from "../ground/table";
 import { expect, signIn, test } from "../ground/test";
@@ -47,6 +48,32 @@ test("the figures are live", async ({ signedIn: page }) => {
   await expect(freshness(page)).toHaveText("live");
   const first = await page.locator("ol.stages").innerText();
   await expect(page.locator("ol.stages")).not.toHaveText(first);
+});
+
+test("what is out of the ordinary is told, the newest first, and leads to its chart", async ({
+  signedIn: page,
+}) => {
+  await tellOfBursts(page, false);
+  await open(page);
+  const panel = page.getByRole("region", { name: "Out of the ordinary", exact: true });
+  await expect(panel).toContainText("Nothing is out of the ordinary.");
+  await expect(panel.getByRole("table")).toHaveCount(0);
+  await tellOfBursts(page, true);
+  await page.reload();
+  const table = panel.getByRole("table");
+  await expect(table.getByRole("rowheader")).toHaveText([
+    "globex › web › production",
+    "acme › web › production",
+  ]);
+  const [drop, burst] = await tableOf(table);
+  expect(drop?.What).toContain("drop, still learning");
+  expect(drop?.["In all"]).toBe("82,400 missing");
+  expect(burst?.["A minute"]).toBe("51,200");
+  expect(burst?.Expected).toBe("7,800 – 12,200");
+  expect(burst?.Times).toBe("5.12 ×");
+  expect(burst?.["Most of it from"]).toBe("checkout <b>v2</b>, those without a name");
+  await table.getByRole("link", { name: /acme/ }).click();
+  await expect(page).toHaveURL(/\/usage\?.*customer=acme/);
 });
 
 test("nodes are those of the API, each with its state and how far it has got", async ({

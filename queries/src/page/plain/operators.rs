@@ -19,6 +19,7 @@ use crate::{
     App, Result,
     access::Principal,
     operator::{
+        bursts::{self, Bursts, ToldAlert},
         nodes::{self, Nodes, Standing},
         pipeline::{self, Pipeline},
         top::{self, Top},
@@ -29,6 +30,8 @@ use crate::{
 
 /// The customers that are told one by one.
 const TOP: &str = "20";
+/// The bursts and drops that are told one by one.
+const BURSTS: &str = "100";
 /// Rows of a table at most.
 const ROWS_MAX: usize = 200;
 /// What is asked of customers' rates alone. Of all else it is always now.
@@ -36,6 +39,7 @@ const OF_TOP: &[&str] = &[name::FROM, name::TO, name::BY, name::WINDOW, name::LI
 
 struct Answer {
     pipeline: Pipeline,
+    bursts: Result<Bursts>,
     top: Result<Top>,
     nodes: Result<Nodes>,
     fates: Result<Reconcile>,
@@ -62,6 +66,9 @@ pub(super) async fn show(app: &Arc<App>, principal: &Principal, view: &View, par
 async fn answer(app: &Arc<App>, principal: &Principal, view: &View) -> Result<Answer> {
     let (pipeline, _room) =
         pipeline::answer(app, principal, &view.parameters(OF_TOP, &[], pipeline::KNOWN)?).await?;
+    let going_on = [(name::ACTIVE, "true"), (name::LIMIT, BURSTS)];
+    let parameters = view.parameters(&[OF_TOP, &[name::TZ]].concat(), &going_on, bursts::KNOWN)?;
+    let bursts = in_its_place(bursts::answer(app, principal, &parameters).await)?;
     let mut more = vec![(name::BY, customers::asked_by(customers::sort(view)))];
     if view.value(name::LIMIT).is_none() {
         more.push((name::LIMIT, TOP));
@@ -72,7 +79,7 @@ async fn answer(app: &Arc<App>, principal: &Principal, view: &View) -> Result<An
     let nodes = in_its_place(nodes::answer(app, principal, &parameters).await)?;
     let parameters = view.parameters(OF_TOP, &[], reconcile::KNOWN)?;
     let fates = in_its_place(reconcile::answer(app, principal, &parameters).await)?;
-    Ok(Answer { pipeline, top, nodes, fates })
+    Ok(Answer { pipeline, bursts, top, nodes, fates })
 }
 
 /// What is not answered at the moment hides nothing else: least of all the way, which says what is wrong.
@@ -85,12 +92,16 @@ fn in_its_place<A, R>(answer: Result<(A, R)>) -> Result<Result<A>> {
 }
 
 fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
-    let Answer { pipeline, top, nodes, fates } = answer;
+    let Answer { pipeline, bursts, top, nodes, fates } = answer;
     let missing = top.as_ref().map_or(&[][..], |top| top.missing_nodes.as_slice());
     html! {
         (way(&pipeline))
         section.summary aria-label="In short" {
             (words::completeness(pipeline.complete_until.as_deref(), missing))
+        }
+        @match bursts {
+            Ok(bursts) => (out_of_the_ordinary(&bursts, now)),
+            Err(error) => { h2 { "Out of the ordinary" } (layout::why(&error)) },
         }
         @match top {
             Ok(mut top) => (customers::customers(view, customers::sort(view), &mut top, names)),
@@ -103,6 +114,52 @@ fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
         @match fates {
             Ok(fates) => (fates_of_all(&fates)),
             Err(error) => { h2 { "Fates" } (layout::why(&error)) },
+        }
+    }
+}
+
+fn out_of_the_ordinary(bursts: &Bursts, now: Timestamp) -> Markup {
+    let mut columns = heads(&["Environment", "What", "Since"]);
+    columns.extend(heads_of_numbers(&["A minute", "Expected", "Times", "In all"]));
+    columns.extend(heads(&["Most of it from"]));
+    let rows = html! { @for alert in bursts.alerts.iter().rev() { (burst(alert, now)) } };
+    let caption = html! {
+        "Bursts and drops that are not over, as they were told"
+        @if bursts.more { ". There are more: they are in /v1/operator/bursts" }
+    };
+    html! {
+        h2 { "Out of the ordinary" }
+        @if bursts.alerts.is_empty() { p { "Nothing is out of the ordinary." } }
+        @else { (table(&caption, &columns, &rows)) }
+    }
+}
+
+fn burst(alert: &ToldAlert, now: Timestamp) -> Markup {
+    let (class, beyond) = if alert.kind == "burst" { ("partial", "more") } else { ("unknown", "missing") };
+    let who = [Some(&alert.customer), Some(&alert.project), Some(&alert.environment), alert.flag.as_ref()];
+    let by = alert.contributors.first().map(|part| part.by);
+    html! {
+        tr {
+            th scope="row" {
+                a href={ (alert.chart) "&plain=1" } {
+                    @for (place, one) in who.into_iter().flatten().enumerate() {
+                        @if place > 0 { " › " }
+                        (words::name(one))
+                    }
+                }
+            }
+            td { span class={ "state " (class) } { (alert.kind) @if alert.learning { ", still learning" } } }
+            td { (words::moment(&alert.since)) " (" (words::behind(&alert.since, now)) " ago)" }
+            td.number { @match &alert.observed { Some(observed) => (words::digits(observed)), None => "not known" } }
+            td.number { (words::digits(&alert.low)) " – " (words::digits(&alert.high)) }
+            td.number { @match alert.ratio { Some(ratio) => { (ratio) " ×" }, None => "–" } }
+            td.number { (words::digits(&alert.excess)) " " (beyond) }
+            td {
+                @for (place, part) in alert.contributors.iter().filter(|part| Some(part.by) == by).take(3).enumerate() {
+                    @if place > 0 { ", " }
+                    @match &part.name { Some(name) => (words::name(name)), None => "those without a name" }
+                }
+            }
         }
     }
 }

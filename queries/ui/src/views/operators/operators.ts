@@ -7,6 +7,7 @@ import { repeat } from "../../api/repeat";
 import { el, fill } from "../../dom";
 import { InTurn } from "../../parts/in-turn";
 import type { App, View } from "../../shell/app";
+import { type Bursts, BurstsPanel } from "./bursts";
 import { FatesPanel, type Reconcile } from "./fates";
 import { type Pipeline, type Stage, turns } from "./figures";
 import { type Nodes, NodesPanel } from "./nodes";
@@ -22,6 +23,7 @@ export function open(app: App): View {
 const PIPELINE_MS = 3_000;
 const TABLES_MS = 10_000;
 const CUSTOMERS = "20";
+const GOING_ON = new URLSearchParams({ active: "true", limit: "100" });
 
 class Operators implements View {
   readonly title = "Operators";
@@ -35,6 +37,7 @@ class Operators implements View {
   private aheadMs = 0;
   private sort: Sort = sortOf(null);
   private readonly picture = new Picture();
+  private readonly bursts = new BurstsPanel();
   private readonly top = new TopPanel();
   private readonly nodes = new NodesPanel();
   private readonly fates = new FatesPanel();
@@ -42,6 +45,7 @@ class Operators implements View {
     "div",
     { class: "cards" },
     this.picture.node,
+    this.bursts.panel.node,
     this.top.panel.node,
     this.nodes.panel.node,
     this.fates.panel.node,
@@ -111,6 +115,10 @@ class Operators implements View {
           if (standing.state !== "refused") return;
           if (standing.problem.status === 403) this.refuse("This is for operators", standing.problem.message);
         },
+      }),
+      repeat((signal) => ask<Bursts>("/v1/operator/bursts", GOING_ON, signal), TABLES_MS, {
+        answer: (bursts) => this.bursts.show(bursts, Date.now() + this.aheadMs),
+        standing: (standing) => this.stand(this.bursts.panel, standing),
       }),
       repeat((signal) => ask<Nodes>("/v1/operator/nodes", common, signal), PIPELINE_MS, {
         answer: (nodes) => this.nodes.show(nodes, Date.now() + this.aheadMs),

@@ -1,0 +1,52 @@
+/** Answers of `/v1/operator/bursts`: a demo has bursts when it likes. */
+import type { Page } from "@playwright/test";
+
+const burst = {
+  id: "alert_3c3e76676dc2392abcf7b8cdcc76a6e3",
+  customer: "acme",
+  project: "web",
+  environment: "production",
+  flag: null,
+  meter: "evaluations",
+  kind: "burst",
+  said: "began",
+  why: null,
+  since: "2026-11-20T12:40:00Z",
+  seen_at: "2026-11-20T12:42:00Z",
+  alerted_at: "2026-11-20T12:42:04Z",
+  observed: "51200",
+  expected: "10000",
+  low: "7800",
+  high: "12200",
+  ratio: 5.12,
+  excess: "82400",
+  peak: "51200",
+  learning: false,
+  contributors: [
+    { by: "flag", name: "checkout <b>v2</b>", count: "90000", before: "9000" },
+    { by: "flag", name: null, count: "2400", before: "1000" },
+    { by: "sdk", name: "flagsmith-python-sdk/4.0.0", count: "92400", before: "10000" },
+  ],
+  chart: "/usage?customer=acme&project=web&environment=production&resolution=1m",
+};
+const drop = {
+  ...burst,
+  id: "alert_00000000000000000000000000000001",
+  customer: "globex",
+  kind: "drop",
+  observed: "0",
+  ratio: 0,
+  learning: true,
+  contributors: [],
+  chart: "/usage?customer=globex&project=web&environment=production&resolution=1m",
+};
+
+/** From now on this page is told of one burst and one drop, or of none. */
+export async function tellOfBursts(page: Page, some: boolean): Promise<void> {
+  const alerts = some ? [burst, drop] : [];
+  await page.route("**/v1/operator/bursts?*", (route) => {
+    const { searchParams } = new URL(route.request().url());
+    if (searchParams.get("active") !== "true") return route.abort();
+    return route.fulfill({ json: { alerts, next: "c", more: false } });
+  });
+}
