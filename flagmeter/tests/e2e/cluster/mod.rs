@@ -1,6 +1,7 @@
 //! Each stage as a process of its own, on real Kafka and InfluxDB, with the settings of docker-compose.yml.
 
 mod billing;
+mod compression;
 mod doctor;
 mod readme;
 pub(crate) mod servers;
