@@ -1,8 +1,8 @@
 //! What an operator may choose.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use flagmeter_model::{Limits, Name, NodeId, Timestamp};
+use flagmeter_model::{ContentEncoding, Limits, Name, NodeId, Timestamp};
 
 use crate::{Error, Result};
 
@@ -18,6 +18,35 @@ pub enum Ack {
     /// `flagmeter_edge_memory_lost_total`. Requests with an idempotency key, and those with counts in the billions,
     /// are answered from disk all the same.
     Memory,
+}
+
+/// How the batches of a customer are encoded: asked for each customer at each seal, so that an answer that changes holds from
+/// the next second on.
+#[derive(Clone)]
+pub struct EncodingOf(Arc<dyn Fn(&str) -> ContentEncoding + Send + Sync>);
+
+impl EncodingOf {
+    /// By what `decide` says of a customer. It must not wait for anything: a seal waits for it.
+    pub fn new(decide: impl Fn(&str) -> ContentEncoding + Send + Sync + 'static) -> Self {
+        Self(Arc::new(decide))
+    }
+
+    pub(crate) fn customer(&self, customer: &Name) -> ContentEncoding {
+        self.0(customer)
+    }
+}
+
+/// All the same.
+impl Default for EncodingOf {
+    fn default() -> Self {
+        Self::new(|_| ContentEncoding::Zstd)
+    }
+}
+
+impl fmt::Debug for EncodingOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncodingOf")
+    }
 }
 
 /// The numbers of a node's seals come again after 24 days: a slot must not meet one twice. It meets those from
@@ -71,8 +100,10 @@ pub struct Config {
     pub points_waiting_max: usize,
     /// Most requests that wait for a commit; above it senders are asked to wait.
     pub requests_waiting_max: usize,
-    /// Largest record, in bytes.
+    /// Largest record, in bytes before it is encoded.
     pub record_bytes_max: usize,
+    /// How the batches of each customer are encoded.
+    pub encoding_of: EncodingOf,
     /// For the first seal of a fresh journal: since when this node was there, as an operator asserts who
     /// imports history. `None`: since it started.
     pub covers_from: Option<Timestamp>,
@@ -104,6 +135,7 @@ impl Config {
             points_waiting_max: 1_000_000,
             requests_waiting_max: 16_384,
             record_bytes_max: 1 << 20,
+            encoding_of: EncodingOf::default(),
             covers_from: None,
             drain_timeout: Duration::from_secs(20),
         }

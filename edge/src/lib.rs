@@ -12,7 +12,7 @@
 //!    seen before, adds everything up by (environment, series, slot), and writes one row to the journal. One
 //!    fsync covers the whole group; then every sender of it is answered 2xx.
 //! 5. **Seal**: once a second, what was added up since the last seal becomes batches (split by partition and by
-//!    size), which go to the outbox while the rows they cover go away, in one transaction. From then on the
+//!    size, and by how their customers' batches are encoded), which go to the outbox while the rows they cover go away, in one transaction. From then on the
 //!    identity of these counts is frozen. A seal without counts is made all the same, for its watermark, unless
 //!    the log has taken nothing since the last one.
 //! 6. **Hand-on**: the outbox is appended to the log, oldest first, and forgotten when the log has it.
@@ -47,6 +47,6 @@ mod tests;
 mod varint;
 pub mod wire;
 
-pub use config::{Ack, Config};
+pub use config::{Ack, Config, EncodingOf};
 pub use edge::Edge;
 pub use error::{Error, Result};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use flagmeter_model::ContentEncoding;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
-    exponential_buckets,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    core::Collector, exponential_buckets,
 };
 
 use crate::{Result, committer::Fates, wire::Door};
@@ -35,6 +36,7 @@ pub(crate) struct Metrics {
     pub(crate) hand_on_failures: IntCounter,
     pub(crate) hand_on_seconds: Histogram,
     pub(crate) seal_lag_milliseconds: IntGauge,
+    pub(crate) records: Records,
     /// The common outcome of each door, looked up once.
     accepted: [IntCounter; Door::ALL.len()],
 }
@@ -109,6 +111,7 @@ impl Metrics {
                 "seal_lag_milliseconds",
                 "Age of the oldest seal that is not in the log; 0 when all are.",
             )?,
+            records: Records::register(&of)?,
         })
     }
 
@@ -140,6 +143,76 @@ impl Metrics {
     }
 }
 
+/// What records with counts take, compressed and plain.
+#[derive(Debug)]
+pub(crate) struct Records {
+    bytes: HistogramVec,
+    other_bytes: HistogramVec,
+    ratio: HistogramVec,
+    seconds: HistogramVec,
+}
+
+impl Records {
+    fn register(of: &Registering<'_>) -> Result<Self> {
+        let shares = [0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0];
+        Ok(Self {
+            bytes: of.histograms(
+                "record_bytes",
+                "Size of a record with counts as it was written, by whether it was compressed.",
+                &["form"],
+                exponential_buckets(256.0, 2.0, 15)?,
+            )?,
+            other_bytes: of.histograms(
+                "record_other_bytes",
+                "Size that a record would have had in the other form, by the form that it was written in: of compressed ones \
+                 all, of plain ones one of each seal.",
+                &["form"],
+                exponential_buckets(256.0, 2.0, 15)?,
+            )?,
+            ratio: of.histograms(
+                "record_compressed_ratio",
+                "Compressed size of a record with counts over its plain size, by whether it was written so or only measured.",
+                &["encoding", "use"],
+                shares.to_vec(),
+            )?,
+            seconds: of.histograms(
+                "record_compress_seconds",
+                "Time that compressing a record with counts took, by whether it was written so or only measured.",
+                &["encoding", "use"],
+                exponential_buckets(0.000_01, 2.5, 14)?,
+            )?,
+        })
+    }
+
+    /// A record that was written plain.
+    pub(crate) fn plain(&self, bytes: usize) {
+        self.bytes.with_label_values(&["plain"]).observe(float(bytes));
+    }
+
+    /// A record that was written compressed.
+    pub(crate) fn compressed(&self, encoding: ContentEncoding, plain: usize, bytes: usize, took: Duration) {
+        self.bytes.with_label_values(&["compressed"]).observe(float(bytes));
+        self.other_bytes.with_label_values(&["compressed"]).observe(float(plain));
+        self.measured([encoding.name(), "written"], plain, bytes, took);
+    }
+
+    /// What a plain record would have been.
+    pub(crate) fn estimated(&self, encoding: ContentEncoding, plain: usize, bytes: usize, took: Duration) {
+        self.other_bytes.with_label_values(&["plain"]).observe(float(bytes));
+        self.measured([encoding.name(), "measured"], plain, bytes, took);
+    }
+
+    fn measured(&self, labels: [&str; 2], plain: usize, bytes: usize, took: Duration) {
+        self.ratio.with_label_values(&labels).observe(float(bytes) / float(plain).max(1.0));
+        self.seconds.with_label_values(&labels).observe(took.as_secs_f64());
+    }
+}
+
+/// A record has some MiB at most.
+fn float(bytes: usize) -> f64 {
+    u32::try_from(bytes).map_or(f64::MAX, f64::from)
+}
+
 struct Registering<'r>(&'r Registry);
 
 impl Registering<'_> {
@@ -162,6 +235,11 @@ impl Registering<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge> {
         self.kept(IntGauge::with_opts(Self::opts(name, help))?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str], buckets: Vec<f64>) -> Result<HistogramVec> {
+        let opts = HistogramOpts { common_opts: Self::opts(name, help), buckets };
+        self.kept(HistogramVec::new(opts, labels)?)
     }
 
     fn histogram(&self, name: &str, help: &str, buckets: Vec<f64>) -> Result<Histogram> {

@@ -34,7 +34,7 @@ mod watermark;
 mod window;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use codec::{ContentEncoding, decode, decompress, encode};
+pub use codec::{ContentEncoding, compress, decode, decompress, encode};
 pub use error::{Error, Result};
 pub use limits::Limits;
 pub use name::Name;

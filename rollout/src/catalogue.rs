@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::Reason;
+
 /// One of flagmeter's own flags.
 #[derive(Debug, PartialEq)]
 pub struct OwnFlag {
@@ -9,8 +11,10 @@ pub struct OwnFlag {
     pub key: &'static str,
     /// What its values may be.
     pub takes: Takes,
-    /// What holds where nothing is defined, where it is switched off, and where it cannot be evaluated.
+    /// What holds where nothing is defined, and where it cannot be evaluated: what flagmeter does without any file.
     pub default: &'static str,
+    /// What holds where its state is `DISABLED`: without what it is about.
+    pub disabled: &'static str,
     /// Who looks after what reads it.
     pub owner: &'static str,
     /// What it decides, and for whom.
@@ -33,6 +37,7 @@ pub(crate) static LOG_COMPRESSION: OwnFlag = OwnFlag {
     key: "log-compression",
     takes: Takes::OneOf(&["off", "gzip", "zstd"]),
     default: "zstd",
+    disabled: "off",
     owner: "pipeline",
     meaning: "how edges compress a customer's batches on the log",
 };
@@ -42,6 +47,7 @@ pub(crate) static BURST_DETECTION: OwnFlag = OwnFlag {
     key: "burst-detection",
     takes: Takes::Boolean,
     default: "on",
+    disabled: "off",
     owner: "operators",
     meaning: "whether bursts and drops of a customer's traffic are looked for",
 };
@@ -51,6 +57,7 @@ pub(crate) static LOG_SAMPLING: OwnFlag = OwnFlag {
     key: "log-sampling",
     takes: Takes::Share,
     default: "all",
+    disabled: "all",
     owner: "operators",
     meaning: "which share of a process's log lines of the levels info, debug and trace is written; warnings and errors always are",
 };
@@ -70,6 +77,11 @@ pub enum Compression {
 }
 
 impl OwnFlag {
+    /// What holds where an evaluation has no value.
+    pub fn fallback(&self, reason: Reason) -> &'static str {
+        if reason == Reason::Disabled { self.disabled } else { self.default }
+    }
+
     /// Whether a file's value is of its type.
     pub fn fits(&self, value: &Value) -> bool {
         self.takes.name_of(value).is_some()

@@ -179,8 +179,11 @@ impl RuntimeFlags {
         context: &Context,
     ) -> (&'static str, Option<Value>, Evaluation) {
         let evaluation = own.evaluate(definition, context, self.clock.now());
-        let name =
-            evaluation.value.as_ref().and_then(|value| own.takes.name_of(value)).unwrap_or(own.default);
+        let name = evaluation
+            .value
+            .as_ref()
+            .and_then(|value| own.takes.name_of(value))
+            .unwrap_or_else(|| own.fallback(evaluation.reason));
         (name, evaluation.value.clone(), evaluation)
     }
 }
@@ -299,19 +302,20 @@ mod tests {
     }
 
     #[test]
-    fn the_kill_switch_is_the_safe_default_and_changes_are_told_with_their_time() {
+    fn the_kill_switch_is_without_it_and_changes_are_told_with_their_time() {
         let bench = bench();
         assert_eq!(bench.flags.take(&compressing("{}")).unwrap().changed, ["log-compression"]);
         bench.clock.advance(60);
         assert_eq!(bench.flags.take(&compressing("{}")).unwrap().changed, [""; 0]);
         let first = bench.value("flagmeter_flags_last_change_timestamp_seconds", &["log-compression"]);
         bench.clock.advance(60);
-        let killed = compressing("{}").replace("ENABLED", "DISABLED");
+        let killed =
+            compressing("{}").replace("ENABLED", "DISABLED").replace(": \"off\", \"t", ": \"gzip\", \"t");
         assert_eq!(bench.flags.take(&killed).unwrap().changed, ["log-compression"]);
         let second = bench.value("flagmeter_flags_last_change_timestamp_seconds", &["log-compression"]);
         assert!((second - first - 120.0).abs() < f64::EPSILON);
-        assert_eq!(bench.flags.log_compression("acme"), Compression::Zstd);
-        let disabled = ["log-compression", "zstd", "DISABLED"];
+        assert_eq!(bench.flags.log_compression("acme"), Compression::Off);
+        let disabled = ["log-compression", "off", "DISABLED"];
         assert!((bench.value("flagmeter_flags_evaluations_total", &disabled) - 1.0).abs() < f64::EPSILON);
     }
 

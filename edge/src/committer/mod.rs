@@ -3,6 +3,7 @@
 //! Everything that decides what is counted happens here, one thing after the other: so a watermark cannot
 //! overtake a count, and a key cannot be looked up between its counts and its mark.
 
+mod encode;
 mod group;
 mod load;
 mod seal;
@@ -20,22 +21,23 @@ use std::{
 };
 
 use flagmeter_log::{NewRecord, Producer};
-use flagmeter_model::{Clock, ContentEncoding, Environment, Meter, Seq, Timestamp, encode};
+use flagmeter_model::{Clock, Environment, Meter, Seq, Timestamp};
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 
+use self::{
+    encode::Encoder,
+    group::{Before, Group},
+    load::{Load, Loads},
+    seal::Header,
+    series::EnvironmentId,
+};
 pub(crate) use self::{
     group::Fates,
     load::{REQUEST_RECEIVED_MAX, memory_received_max},
     series::{LiveSeries, SeriesRef},
     tally::{Point, Tally},
-};
-use self::{
-    group::{Before, Group},
-    load::{Load, Loads},
-    seal::Header,
-    series::EnvironmentId,
 };
 use crate::{
     Config, Result,
@@ -295,13 +297,14 @@ impl Committer {
             &points,
             &self.live,
             &header,
-            self.producer.partitions(),
-            self.config.record_bytes_max,
+            (self.producer.partitions(), self.config.record_bytes_max),
+            &self.config.encoding_of,
         )?;
+        let mut encoder = Encoder::new(&self.metrics.records);
         let mut records = Vec::with_capacity(batches.len());
-        for (partition, batch) in &batches {
-            let payload = encode(batch, ContentEncoding::Zstd)?.into();
-            records.push(NewRecord { partition: *partition, payload });
+        for sealed in &batches {
+            let payload = encoder.encode(&sealed.batch, sealed.encoding)?.into();
+            records.push(NewRecord { partition: sealed.partition, payload });
         }
         let retention = i64::try_from(self.config.idempotency_retention.as_millis()).unwrap_or(i64::MAX);
         let rows = SealRows {

@@ -1,16 +1,25 @@
-//! A seal: what was added up, cut into batches by partition and by size.
+//! A seal: what was added up, cut into batches by partition, by encoding and by size.
 
 use std::collections::BTreeMap;
 
 use flagmeter_model::{
-    Batch, Environment, EnvironmentCounts, Error, Name, NodeId, Result, Seq, SeriesKey, Slot, SlotCounts,
-    Timestamp,
+    Batch, ContentEncoding, Environment, EnvironmentCounts, Error, Name, NodeId, Result, Seq, SeriesKey,
+    Slot, SlotCounts, Timestamp,
 };
 
 use super::{
     series::{LiveSeries, SeriesId, SeriesRef},
     tally::Point,
 };
+use crate::EncodingOf;
+
+/// A batch, where it goes and how it is encoded.
+#[derive(Debug, Clone)]
+pub(crate) struct Sealed {
+    pub(crate) partition: u32,
+    pub(crate) encoding: ContentEncoding,
+    pub(crate) batch: Batch,
+}
 
 /// What all batches of a seal say.
 #[derive(Debug, Clone)]
@@ -41,52 +50,66 @@ pub(crate) fn partition_of(environment: &Environment, partitions: u32) -> u32 {
 
 /// Cuts points, which come in the order of [`super::Tally::by_name`], into batches: every partition gets at
 /// least one, none is larger than about `bytes_max` as JSON, and each (environment, series, slot) stands in
-/// one. The last of each partition carries the watermark.
+/// one. A batch holds customers of one encoding. The last of each partition carries the watermark.
 pub(crate) fn batches(
     points: &[Point],
     live: &LiveSeries,
     header: &Header,
-    partitions: u32,
-    bytes_max: usize,
-) -> Result<Vec<(u32, Batch)>> {
-    let mut by_partition: Vec<Cutting> = (0..partitions.max(1)).map(|_| Cutting::new(bytes_max)).collect();
+    (partitions, bytes_max): (u32, usize),
+    encoding_of: &EncodingOf,
+) -> Result<Vec<Sealed>> {
+    let by_encoding = || ContentEncoding::ALL.map(|_| Cutting::new(bytes_max));
+    let mut by_partition: Vec<_> = (0..partitions.max(1)).map(|_| by_encoding()).collect();
+    let mut last_customer: Option<(&Name, ContentEncoding)> = None;
     let same_environment =
         |a: &Point, b: &Point| live.series(a.series).environment == live.series(b.series).environment;
     for points in points.chunk_by(same_environment) {
         let environment = live.environment_of(live.series(points[0].series).environment);
         let partition = partition_of(environment, partitions);
-        let Some(cutting) = by_partition.get_mut(partition as usize) else { continue };
+        // Environments of a customer follow each other: it is asked for once in a seal.
+        let customer = &environment.customer;
+        let (_, encoding) = *match last_customer.take() {
+            Some(last) if last.0 == customer => last_customer.insert(last),
+            _ => last_customer.insert((customer, encoding_of.customer(customer))),
+        };
+        let Some(by_encoding) = by_partition.get_mut(partition as usize) else { continue };
+        let cutting = &mut by_encoding[encoding as usize];
         for &point in points {
             cutting.add(environment, point, live.series(point.series))?;
         }
     }
     let mut batches = Vec::with_capacity(by_partition.len());
-    for (partition, cutting) in (0..).zip(by_partition) {
-        let parts = cutting.finish();
-        let last = parts.len().saturating_sub(1);
-        for (at, environments) in parts.into_iter().enumerate() {
+    for (partition, by_encoding) in (0..).zip(by_partition) {
+        let encoded = |(encoding, cutting): (_, Cutting)| {
+            cutting.finish().into_iter().map(move |part| (encoding, part))
+        };
+        let mut parts: Vec<_> = ContentEncoding::ALL.into_iter().zip(by_encoding).flat_map(encoded).collect();
+        if parts.is_empty() {
+            // Nothing is in it that could be made smaller.
+            parts.push((ContentEncoding::Identity, Vec::new()));
+        }
+        let last = parts.len() - 1;
+        for (at, (encoding, environments)) in parts.into_iter().enumerate() {
             let part = u16::try_from(batches.len())
                 .map_err(|_| Error::Malformed("a seal of more than 65536 records".into()))?;
-            batches.push((
-                partition,
-                Batch {
-                    node: header.node,
-                    seq: header.seq,
-                    part,
-                    sealed_at: header.sealed_at,
-                    covers_from: header.covers_from,
-                    watermark: (at == last).then_some(header.watermark),
-                    farewell: header.farewell && at == last,
-                    region: header.region.clone(),
-                    environments,
-                },
-            ));
+            let batch = Batch {
+                node: header.node,
+                seq: header.seq,
+                part,
+                sealed_at: header.sealed_at,
+                covers_from: header.covers_from,
+                watermark: (at == last).then_some(header.watermark),
+                farewell: header.farewell && at == last,
+                region: header.region.clone(),
+                environments,
+            };
+            batches.push(Sealed { partition, encoding, batch });
         }
     }
     Ok(batches)
 }
 
-/// One partition's points on their way into batches.
+/// One partition's points of one encoding on their way into batches.
 #[derive(Debug)]
 struct Cutting {
     bytes_max: usize,
@@ -172,7 +195,7 @@ impl Cutting {
     }
 
     fn finish(mut self) -> Vec<Vec<EnvironmentCounts>> {
-        if self.bytes > BATCH_BYTES || self.done.is_empty() {
+        if self.bytes > BATCH_BYTES {
             self.cut();
         }
         self.done
@@ -183,7 +206,7 @@ impl Cutting {
 mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
-    use flagmeter_model::{ContentEncoding, Meter, Name, encode};
+    use flagmeter_model::{Meter, encode};
     use proptest::prelude::*;
 
     use super::*;
@@ -224,9 +247,10 @@ mod tests {
     #[test]
     fn an_empty_seal_tells_every_partition_its_watermark() {
         let live = LiveSeries::new(10);
-        let batches = batches(&[], &live, &header(), 3, 1 << 20).unwrap();
-        assert_eq!(batches.iter().map(|(partition, _)| *partition).collect::<Vec<_>>(), [0, 1, 2]);
-        for (_, batch) in &batches {
+        let batches = batches(&[], &live, &header(), (3, 1 << 20), &EncodingOf::default()).unwrap();
+        assert_eq!(batches.iter().map(|sealed| sealed.partition).collect::<Vec<_>>(), [0, 1, 2]);
+        for Sealed { encoding, batch, .. } in &batches {
+            assert_eq!(*encoding, ContentEncoding::Identity);
             batch.validate().unwrap();
             assert!(batch.environments.is_empty() && batch.farewell && batch.watermark.is_some());
             assert_eq!(batch.region, header().region);
@@ -252,18 +276,36 @@ mod tests {
                 tally.add(Point { series, slot: Slot::from_number(*slot).unwrap(), count: *count });
                 *expected.entry((environment(*env).to_string(), name.clone(), *slot)).or_insert(0) += count;
             }
-            let batches = batches(&tally.by_name(&live), &live, &header(), partitions, bytes_max).unwrap();
+            let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
+            let told = Arc::clone(&asked);
+            // A decision that changes all the time: one seal asks once for a customer.
+            let encoding_of = EncodingOf::new(move |customer| {
+                told.lock().push(customer.to_owned());
+                ContentEncoding::ALL[told.lock().len() % 3]
+            });
+            let points = tally.by_name(&live);
+            let batches = batches(&points, &live, &header(), (partitions, bytes_max), &encoding_of).unwrap();
+            let mut asked = asked.lock().clone();
+            let customers = asked.len();
+            asked.dedup();
+            prop_assert_eq!(asked.len(), customers, "a customer is asked for once");
+            let mut encodings = BTreeMap::new();
             let mut found = BTreeMap::new();
             let mut parts = Vec::new();
             let mut watermarks = vec![0; partitions as usize];
-            for (partition, batch) in &batches {
+            for Sealed { partition, encoding, batch } in &batches {
                 batch.validate().unwrap();
+                let encoded = encode(batch, *encoding).unwrap();
+                prop_assert_eq!(ContentEncoding::sniff(&encoded), *encoding);
+                prop_assert_eq!(&flagmeter_model::decode(&encoded).unwrap(), batch);
                 prop_assert!(encode(batch, ContentEncoding::Identity).unwrap().len() <= bytes_max);
                 prop_assert_eq!(watermarks[*partition as usize], 0, "nothing comes after the watermark");
                 watermarks[*partition as usize] += usize::from(batch.watermark.is_some());
                 prop_assert_eq!(batch.farewell, batch.watermark.is_some());
                 parts.push(batch.part);
                 for counts in &batch.environments {
+                    let customer = counts.environment.customer.to_string();
+                    prop_assert_eq!(*encodings.entry(customer).or_insert(*encoding), *encoding);
                     prop_assert_eq!(partition_of(&counts.environment, partitions), *partition);
                     for (key, slot, count) in counts.points() {
                         let key = (counts.environment.to_string(), key.name.to_string(), slot.number());

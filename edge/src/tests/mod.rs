@@ -4,4 +4,5 @@ mod bad_input;
 mod bounds;
 mod counting;
 mod crashes;
+mod encoding;
 mod harness;

@@ -8,10 +8,12 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use flagmeter_model::{Clock as _, SystemClock, Timestamp};
-use flagmeter_rollout::{CATALOGUE, Context, Definition, Evaluation, OwnFlag};
+use flagmeter_edge::EncodingOf;
+use flagmeter_model::{Clock as _, ContentEncoding, SystemClock, Timestamp};
+use flagmeter_rollout::{CATALOGUE, Compression, Context, Definition, Evaluation, OwnFlag, RuntimeFlags};
 use serde_json::Value;
 
 pub(crate) use self::{
@@ -85,10 +87,12 @@ pub(crate) fn run(command: FlagsCommand) -> Result<()> {
 
 fn listed() -> String {
     CATALOGUE.iter().fold(String::new(), |mut text, own| {
-        let OwnFlag { key, takes, default, owner, meaning } = own;
+        let OwnFlag { key, takes, default, disabled, owner, meaning } = own;
         let takes = takes.described();
-        let _infallible =
-            writeln!(text, "{key}: {meaning}\n  takes {takes}; by default {default}; of {owner}");
+        let _infallible = writeln!(
+            text,
+            "{key}: {meaning}\n  takes {takes}; by default {default}; switched off {disabled}; of {owner}"
+        );
         text
     })
 }
@@ -149,7 +153,7 @@ fn evaluate(definition: &Definition, key: &str, context: &Context, now: Timestam
         BTreeMap::from([("key", key.into()), ("reason", reason.name().into())]);
     match (value, own) {
         (Some(value), _) => drop(told.insert("value", value)),
-        (None, Some(own)) => drop(told.insert("safeDefault", own.default.into())),
+        (None, Some(own)) => drop(told.insert("safeDefault", own.fallback(reason).into())),
         (None, None) => {}
     }
     told.extend(variant.map(|variant| ("variant", variant.into())));
@@ -162,6 +166,15 @@ fn evaluate(definition: &Definition, key: &str, context: &Context, now: Timestam
         Some(failure) => Err(Error::Disagreement(format!("{key}: {failure}"))),
         None => Ok(()),
     }
+}
+
+/// How an edge encodes the batches of each customer: as `log-compression` says at that moment.
+pub(crate) fn encoding_of(flags: Arc<RuntimeFlags>) -> EncodingOf {
+    EncodingOf::new(move |customer| match flags.log_compression(customer) {
+        Compression::Off => ContentEncoding::Identity,
+        Compression::Gzip => ContentEncoding::Gzip,
+        Compression::Zstd => ContentEncoding::Zstd,
+    })
 }
 
 /// Whether the settings of runtime flags fit each other; else the one to mend, and why.

@@ -16,7 +16,7 @@ use crate::{
     Result,
     audit::{self, Arrived, Due},
     config::Config,
-    flags::FlagWatch,
+    flags::{self, FlagWatch},
     process::{
         Closing, Stages, With,
         folder::{self, Folder},
@@ -78,13 +78,16 @@ impl Start {
         let registry_file = RegistryFile::open(registry_path, folder.registry_good_copy(), &metrics)?;
         let registry = registry_file.subscribe();
         let good_copy = Some(folder.flags_good_copy());
-        let flags = FlagWatch::open(&config, "serve", &clock, &metrics, good_copy).await?;
+        let flag_watch = FlagWatch::open(&config, "serve", &clock, &metrics, good_copy).await?;
         let tokens = Arc::new(token::open_at(folder.path(), Arc::clone(&clock))?);
         let store: Arc<dyn Store> =
             Arc::new(EmbeddedStore::open(settings::store_config(&config, &folder), Arc::clone(&clock))?);
         let log = Log::open(settings::log_config(&config, &folder), Arc::clone(&clock))?;
         let edge = Arc::new(Edge::open(
-            settings::edge_config(&config, folder.journal(), covers_from),
+            flagmeter_edge::Config {
+                encoding_of: flags::encoding_of(flag_watch.flags()),
+                ..settings::edge_config(&config, folder.journal(), covers_from)
+            },
             log.producer(),
             registry.clone(),
             Arc::clone(&clock),
@@ -122,7 +125,7 @@ impl Start {
         stages.bursts(with, (&store, &ledger))?;
         stages.webhook(with, &ledger, false)?;
         stages.heartbeat(with, &store)?;
-        stages.flags(with, "serve", flags, Some(registry.clone()), Some(doors))?;
+        stages.flags(with, "serve", flag_watch, Some(registry.clone()), Some(doors))?;
         stages.registry(with, registry_file);
         stages.metrics(with, metrics_listener);
         let parts = Opened { store, _log: log, tokens, registry, config, folder };

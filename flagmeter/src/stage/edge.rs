@@ -9,7 +9,7 @@ use tracing::warn;
 use super::{Process, Started};
 use crate::{
     Result,
-    flags::FlagWatch,
+    flags::{self, FlagWatch},
     process::{
         Closing, ServeArgs, Stages,
         folder::{self, Folder},
@@ -60,10 +60,11 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let registry_file =
         RegistryFile::open(folder::registry_file(config), folder.registry_good_copy(), metrics)?;
     let good_copy = Some(folder.flags_good_copy());
-    let flags = FlagWatch::open(config, "edge", clock, metrics, good_copy).await?;
+    let flag_watch = FlagWatch::open(config, "edge", clock, metrics, good_copy).await?;
     let node = config.edge.node;
     let producer = open_producer(process, &folder).await?;
     let mut edge_config = settings::edge_config(config, folder.journal(), None);
+    edge_config.encoding_of = flags::encoding_of(flag_watch.flags());
     edge_config.record_bytes_max = edge_config.record_bytes_max.min(config.kafka.record_bytes_max.bytes());
     let edge = Arc::new(Edge::open(
         edge_config,
@@ -76,7 +77,7 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     stages.listener(process.with(), listener, edge.router(), ());
     stages.edge(Arc::clone(&edge));
     let registry = registry_file.subscribe();
-    stages.flags(process.with(), "edge", flags, Some(registry), Some(edge.router()))?;
+    stages.flags(process.with(), "edge", flag_watch, Some(registry), Some(edge.router()))?;
     stages.registry(process.with(), registry_file);
     let region = config.edge.region.as_ref().map_or_else(String::new, |region| format!(" in {region}"));
     let greeting = format!(

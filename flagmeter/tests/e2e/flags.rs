@@ -40,9 +40,10 @@ fn a_change_is_taken_while_the_server_runs_a_bad_one_refused_and_the_last_good_o
     assert!(folder.printed().1.contains("those before go on: line 1 column 1"), "{}", folder.printed().1);
     server.terminate();
     let server = Server::start(&folder);
-    assert_eq!(
-        server.metric("flagmeter_flags_customers{flag=\"log-compression\",variant=\"gzip\"}"),
-        Some(1.0)
+    eventually(
+        "the last good one goes on",
+        || server.metric("flagmeter_flags_customers{flag=\"log-compression\",variant=\"gzip\"}"),
+        |&customers| customers == Some(1.0),
     );
 }
 

@@ -49,7 +49,8 @@ impl ContentEncoding {
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// For messages and metrics.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Identity => "plain",
             Self::Gzip => "gzip",
@@ -59,7 +60,7 @@ impl ContentEncoding {
 }
 
 /// Encodes content.
-pub(super) fn compress(content: Vec<u8>, encoding: ContentEncoding) -> Result<Vec<u8>> {
+pub fn compress(content: Vec<u8>, encoding: ContentEncoding) -> Result<Vec<u8>> {
     let failed = |error: io::Error| Error::Damaged { encoding: encoding.name(), reason: error.to_string() };
     match encoding {
         ContentEncoding::Identity => Ok(content),

@@ -6,7 +6,7 @@
 mod compression;
 pub(crate) mod series;
 
-pub use compression::{ContentEncoding, decompress};
+pub use compression::{ContentEncoding, compress, decompress};
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ struct Version {
 pub fn encode(batch: &Batch, encoding: ContentEncoding) -> Result<Vec<u8>> {
     let json = serde_json::to_vec(&Written { version: VERSION, batch })
         .map_err(|error| Error::Malformed(error.to_string()))?;
-    compression::compress(json, encoding)
+    compress(json, encoding)
 }
 
 /// Decodes a record of any version and encoding, and checks all that [`Batch`] promises. Never panics; never

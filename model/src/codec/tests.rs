@@ -271,7 +271,7 @@ fn a_record_that_grows_beyond_the_limit_is_refused() {
     let refusal = Err(Error::TooLarge { bytes_max: Limits::RECORD_BYTES_MAX });
     assert_eq!(decode(&spaces), refusal);
     for encoding in [ContentEncoding::Gzip, ContentEncoding::Zstd] {
-        let bomb = compression::compress(spaces.clone(), encoding).expect("encodes");
+        let bomb = compress(spaces.clone(), encoding).expect("encodes");
         assert!(bomb.len() < 1 << 20);
         assert_eq!(decode(&bomb), refusal, "{encoding:?}");
     }

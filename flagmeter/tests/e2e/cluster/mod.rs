@@ -2,6 +2,7 @@
 
 mod billing;
 mod bursts;
+mod compression;
 mod doctor;
 mod readme;
 pub(crate) mod servers;
