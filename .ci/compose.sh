@@ -45,22 +45,6 @@ check_image_context() (
   printf '.dockerignore lets a whole workspace through\n'
 )
 
-# Every metric that a dashboard shows must be one that a stage has.
-check_dashboards() {
-  local metric stage name shown=0
-  while read -r metric; do
-    stage=$(cut -d _ -f 2 <<<"$metric")
-    name=$(sed -E 's/_(bucket|sum|count)$//' <<<"${metric#"flagmeter_${stage}_"}")
-    grep -qE "\"(flagmeter_${stage}_)?${name}\"" "$stage/src/metrics.rs" || {
-      printf 'a dashboard shows %s, which %s/src/metrics.rs does not have\n' "$metric" "$stage"
-      return 1
-    }
-    shown=$((shown + 1))
-  done < <(grep -rhoE 'flagmeter_(edge|ingest|downsampler|queries)_[a-z_]+' compose/grafana/dashboards | sort -u)
-  ((shown > 0))
-  printf '%s metrics on dashboards, all there\n' "$shown"
-}
-
 # What ./services builds without Docker must be what it starts with it.
 check_versions() (
   # shellcheck source=tests/servers/build.sh

@@ -112,9 +112,13 @@ need_chromium() {
   printf 'chromium: %s\n' "$(command -v chromium || command -v chromium-browser || command -v google-chrome)"
 }
 
-# Prometheus with promtool: Debian's. Where the package starts a server of its own, that is left alone.
+# Prometheus with promtool: Debian's. Where the package starts a server of its own, that is left alone. And another time of day
+# for a process.
 need_prometheus() {
-  { command -v prometheus && command -v promtool; } >/dev/null || install_packages prometheus
+  local missing=()
+  { command -v prometheus && command -v promtool; } >/dev/null || missing+=(prometheus)
+  command -v faketime >/dev/null || missing+=(faketime)
+  install_packages "${missing[@]}"
   promtool --version | sed -n 's/^promtool, version /promtool /p'
 }
 

@@ -1,11 +1,11 @@
 //! One pass over the phases of one half of the work, one call at a time; and, in the half that closes, the closing of
 //! hours.
 
-use std::{collections::VecDeque, slice};
+use std::{collections::VecDeque, slice, time::Instant};
 
 use flagmeter_ledger::{Appended, Ledger};
 use flagmeter_model::{LowWatermark, Tier, Timestamp, low_watermark};
-use flagmeter_store::{Mark, Rolling, State, Store};
+use flagmeter_store::{Frontiers, Mark, Rolling, State, Store};
 
 use crate::{
     Closed, Config, Phase, Plan, Result, Step,
@@ -59,6 +59,8 @@ pub(crate) struct Cycle {
     phases: slice::Iter<'static, Phase>,
     phase: Option<Phase>,
     state: Option<State>,
+    /// How far the tiers were rolled up when the store last told.
+    frontiers: Option<Frontiers>,
     marks: Option<Vec<Mark>>,
     steps: VecDeque<Step>,
     /// Retention had more to delete than one call does, in this cycle or an earlier one.
@@ -83,6 +85,7 @@ impl Cycle {
             half,
             phases: half.phases(),
             phase: None,
+            frontiers: state.as_ref().map(|state| state.frontiers),
             state,
             marks: None,
             steps: VecDeque::new(),
@@ -95,6 +98,11 @@ impl Cycle {
     /// Whether retention left rows behind its floors.
     pub(crate) fn leftovers(&self) -> bool {
         self.leftovers
+    }
+
+    /// How far the tiers are rolled up, as far as it is known.
+    pub(crate) fn frontiers(&self) -> Option<Frontiers> {
+        self.frontiers
     }
 
     /// Until when hours are closed, as far as it is known.
@@ -118,7 +126,9 @@ impl Cycle {
                 return Ok(None);
             }
             let Some(state) = &self.state else {
-                self.state = Some(store.state().await?);
+                let state = store.state().await?;
+                self.frontiers = Some(state.frontiers);
+                self.state = Some(state);
                 return Ok(None);
             };
             let Some(phase) = self.phase.or_else(|| self.phases.next().copied()) else {
@@ -177,8 +187,9 @@ impl Cycle {
             Step::Announce { until } => store.announce(until).await?,
             Step::Roll(rolling) => {
                 let (tier, kind) = kind_of(&rolling);
+                let began = Instant::now();
                 let windows = store.roll(&rolling).await?.windows;
-                metrics.rolled(tier, kind, windows);
+                metrics.rolled(tier, kind, windows, began.elapsed());
                 let sum = match kind {
                     Kind::OnTime => &mut self.report.on_time,
                     Kind::Dirty => &mut self.report.dirty,

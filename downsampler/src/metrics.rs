@@ -1,9 +1,11 @@
 //! What the downsampler tells of itself.
 
+use std::time::Duration;
+
 use flagmeter_model::{Tier, Timestamp};
 use flagmeter_store::{Frontiers, State};
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     core::Collector,
 };
 
@@ -14,6 +16,15 @@ use crate::Error;
 pub(crate) enum Kind {
     OnTime,
     Dirty,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::OnTime => "on_time",
+            Self::Dirty => "dirty",
+        }
+    }
 }
 
 /// What comes of a cycle that failed.
@@ -50,7 +61,7 @@ impl Outcome {
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     frontier_lag: IntGaugeVec,
-    windows: IntCounterVec,
+    rolls: RollMetrics,
     dirty: IntGauge,
     missing: IntGauge,
     cycle: Histogram,
@@ -59,11 +70,56 @@ pub(crate) struct Metrics {
     ledger: LedgerMetrics,
 }
 
+/// What it tells of roll-ups.
+#[derive(Debug, Clone)]
+struct RollMetrics {
+    windows: IntCounterVec,
+    seconds: HistogramVec,
+}
+
+impl RollMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let labels = &["tier", "kind"];
+        let metrics = Self {
+            windows: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "flagmeter_downsampler_windows_total",
+                        "Windows of environments rolled up: on_time for the first time, dirty because data came late.",
+                    ),
+                    labels,
+                )?,
+            )?,
+            seconds: registered(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "flagmeter_downsampler_roll_seconds",
+                        "Time that the store took to roll up windows, by tier and kind as the windows are counted.",
+                    )
+                    .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0]),
+                    labels,
+                )?,
+            )?,
+        };
+        // So that rates begin at 0, not at the first event.
+        for tier in Tier::ROLLED {
+            for kind in [Kind::OnTime, Kind::Dirty] {
+                metrics.windows.with_label_values(&[tier.name(), kind.name()]);
+                metrics.seconds.with_label_values(&[tier.name(), kind.name()]);
+            }
+        }
+        Ok(metrics)
+    }
+}
+
 /// What it tells of closing hours.
 #[derive(Debug, Clone)]
 struct LedgerMetrics {
     rows: IntCounterVec,
     closed_lag: IntGauge,
+    closed_until: IntGauge,
 }
 
 impl LedgerMetrics {
@@ -84,6 +140,13 @@ impl LedgerMetrics {
                 IntGauge::new(
                     "flagmeter_downsampler_closed_lag_seconds",
                     "Time from the end of the last closed hour until now; 0 before the first.",
+                )?,
+            )?,
+            closed_until: registered(
+                registry,
+                IntGauge::new(
+                    "flagmeter_downsampler_closed_until_timestamp_seconds",
+                    "End of the last closed hour, in seconds since 1970; 0 before the first.",
                 )?,
             )?,
         })
@@ -108,16 +171,7 @@ impl Metrics {
                     &["tier"],
                 )?,
             )?,
-            windows: registered(
-                registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "flagmeter_downsampler_windows_total",
-                        "Windows of environments rolled up: on_time for the first time, dirty because data came late.",
-                    ),
-                    &["tier", "kind"],
-                )?,
-            )?,
+            rolls: RollMetrics::register(registry)?,
             dirty: registered(
                 registry,
                 IntGauge::new(
@@ -157,10 +211,6 @@ impl Metrics {
             )?,
         };
         // So that rates begin at 0, not at the first event.
-        for tier in Tier::ROLLED {
-            metrics.rolled(tier, Kind::OnTime, 0);
-            metrics.rolled(tier, Kind::Dirty, 0);
-        }
         metrics.appended(0, 0);
         for outcome in Outcome::ALL.map(Outcome::name) {
             metrics.errors.with_label_values(&[outcome]).inc_by(0);
@@ -168,12 +218,10 @@ impl Metrics {
         Ok(metrics)
     }
 
-    pub(crate) fn rolled(&self, tier: Tier, kind: Kind, windows: u64) {
-        let kind = match kind {
-            Kind::OnTime => "on_time",
-            Kind::Dirty => "dirty",
-        };
-        self.windows.with_label_values(&[tier.name(), kind]).inc_by(windows);
+    pub(crate) fn rolled(&self, tier: Tier, kind: Kind, windows: u64, took: Duration) {
+        let labels = [tier.name(), kind.name()];
+        self.rolls.windows.with_label_values(&labels).inc_by(windows);
+        self.rolls.seconds.with_label_values(&labels).observe(took.as_secs_f64());
     }
 
     pub(crate) fn appended(&self, closings: u64, corrections: u64) {
@@ -183,6 +231,7 @@ impl Metrics {
 
     pub(crate) fn closed(&self, until: Option<Timestamp>, now: Timestamp) {
         self.ledger.closed_lag.set(until.map_or(0, |until| now.millis_since(until).max(0) / 1_000));
+        self.ledger.closed_until.set(until.map_or(0, Timestamp::as_seconds));
     }
 
     pub(crate) fn deleted(&self, rows: u64) {
@@ -197,13 +246,16 @@ impl Metrics {
         // Milliseconds of a cycle are far below 2^52; a clock that jumped back says nothing.
         #[expect(clippy::cast_precision_loss, reason = "a histogram takes f64, and a cycle takes seconds")]
         self.cycle.observe(ended.millis_since(began).max(0) as f64 / 1_000.0);
+        self.dirty(state);
+        self.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn lags(&self, frontiers: &Frontiers, now: Timestamp) {
         for tier in Tier::ROLLED {
-            if let Some(lag) = lag_seconds(&state.frontiers, tier, ended) {
+            if let Some(lag) = lag_seconds(frontiers, tier, now) {
                 self.frontier_lag.with_label_values(&[tier.name()]).set(lag);
             }
         }
-        self.dirty(state);
-        self.missing.set(i64::try_from(missing).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn dirty(&self, state: &State) {

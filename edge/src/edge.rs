@@ -13,7 +13,7 @@ use flagmeter_log::Producer;
 use flagmeter_model::{Clock, Environment, Registry};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, Semaphore, oneshot, watch},
+    sync::{Notify, oneshot, watch},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use crate::{
     handon::HandOn,
     inbox::{Inbox, Order},
     metrics::Metrics,
+    shares::Shares,
 };
 
 /// Bytes of parsed requests that wait for a commit at most.
@@ -86,7 +87,7 @@ impl Edge {
             clock: clock.clone(),
             config: config.clone(),
             metrics: metrics.clone(),
-            bodies: Semaphore::new(config.bodies_bytes_max.div_ceil(doors::BODY_UNIT_BYTES)),
+            bodies: Mutex::new(Shares::new(config.bodies_bytes_max)),
         });
         Ok(Self { doors, shared, producer, config, clock, metrics, committer: Mutex::new(Some(thread)) })
     }

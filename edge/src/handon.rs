@@ -105,7 +105,10 @@ impl HandOn<'_> {
             }
             let records: Vec<NewRecord> = waiting.records.clone();
             let count = records.len() as u64;
-            match self.producer.append(records).await {
+            let timer = self.metrics.hand_on_seconds.start_timer();
+            let taken = self.producer.append(records).await;
+            timer.observe_duration();
+            match taken {
                 Ok(()) => {
                     self.metrics.hand_on_records.inc_by(count);
                     return Ok(());

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use flagmeter_log::NewRecord;
-use flagmeter_model::{Environment, Timestamp};
+use flagmeter_model::{Environment, Name, Timestamp};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::{
     Result,
+    requests::RequestName,
+    shares::{NoRoom, Shares},
     wire::{Door, Taken},
 };
 
@@ -45,12 +47,23 @@ pub(crate) enum Turned {
     Full,
     /// Too much of this environment waits already.
     EnvironmentFull,
+    /// This customer has as much of the room as is left for all others.
+    CustomerFull,
     /// Too many large bodies are being read already.
     BodiesFull,
     /// The disk does not take it.
     DiskFailed,
     /// The edge is stopping.
     Closing,
+}
+
+impl From<NoRoom> for Turned {
+    fn from(why: NoRoom) -> Self {
+        match why {
+            NoRoom::AtAll => Self::Full,
+            NoRoom::ForThisOne => Self::CustomerFull,
+        }
+    }
 }
 
 /// An idempotency key with its scope, hashed; and the reply to repeat.
@@ -66,14 +79,24 @@ pub(crate) struct Submission {
     pub(crate) door: Door,
     pub(crate) parts: Vec<Part>,
     pub(crate) once: Option<Once>,
+    /// By what it is followed, where it is.
+    pub(crate) request: Option<RequestName>,
     /// `None` where nobody waits ([`crate::Ack::Memory`]).
     pub(crate) waiter: Option<oneshot::Sender<Outcome>>,
 }
 
-impl Submission {
+impl Part {
     fn bytes(&self) -> usize {
-        let parts: usize = self.parts.iter().map(|part| part.taken.entries.bytes() + 128).sum();
-        parts + self.once.as_ref().map_or(0, |once| once.reply.body.len())
+        self.taken.entries.bytes() + 128
+    }
+}
+
+impl Submission {
+    /// What it holds of the room for bytes, by whose it is. The reply that is kept for repeats is its first part's.
+    fn bytes(&self) -> impl Iterator<Item = (&Name, usize)> {
+        let reply = self.once.as_ref().map_or(0, |once| once.reply.body.len());
+        let replies = std::iter::once(reply).chain(std::iter::repeat(0));
+        self.parts.iter().zip(replies).map(|(part, reply)| (&part.environment.customer, part.bytes() + reply))
     }
 }
 
@@ -105,10 +128,12 @@ pub(crate) enum Order {
     Tamper { with: fn(&mut crate::journal::Journal), done: oneshot::Sender<()> },
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     submissions: Vec<Submission>,
-    bytes: usize,
+    /// Room for what requests give to environments, by their number.
+    parts: Shares,
+    bytes: Shares,
     orders: Vec<Order>,
     closed: bool,
     /// The committer has ended: orders would never be heard.
@@ -120,13 +145,14 @@ struct State {
 pub(crate) struct Inbox {
     state: Mutex<State>,
     ready: Condvar,
-    requests_max: usize,
-    bytes_max: usize,
 }
 
 impl Inbox {
     pub(crate) fn new(requests_max: usize, bytes_max: usize) -> Self {
-        Self { state: Mutex::default(), ready: Condvar::new(), requests_max, bytes_max }
+        let (parts, bytes) = (Shares::new(requests_max), Shares::new(bytes_max));
+        let state =
+            State { submissions: Vec::new(), parts, bytes, orders: Vec::new(), closed: false, dead: false };
+        Self { state: Mutex::new(state), ready: Condvar::new() }
     }
 
     /// Leaves a request to be committed, or says why not.
@@ -135,10 +161,14 @@ impl Inbox {
         if state.closed {
             return Err(Turned::Closing);
         }
-        if state.submissions.len() >= self.requests_max || state.bytes >= self.bytes_max {
-            return Err(Turned::Full);
+        for (customer, bytes) in submission.bytes() {
+            state.parts.check(Some(customer), 1)?;
+            state.bytes.check(Some(customer), bytes)?;
         }
-        state.bytes += submission.bytes();
+        for (customer, bytes) in submission.bytes() {
+            state.parts.take(Some(customer), 1);
+            state.bytes.take(Some(customer), bytes);
+        }
         state.submissions.push(submission);
         // The committer looks again before it sleeps: only the first has to wake it.
         if state.submissions.len() == 1 {
@@ -169,7 +199,8 @@ impl Inbox {
         }
         std::mem::swap(&mut state.submissions, submissions);
         std::mem::swap(&mut state.orders, orders);
-        state.bytes = 0;
+        state.parts.clear();
+        state.bytes.clear();
     }
 
     /// The committer has ended: whoever waits is told by the drop of what it waits for.
@@ -179,5 +210,51 @@ impl Inbox {
         state.dead = true;
         state.submissions.clear();
         state.orders.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Bounds, flagsmith_v1};
+
+    /// A request of one customer with so many flags.
+    fn submission(customer: &str, flags: usize) -> Submission {
+        let name = |text: &str| Name::new(text).unwrap();
+        let environment =
+            Environment { customer: name(customer), project: name("p"), environment: name("e") };
+        let body: Vec<_> = (0..flags).map(|flag| format!("\"flag-{flag}\":1")).collect();
+        let bounds = Bounds { entries_max: 10_000, ..Bounds::for_tests() };
+        let taken = flagsmith_v1::parse(format!("{{{}}}", body.join(",")).as_bytes(), &bounds).unwrap();
+        let parts = vec![Part { environment: Arc::new(environment), taken }];
+        Submission { door: Door::FlagsmithV1, parts, once: None, request: None, waiter: None }
+    }
+
+    /// Submits until it is turned away: how many were taken, and why no more.
+    fn flood(inbox: &Inbox, customer: &str, flags: usize) -> (usize, Turned) {
+        for taken in 0.. {
+            if let Err(why) = inbox.submit(submission(customer, flags)) {
+                return (taken, why);
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn a_flood_of_one_customer_leaves_room_for_the_others_and_for_itself_after_the_next_commit() {
+        let (mut submissions, mut orders) = (Vec::new(), Vec::new());
+        for (inbox, flags) in [(Inbox::new(64, 1 << 30), 1), (Inbox::new(1 << 30, 64 << 10), 100)] {
+            let (loud, why) = flood(&inbox, "loud", flags);
+            assert_eq!(why, Turned::CustomerFull);
+            let (quiet, _) = flood(&inbox, "quiet", flags);
+            assert!(
+                loud / 3 < quiet && quiet < loud,
+                "{loud} and {quiet}: half of the room, and half of the rest"
+            );
+            inbox.take(&mut submissions, &mut orders);
+            assert_eq!(submissions.len(), loud + quiet, "what was taken is kept");
+            submissions.clear();
+            assert_eq!(flood(&inbox, "loud", flags), (loud, Turned::CustomerFull));
+        }
     }
 }

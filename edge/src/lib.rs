@@ -6,7 +6,8 @@
 //!    key, reads the body within bounds, and decompresses it within bounds.
 //! 2. **Wire** ([`wire`]): a pure function per format makes [`wire::Taken`] of the bytes: entries that are good,
 //!    and a reason for each that is not.
-//! 3. **Inbox**: what was taken waits, bounded in requests and in entries, for the committer.
+//! 3. **Inbox**: what was taken waits, bounded in requests and in bytes, for the committer. Each customer may have as much
+//!    of that room as is left free, so that no burst of one keeps the others out.
 //! 4. **Committer** (`committer/`): one thread takes all that waits, looks for idempotency keys that were
 //!    seen before, adds everything up by (environment, series, slot), and writes one row to the journal. One
 //!    fsync covers the whole group; then every sender of it is answered 2xx.
@@ -39,6 +40,8 @@ mod handon;
 mod inbox;
 mod journal;
 mod metrics;
+mod requests;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod varint;

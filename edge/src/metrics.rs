@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     pub(crate) unknown_key_rows: IntCounter,
     pub(crate) hand_on_records: IntCounter,
     pub(crate) hand_on_failures: IntCounter,
+    pub(crate) hand_on_seconds: Histogram,
     pub(crate) seal_lag_milliseconds: IntGauge,
     /// The common outcome of each door, looked up once.
     accepted: [IntCounter; Door::ALL.len()],
@@ -99,6 +100,11 @@ impl Metrics {
             )?,
             hand_on_records: of.counter("hand_on_records_total", "Records that the log has taken.")?,
             hand_on_failures: of.counter("hand_on_failures_total", "Times that records could not be handed on: the log did not take them, or the journal could not be read.")?,
+            hand_on_seconds: of.histogram(
+                "hand_on_seconds",
+                "Time that the log took to take records, each try by itself, failed ones included.",
+                exponential_buckets(0.001, 2.0, 14)?,
+            )?,
             seal_lag_milliseconds: of.gauge(
                 "seal_lag_milliseconds",
                 "Age of the oldest seal that is not in the log; 0 when all are.",

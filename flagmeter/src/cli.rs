@@ -13,6 +13,7 @@ use crate::{
     config::{self, SettingArgs},
     demo::{self, DemoArgs},
     doctor::{self, DoctorArgs},
+    flags::{self, FlagsCommand},
     output,
     process::{ProcessArgs, ServeArgs},
     registry,
@@ -83,6 +84,12 @@ enum Command {
     Bursts {
         #[command(subcommand)]
         command: BurstsCommand,
+    },
+    /// Look at runtime flags: flagmeter's own settings that change while it runs
+    #[command(after_help = FLAGS_EXAMPLES)]
+    Flags {
+        #[command(subcommand)]
+        command: FlagsCommand,
     },
     /// Make, list and revoke API tokens, beside a running server too
     #[command(after_help = TOKEN_EXAMPLES)]
@@ -225,6 +232,13 @@ Examples:
   flagmeter bursts replay counts.csv
   curl … | flagmeter bursts replay -";
 
+const FLAGS_EXAMPLES: &str = "\
+Examples:
+  flagmeter flags list
+  flagmeter flags check flags.json
+  flagmeter flags evaluate flags.json log-compression --customer acme
+What they are and how to roll one out: docs/runtime-flags.md.";
+
 const TOKEN_EXAMPLES: &str = "\
 Examples:
   flagmeter token create operator --note 'on call'
@@ -278,6 +292,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Top(args) => block_on(top::run(args)),
         Command::Bursts { command } => bursts::run(command),
+        Command::Flags { command } => flags::run(command),
         Command::Token { command } => token::run(command),
         Command::Registry { command: RegistryCommand::Check { file } } => registry::check(&file),
         Command::Config { command: ConfigCommand::Print(settings) } => {

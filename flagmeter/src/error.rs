@@ -94,6 +94,14 @@ pub(crate) enum Error {
         /// The line that is wrong, and why.
         reason: String,
     },
+    /// A definition of runtime flags that cannot be used.
+    #[error("the runtime flags {path} cannot be used: {reason}")]
+    Flags {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file of counts that cannot be used.
     #[error("the counts {path} cannot be used: {reason}")]
     Counts {
@@ -102,6 +110,9 @@ pub(crate) enum Error {
         /// The line that is wrong, and why.
         reason: String,
     },
+    /// Runtime flags cannot be set up.
+    #[error(transparent)]
+    Rollout(#[from] flagmeter_rollout::Error),
     /// The edge failed.
     #[error(transparent)]
     Edge(#[from] flagmeter_edge::Error),

@@ -8,7 +8,7 @@
 //! and InfluxDB (`stage`), whose topics and buckets it makes ([`topic`], [`store`]). It watches the registry's file
 //! for them ([`registry`]). Beside the server it holds what people use around one: a load that speaks like SDKs do
 //! ([`send`]), the proof that all answers agree ([`audit`]), tokens ([`token`]), live rates in the terminal ([`top`]),
-//! what would have been said of a file of counts ([`bursts`]), and all of it at once ([`demo`]).
+//! what would have been said of a file of counts ([`bursts`]), what runtime flags are ([`flags`]), and all of it at once ([`demo`]).
 //!
 //! What goes in: a command line, settings, a registry, signals. What comes out: one clear sentence and an exit
 //! status.
@@ -27,6 +27,7 @@ mod config;
 mod demo;
 mod doctor;
 mod error;
+mod flags;
 mod http;
 mod output;
 mod process;
@@ -34,6 +35,7 @@ mod registry;
 mod send;
 mod serve;
 mod signals;
+mod source;
 #[cfg(feature = "kafka")]
 mod stage;
 mod store;

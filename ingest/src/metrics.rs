@@ -9,6 +9,10 @@ use crate::Result;
 /// From a millisecond, a small step on a quick disk, to ten seconds.
 const SECONDS: [f64; 12] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
+/// From the grain of a slot to a day late.
+const LATENESS: [f64; 14] =
+    [2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 21_600.0, 86_400.0];
+
 #[derive(Debug)]
 pub(crate) struct Metrics {
     pub(crate) records: IntCounter,
@@ -20,6 +24,7 @@ pub(crate) struct Metrics {
     pub(crate) folded: IntCounter,
     pub(crate) decode_seconds: Histogram,
     pub(crate) write_seconds: Histogram,
+    pub(crate) event_to_queryable: Histogram,
     pub(crate) retries: IntCounterVec,
     pub(crate) lag_records: IntGauge,
     pub(crate) lag_seconds: Gauge,
@@ -37,12 +42,7 @@ impl Metrics {
             register(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
         };
         let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help)?);
-        let seconds = |name: &str, help: &str| {
-            register(
-                registry,
-                Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?,
-            )
-        };
+        let seconds = |name: &str, help: &str| histogram(registry, name, help, &SECONDS);
         let dead_letters = counters(
             "flagmeter_ingest_dead_letters_total",
             "Log records that could not be stored, whole or in part, and went to the dead letters, by reason",
@@ -79,6 +79,12 @@ impl Metrics {
                 "flagmeter_ingest_write_seconds",
                 "Time the store took to answer a write, failed ones included",
             )?,
+            event_to_queryable: histogram(
+                registry,
+                "flagmeter_ingest_event_to_queryable_seconds",
+                "Time from the start of a slot of 10 s until counts in it could be asked for, for each environment and slot of a record",
+                &LATENESS,
+            )?,
             retries: counters(
                 "flagmeter_ingest_retries_total",
                 "Calls that failed and were made again, by call",
@@ -102,6 +108,10 @@ impl Metrics {
             )?,
         })
     }
+}
+
+fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    register(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
 }
 
 fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flagmeter_model::Timestamp;
 use flagmeter_store::{Error as StoreError, Positioned, Write, Written};
 
 use crate::{
@@ -32,6 +33,43 @@ pub(crate) async fn write(pipeline: &Pipeline<'_>, step: Option<Step>) -> Result
         }
     }
     Ok(())
+}
+
+/// Says of each record with counts that it is stored: by its node and number it is found in the lines of edges, which say
+/// whose counts are in it.
+fn tell_of_seals(write: &Write) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    for Positioned { partition, offset, batch, .. } in &write.batches {
+        if !batch.environments.is_empty() {
+            let (node, seq, part) = (batch.node, batch.seq, batch.part);
+            tracing::debug!(%node, %seq, part, partition, offset, "a record of a seal is stored");
+        }
+    }
+}
+
+/// Tells how long ago it was evaluated what can be asked for now. A slot is 10 s long and its counts are taken for as old as
+/// its start, so it is never said to be less than it was. Fates stand at their arrival, and say nothing of it.
+fn tell_of_events(pipeline: &Pipeline<'_>, write: &Write) {
+    let now = pipeline.clock.now();
+    for environment in write.batches.iter().flat_map(|record| &record.batch.environments) {
+        for counts in &environment.slots {
+            let is_usage =
+                |&at: &u32| environment.series.get(at as usize).is_some_and(|key| key.meter.is_usage());
+            if counts.series.iter().any(is_usage) {
+                pipeline.metrics.event_to_queryable.observe(seconds_between(counts.slot.start(), now));
+            }
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a histogram takes f64, and these are milliseconds below 2^52"
+)]
+fn seconds_between(from: Timestamp, to: Timestamp) -> f64 {
+    to.millis_since(from).max(0) as f64 / 1_000.0
 }
 
 /// Says so, once, when a node's clock is ahead: its counts stand in slots that are still to come.
@@ -81,6 +119,8 @@ fn tell(pipeline: &Pipeline<'_>, write: &Write, written: &Written) {
         metrics.dead_letters.with_label_values(&[reason]).inc_by(letters);
     }
     tell_of_clocks(pipeline, write);
+    tell_of_events(pipeline, write);
+    tell_of_seals(write);
     for letter in &write.dead_letters {
         metrics.dead_letters.with_label_values(&[&letter.reason]).inc();
         tracing::warn!(

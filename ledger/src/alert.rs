@@ -7,9 +7,13 @@
 use std::fmt::Write as _;
 
 use flagmeter_model::{Environment, Meter, Name, Timestamp};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
 use crate::{Error, Position, Result};
+
+/// All but what is never special in an address.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// What is out of the ordinary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -257,7 +261,7 @@ impl Alerted {
         for (place, (name, value)) in values.into_iter().enumerate() {
             let mark = if place == 0 { '?' } else { '&' };
             let _infallible = write!(chart, "{mark}{name}=");
-            push_encoded(&mut chart, value);
+            chart.extend(utf8_percent_encode(value, ESCAPED));
         }
         chart
     }
@@ -302,17 +306,6 @@ impl Alerted {
                 Some(Self { since: last.since, ..self.clone() })
             }
             (_, _) => None,
-        }
-    }
-}
-
-/// What stands in an address as it is.
-fn push_encoded(text: &mut String, value: &str) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _infallible = write!(text, "%{byte:02X}");
         }
     }
 }

@@ -16,6 +16,8 @@
 //!
 //! `/v1/operator/…` tells those who run it where counts are on their way, and whose they are: `operator`.
 //!
+//! Beside all that, `heartbeat` measures how long counts take from an edge to an answer.
+//!
 //! What goes in: strangers' requests, the store, the ledger, the registry. What comes out: rows that say what they are worth,
 //! or `application/problem+json`.
 //!
@@ -43,6 +45,7 @@ mod embed;
 mod encoding;
 mod error;
 mod flags;
+mod heartbeat;
 mod hex;
 mod live;
 mod metrics;
@@ -71,6 +74,7 @@ pub use error::{Error, Result};
 use flagmeter_ledger::Ledger;
 use flagmeter_model::{Clock, Environment, Name, Registry};
 use flagmeter_store::Store;
+pub use heartbeat::Heartbeat;
 use metrics::Metrics;
 pub use parameters::range;
 use reader::Reader;

@@ -1,6 +1,9 @@
 //! What is measured of queries.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use flagmeter_model::Timestamp;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 use crate::{Error, Result, access::Refusal, live::Kind};
 
@@ -188,5 +191,54 @@ impl LiveMetrics {
             Kind::Problem => self.problems.inc(),
             Kind::Heartbeat => self.heartbeats.inc(),
         }
+    }
+}
+
+/// How long counts are on their way.
+#[derive(Debug, Clone)]
+pub(crate) struct ArrivalMetrics {
+    receive_to_queryable: Histogram,
+    complete_until: Gauge,
+}
+
+impl ArrivalMetrics {
+    /// Registers them.
+    pub(crate) fn register(registry: &Registry) -> Result<Self> {
+        let metrics = Self {
+            receive_to_queryable: Histogram::with_opts(
+                HistogramOpts::new(
+                    "flagmeter_queries_receive_to_queryable_seconds",
+                    "How long ago all had arrived that a question could know, whichever edge it came to, looked at about once a second.",
+                )
+                .buckets(vec![
+                    0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0,
+                ]),
+            )?,
+            complete_until: Gauge::new(
+                "flagmeter_queries_complete_until_timestamp_seconds",
+                "All that arrived before this time can be seen, in seconds since 1970; 0 before the first seal.",
+            )?,
+        };
+        registry.register(Box::new(metrics.receive_to_queryable.clone()))?;
+        registry.register(Box::new(metrics.complete_until.clone()))?;
+        Ok(metrics)
+    }
+
+    /// What arrived so long ago could be seen, and nothing later is sure to be. A clock behind an edge's says 0.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a histogram takes f64, and these are milliseconds below 2^52"
+    )]
+    pub(crate) fn took(&self, millis: i64) {
+        self.receive_to_queryable.observe(millis.max(0) as f64 / 1_000.0);
+    }
+
+    /// All that arrived before this can be seen.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge takes f64, and a time in milliseconds is below 2^52"
+    )]
+    pub(crate) fn complete_until(&self, at: Timestamp) {
+        self.complete_until.set(at.as_millis() as f64 / 1_000.0);
     }
 }

@@ -13,6 +13,9 @@ use crate::{Closed, CycleReport, Error, Result, cycle::Cycle};
 /// How long hours that are due may wait before that is spoken of, in seconds.
 const WAITING_SECONDS_MAX: i64 = 60;
 
+/// How often the lag is told while roll-ups fail, and so no hour can be closed.
+const LAG_EVERY: Duration = Duration::from_secs(15);
+
 /// What it remembers.
 #[derive(Debug, Default)]
 pub(super) struct Closing {
@@ -48,8 +51,7 @@ impl Closing {
     /// A cycle whenever there is a state that was not seen, until no more will come.
     pub(super) async fn run(mut self, with: &With, mut states: watch::Receiver<State>) -> Result<()> {
         let mut backoff = BACKOFF_MIN;
-        while states.changed().await.is_ok() {
-            let mut state = states.borrow_and_update().clone();
+        while let Some(mut state) = self.next(with, &mut states).await {
             let met = loop {
                 match self.pass(with, state).await {
                     Ok(CycleReport { more: true, state: left, .. }) => state = left,
@@ -66,6 +68,22 @@ impl Closing {
             };
         }
         Ok(())
+    }
+
+    /// The next state that was not seen; `None` when no more will come. While none comes the lag goes on being told, also where no
+    /// cycle of this process has asked yet until when hours are closed.
+    async fn next(&mut self, with: &With, states: &mut watch::Receiver<State>) -> Option<State> {
+        loop {
+            if let Ok(changed) = tokio::time::timeout(LAG_EVERY, states.changed()).await {
+                changed.ok()?;
+                return Some(states.borrow_and_update().clone());
+            }
+            let closed = match (self.closed, &with.ledger) {
+                (None, Some(ledger)) => ledger.standing().await.ok().and_then(|standing| standing.closed),
+                (closed, _) => closed,
+            };
+            with.metrics.closed(closed, with.clock.now());
+        }
     }
 
     fn tell(&mut self, closed: &Closed, now: Timestamp) {

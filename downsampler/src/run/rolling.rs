@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flagmeter_model::{NodeId, Tier, Timestamp};
-use flagmeter_store::State;
+use flagmeter_store::{Frontiers, State};
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -21,6 +21,8 @@ const AHEAD_SECONDS_MAX: i64 = 60;
 pub(super) struct Rolling {
     /// True at first: the one before us may have died while it deleted.
     leftovers: bool,
+    /// How far the tiers are rolled up, as the store last told.
+    frontiers: Frontiers,
     told: Told,
 }
 
@@ -34,7 +36,7 @@ struct Told {
 
 impl Rolling {
     pub(super) fn new() -> Self {
-        Self { leftovers: true, told: Told::default() }
+        Self { leftovers: true, frontiers: Frontiers::default(), told: Told::default() }
     }
 
     /// One cycle.
@@ -49,8 +51,11 @@ impl Rolling {
             }
         };
         self.leftovers = cycle.leftovers();
-        let report = outcome.inspect_err(|error| with.metrics.failed(error))?;
+        self.frontiers = cycle.frontiers().unwrap_or(self.frontiers);
         let ended = with.clock.now();
+        // While nothing can be rolled up, it is the lag that tells.
+        with.metrics.lags(&self.frontiers, ended);
+        let report = outcome.inspect_err(|error| with.metrics.failed(error))?;
         with.metrics.cycle(began, ended, &report.state, report.low_watermark.missing.len());
         self.told.of_nodes(&report);
         self.told.of_progress(&report, ended);

@@ -46,6 +46,11 @@ pub(super) fn windows(registry: &Registry, tier: &str, kind: &str) -> Option<i64
     metric(registry, &format!("windows_total{{kind=\"{kind}\",tier=\"{tier}\"}}"))
 }
 
+/// How often the store was asked to roll up.
+fn rolls(registry: &Registry, tier: &str, kind: &str) -> Option<i64> {
+    metric(registry, &format!("roll_seconds_count{{kind=\"{kind}\",tier=\"{tier}\"}}"))
+}
+
 pub(super) fn errors(registry: &Registry, outcome: &str) -> Option<i64> {
     metric(registry, &format!("errors_total{{outcome=\"{outcome}\"}}"))
 }
@@ -71,6 +76,7 @@ async fn late_data_climbs_to_its_hour_in_one_cycle() {
     for tier in ["1m", "15m", "1h"] {
         assert_eq!(windows(&registry, tier, "dirty"), Some(1));
         assert_eq!(windows(&registry, tier, "on_time"), Some(0));
+        assert_eq!((rolls(&registry, tier, "dirty"), rolls(&registry, tier, "on_time")), (Some(1), Some(0)));
     }
 }
 
@@ -94,6 +100,8 @@ async fn metrics_say_what_was_done_and_what_waits() {
     let report = downsampler.cycle().await.expect("a cycle");
     let whole = report.state.frontiers.minute.whole.expect("minutes are whole");
     assert_eq!(windows(&registry, "1m", "on_time"), Some(1));
+    assert_eq!(rolls(&registry, "1m", "on_time"), Some(1));
+    assert_eq!(rolls(&registry, "1m", "dirty"), Some(0));
     assert_eq!(metric(&registry, "missing_nodes"), Some(1));
     assert_eq!(metric(&registry, "dirty_windows"), Some(0));
     assert_eq!(metric(&registry, "cycle_seconds_count"), Some(1));
@@ -179,6 +187,28 @@ async fn damage_holds_the_roll_ups_up_and_ends_nothing() {
         ran.expect("a run that ends well");
         assert_eq!((errors(&registry, "retried"), errors(&registry, "fatal")), (Some(0), Some(0)));
         world.check_all().await;
+    }
+}
+
+/// What is not known would look like what was last known: a minute ago.
+#[tokio::test]
+async fn the_lag_grows_while_nothing_can_be_rolled_up() {
+    let (store, _world, clock) = settled().await;
+    let registry = Registry::new();
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let mut downsampler =
+        Downsampler::new(Config::default(), shared, None, Arc::new(clock.clone()), &registry)
+            .expect("a downsampler");
+    downsampler.cycle().await.expect("a cycle");
+    let lag = || metric(&registry, "frontier_lag_seconds{tier=\"1m\"}").expect("a lag");
+    let before = lag();
+    for (seconds, error) in
+        [(300, StoreError::Damaged("a page".into())), (600, StoreError::Unavailable("away".into()))]
+    {
+        clock.advance(300);
+        store.fail_next_state(error);
+        downsampler.cycle().await.expect_err("it failed");
+        assert_eq!(lag(), before + seconds);
     }
 }
 

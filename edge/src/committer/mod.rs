@@ -42,6 +42,7 @@ use crate::{
     inbox::{Inbox, Order, Outcome, Submission, Turned},
     journal::{Journal, SealRows, row},
     metrics::Metrics,
+    requests::Followed,
 };
 
 /// What the committer shares with the rest of the edge.
@@ -68,6 +69,8 @@ pub(crate) struct Committer {
     group: Group,
     /// What every environment that received something since the last seal has given.
     loads: Loads,
+    /// Requests that are followed, whose counts were committed since the last seal.
+    followed: Followed,
     last: Option<(Seq, Timestamp)>,
     /// Since when this process is there to receive without a break, for the next seal.
     covers_from: Timestamp,
@@ -122,6 +125,7 @@ impl Committer {
             tally,
             group: Group::default(),
             loads,
+            followed: Followed::default(),
             last,
             covers_from: asserted.unwrap_or(started_at),
             producer,
@@ -233,6 +237,9 @@ impl Committer {
 
     fn answer(&mut self, submissions: &mut Vec<Submission>) {
         for (submission, outcome) in submissions.drain(..).zip(self.group.outcomes.drain(..)) {
+            if let (Some(request), Outcome::Committed) = (submission.request, &outcome) {
+                self.followed.add(request);
+            }
             match submission.waiter {
                 // Whoever gave up waiting will ask again.
                 Some(waiter) => drop(waiter.send(outcome)),
@@ -310,6 +317,7 @@ impl Committer {
         self.metrics.marks_forgotten_early.inc_by(forgotten_early);
         self.last = Some((seq, watermark));
         self.covers_from = watermark;
+        self.followed.sealed(self.config.node, seq);
         self.tally.clear();
         self.loads.clear();
         self.shared.full_environments.lock().clear();

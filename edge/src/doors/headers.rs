@@ -16,6 +16,8 @@ pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 pub(super) const X_LAUNCHDARKLY_PAYLOAD_ID: HeaderName = HeaderName::from_static("x-launchdarkly-payload-id");
 /// Who a Flagsmith SDK says it is, where a browser forbids `User-Agent`.
 pub(super) const FLAGSMITH_SDK_USER_AGENT: HeaderName = HeaderName::from_static("flagsmith-sdk-user-agent");
+/// By what a request is named in log lines: its sender's word, or one that is made here.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Labels that Flagsmith's SDKs may send.
 pub(super) const FLAGSMITH_APPLICATION_NAME: HeaderName =
     HeaderName::from_static("flagsmith-application-name");

@@ -20,15 +20,22 @@ use flagmeter_model::{Clock, ContentEncoding, Environment, Name, Registry, decom
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::sync::{Semaphore, SemaphorePermit, oneshot, watch};
-use tower_http::cors::{Any, CorsLayer};
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
+use tower_http::{
+    cors::{Any, CorsLayer},
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+};
 
+pub(crate) use self::headers::X_REQUEST_ID;
 use self::refusal::Refusal;
 use crate::{
     Ack, Config,
     committer::{REQUEST_RECEIVED_MAX, Shared, memory_received_max},
     inbox::{Once, Outcome, Part, Reply, Submission, Turned},
     metrics::Metrics,
+    requests::RequestName,
+    shares::{NoRoom, Shares},
     wire::{Bounds, Door, Taken, Unreadable, counts_v1, flagsmith_proxy, flagsmith_v1, flagsmith_v2},
 };
 
@@ -36,8 +43,6 @@ use crate::{
 const PREFLIGHT_MAX_AGE: Duration = Duration::from_hours(24);
 /// Bodies that say they are no larger than this are read without a look at what else is being read.
 const BODY_SMALL_BYTES: u64 = 16 * 1024;
-/// What the bodies that are being read are counted in.
-pub(crate) const BODY_UNIT_BYTES: usize = 1024;
 
 /// What all doors need.
 #[derive(Debug)]
@@ -47,8 +52,8 @@ pub(crate) struct Doors {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Room for bodies that are being read, in units of [`BODY_UNIT_BYTES`].
-    pub(crate) bodies: Semaphore,
+    /// Room for bodies that are being read, in bytes.
+    pub(crate) bodies: Mutex<Shares>,
 }
 
 /// The addresses.
@@ -67,6 +72,8 @@ pub(crate) fn router(doors: Arc<Doors>) -> Router {
         .route("/api/proxy/usage/", at(Door::FlagsmithProxy))
         .route("/api/proxy/usage", at(Door::FlagsmithProxy))
         .method_not_allowed_fallback(async || Refusal::Method.response())
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(cors())
         .with_state(doors)
 }
@@ -85,11 +92,12 @@ fn cors() -> CorsLayer {
             headers::X_PROXY_KEY,
             headers::IDEMPOTENCY_KEY,
             headers::X_LAUNCHDARKLY_PAYLOAD_ID,
+            X_REQUEST_ID,
             headers::FLAGSMITH_SDK_USER_AGENT,
             headers::FLAGSMITH_APPLICATION_NAME,
             headers::FLAGSMITH_APPLICATION_VERSION,
         ])
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, X_REQUEST_ID])
         .max_age(PREFLIGHT_MAX_AGE)
 }
 
@@ -106,6 +114,9 @@ impl Doors {
             Ok(response) => response,
             Err(refusal) => {
                 self.metrics.request(door, refusal.word());
+                if let Some(request) = RequestName::followed(&head.headers) {
+                    tracing::debug!(%request, door = door.name(), reason = refusal.word(), "a request is refused");
+                }
                 refusal.response()
             }
         }
@@ -122,7 +133,7 @@ impl Doors {
         let environment = self.identify(headers::key_of(door, headers)?)?;
         self.room()?;
         self.room_of(&environment)?;
-        let body = self.read(headers, body).await;
+        let body = self.read(headers, body, Some(&environment.customer)).await;
         let taken = body.and_then(|body| Ok(parse(&body, &self.bounds())?)).and_then(not_too_much);
         let mut taken = match taken {
             Ok(taken) => taken,
@@ -130,7 +141,7 @@ impl Doors {
             Err(refusal) => {
                 // What became of it is kept like a count. If that cannot be, it did not arrive at all.
                 let part = Part { environment, taken: Taken::nothing(refusal.word()) };
-                let _ = self.submit(door, vec![part], None).await;
+                let _ = self.submit(door, vec![part], None, None).await;
                 return Err(refusal);
             }
         };
@@ -141,7 +152,8 @@ impl Doors {
         let scope = [&environment.customer, &environment.project, &environment.environment];
         let key = headers::once_key(headers, &scope.map(Name::as_str));
         let once = key.map(|key| Once { key, reply: reply.clone() });
-        let first = self.submit(door, vec![Part { environment, taken }], once).await?;
+        let request = RequestName::followed(headers);
+        let first = self.submit(door, vec![Part { environment, taken }], once, request).await?;
         Ok(self.respond(door, reply, first))
     }
 
@@ -151,7 +163,7 @@ impl Doors {
         let door = Door::FlagsmithProxy;
         let proxy_key = headers::key_of(door, headers)?;
         self.room()?;
-        let parts = self.proxied(headers, &self.read(headers, body).await?)?;
+        let parts = self.proxied(headers, &self.read(headers, body, None).await?)?;
         let reply = Reply { status: StatusCode::NO_CONTENT.as_u16(), body: Bytes::new() };
         if parts.is_empty() {
             // Nothing to remember: whoever knows no key must not push out the idempotency keys of those who do.
@@ -159,7 +171,7 @@ impl Doors {
         }
         let key = headers::once_key(headers, &["proxy", proxy_key]);
         let once = key.map(|key| Once { key, reply: reply.clone() });
-        let first = self.submit(door, parts, once).await?;
+        let first = self.submit(door, parts, once, RequestName::followed(headers)).await?;
         Ok(self.respond(door, reply, first))
     }
 
@@ -222,8 +234,9 @@ impl Doors {
         }
     }
 
-    /// The body as its format has it: bounded as it comes, bounded when decompressed, and in time.
-    async fn read(&self, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    /// The body as its format has it: bounded as it comes, bounded when decompressed, and in time. Proxies, which speak
+    /// for many, are one customer as long as it is not known for whom.
+    async fn read(&self, headers: &HeaderMap, body: Body, customer: Option<&Name>) -> Result<Bytes, Refusal> {
         let encoding = match headers.get(header::CONTENT_ENCODING) {
             None => ContentEncoding::Identity,
             Some(value) => {
@@ -234,7 +247,7 @@ impl Doors {
         if body.size_hint().lower() > bytes_max as u64 {
             return Err(Refusal::TooLarge { bytes_max });
         }
-        let _room = self.room_for(&body)?;
+        let _room = self.room_for(&body, customer)?;
         let collected =
             tokio::time::timeout(self.config.body_timeout, Limited::new(body, bytes_max).collect());
         let content = match collected.await {
@@ -252,14 +265,19 @@ impl Doors {
     }
 
     /// Room for a body while it is read: slow senders of large bodies must not fill the memory.
-    fn room_for(&self, body: &Body) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
+    fn room_for<'d>(&'d self, body: &Body, customer: Option<&'d Name>) -> Result<Option<Room<'d>>, Refusal> {
         let bytes = body.size_hint().upper().unwrap_or(self.config.body_bytes_max as u64);
         if bytes <= BODY_SMALL_BYTES {
             return Ok(None);
         }
-        let units = bytes.div_ceil(BODY_UNIT_BYTES as u64);
-        let permit = self.bodies.try_acquire_many(u32::try_from(units).unwrap_or(u32::MAX));
-        permit.map(Some).map_err(|_| Turned::BodiesFull.into())
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let mut bodies = self.bodies.lock();
+        bodies.check(customer, bytes).map_err(|why| match why {
+            NoRoom::AtAll => Turned::BodiesFull,
+            NoRoom::ForThisOne => Turned::CustomerFull,
+        })?;
+        bodies.take(customer, bytes);
+        Ok(Some(Room { bodies: &self.bodies, customer, bytes }))
     }
 
     /// Hands parts to the committer and waits until they are on disk, or as long as the operator wants. Gives what
@@ -269,6 +287,7 @@ impl Doors {
         door: Door,
         parts: Vec<Part>,
         once: Option<Once>,
+        request: Option<RequestName>,
     ) -> Result<Option<Reply>, Turned> {
         let (waiter, answer) = if once.is_none() && self.goes_by_memory(&parts)? {
             (None, None)
@@ -276,7 +295,7 @@ impl Doors {
             let (waiter, answer) = oneshot::channel();
             (Some(waiter), Some(answer))
         };
-        self.shared.inbox.submit(Submission { door, parts, once, waiter })?;
+        self.shared.inbox.submit(Submission { door, parts, once, request, waiter })?;
         let Some(answer) = answer else { return Ok(None) };
         match answer.await {
             Ok(Outcome::Committed) => Ok(None),
@@ -296,6 +315,19 @@ impl Doors {
             response.headers_mut().insert(header::CONTENT_TYPE, json);
         }
         response
+    }
+}
+
+/// Room that a body has while it is read.
+struct Room<'d> {
+    bodies: &'d Mutex<Shares>,
+    customer: Option<&'d Name>,
+    bytes: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        self.bodies.lock().give_back(self.customer, self.bytes);
     }
 }
 

@@ -82,6 +82,7 @@ impl Refusal {
             Self::Unreadable(why) => why.reason(),
             Self::Turned(Turned::Full) => "journal_full",
             Self::Turned(Turned::EnvironmentFull) => "environment_full",
+            Self::Turned(Turned::CustomerFull) => "customer_full",
             Self::Turned(Turned::BodiesFull) => "bodies_full",
             Self::Turned(Turned::DiskFailed) => "disk_failed",
             Self::Turned(Turned::Closing) => "closing",
@@ -130,6 +131,9 @@ impl Refusal {
             Self::Turned(Turned::EnvironmentFull) => {
                 "too much of this environment waits to be handed on; send it again later".into()
             }
+            Self::Turned(Turned::CustomerFull) => {
+                "this customer has its share of what may wait here; send it again later".into()
+            }
             Self::Turned(Turned::BodiesFull) => {
                 "too many large bodies arrive at once; send it again later".into()
             }
@@ -141,7 +145,9 @@ impl Refusal {
     /// Seconds after which it is worth trying again.
     const fn retry_after(&self) -> Option<&'static str> {
         match self {
-            Self::Turned(Turned::Closing | Turned::BodiesFull | Turned::EnvironmentFull) => Some("1"),
+            Self::Turned(
+                Turned::Closing | Turned::BodiesFull | Turned::EnvironmentFull | Turned::CustomerFull,
+            ) => Some("1"),
             Self::Turned(Turned::Full) => Some("2"),
             Self::Turned(Turned::DiskFailed) => Some("5"),
             _ => None,

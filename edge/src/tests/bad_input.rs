@@ -59,6 +59,18 @@ async fn a_whole_request_that_cannot_be_read_weighs_one_and_has_a_reason() {
 }
 
 #[tokio::test]
+async fn every_answer_has_the_name_of_its_request() {
+    let rig = Rig::new();
+    let name = |answer: &Answer| answer.headers["x-request-id"].to_str().unwrap().to_owned();
+    let mut named = flagsmith("key-1", r#"{"f":1}"#);
+    named.headers_mut().insert("x-request-id", "mine-1".parse().unwrap());
+    assert_eq!(name(&rig.send(named).await), "mine-1");
+    let good = name(&rig.flagsmith("key-1", r#"{"f":1}"#).await);
+    let bad = name(&rig.flagsmith("nobody's", "{}").await);
+    assert!(!good.is_empty() && !bad.is_empty() && good != bad, "{good} {bad}");
+}
+
+#[tokio::test]
 async fn a_body_of_unknown_length_is_cut_at_the_limit() {
     let rig = Rig::with(|config| config.body_bytes_max = 100);
     let chunks = (0..50).map(|_| Ok::<_, std::io::Error>(bytes::Bytes::from_static(b"          ")));
@@ -89,6 +101,29 @@ async fn large_bodies_share_a_bounded_room_and_small_ones_pass() {
     drop(stalled);
     assert_eq!(rig.flagsmith("key-1", large).await.status.as_u16(), 200);
     assert_eq!(sums(&rig.drained().await)[&Meter::Received], 2, "who was asked to wait will come again");
+}
+
+#[tokio::test]
+async fn large_bodies_of_one_customer_leave_room_for_those_of_others() {
+    let rig = Rig::with(|config| {
+        config.body_bytes_max = 1 << 20;
+        config.bodies_bytes_max = 4 << 20;
+    });
+    let waker = std::task::Waker::noop();
+    let mut stalled = Vec::new();
+    for _ in 0..2 {
+        let never = futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
+        let mut one = Box::pin(rig.flagsmith("key-1", Body::from_stream(never)));
+        assert!(one.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        stalled.push(one);
+    }
+    let large = format!("{{\"f\":1{}}}", " ".repeat(20_000));
+    let answer = rig.flagsmith("key-1", large.clone()).await;
+    assert_eq!((answer.status.as_u16(), answer.reason().as_str()), (503, "customer_full"));
+    assert!(answer.headers.contains_key("retry-after"));
+    assert_eq!(rig.flagsmith("key-other", large.clone()).await.status.as_u16(), 200, "of another customer");
+    drop(stalled);
+    assert_eq!(rig.flagsmith("key-1", large).await.status.as_u16(), 200);
 }
 
 #[tokio::test]

@@ -143,6 +143,8 @@ async fn a_log_that_fails_gets_everything_in_order_once_it_is_back() {
     let batches = rig.log.batches();
     assert_eq!(sums(&batches)[&Meter::Evaluations], 10);
     assert!(batches.is_sorted_by_key(|batch| (batch.seq, batch.part)), "oldest first");
+    let tries = rig.log.appends.lock().len() as u64 + rig.metric("hand_on_failures_total", &[]);
+    assert_eq!(rig.times("hand_on_seconds"), tries, "each try is measured");
 }
 
 /// Each append is a transaction, and waits for the log: one for each seal would never catch up.

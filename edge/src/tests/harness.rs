@@ -36,6 +36,13 @@ keys = ["key-1"]
 [[customer.project.environment]]
 id = "staging"
 keys = ["key-2"]
+[[customer]]
+id = "other"
+[[customer.project]]
+id = "web"
+[[customer.project.environment]]
+id = "production"
+keys = ["key-other"]
 "#;
 
 /// A log in memory that refuses while it is told to.
@@ -257,6 +264,13 @@ impl Rig {
     pub(super) async fn hand_on(&self) {
         let through = self.append_all().await;
         self.edge.order(Order::HandedOn { through });
+    }
+
+    /// How often a histogram was told something.
+    pub(super) fn times(&self, name: &str) -> u64 {
+        let families = self.metrics.gather();
+        let family = families.iter().find(|family| family.name() == format!("flagmeter_edge_{name}"));
+        family.map_or(0, |family| family.get_metric()[0].get_histogram().get_sample_count())
     }
 
     pub(super) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{sources::Sources, table::Config};
 use crate::{
-    Error, Result,
+    Error, Result, flags,
     process::{settings, webhook},
 };
 
@@ -37,6 +37,9 @@ pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
     match settings::queries_config(config).check(listen.connections_max) {
         Err(flagmeter_queries::Error::Config { setting, reason }) => return refuse(setting, &reason),
         other => other?,
+    }
+    if let Err((setting, reason)) = flags::check_settings(config) {
+        return refuse(setting, &reason);
     }
     if let Err((setting, reason)) = webhook::check(config) {
         return refuse(setting, &reason);

@@ -127,6 +127,21 @@ settings! {
         poll_interval: Duration = "1s",
     }
 
+    /// Flagmeter's own settings that change while it runs: docs/runtime-flags.md.
+    runtime_flags: RuntimeFlagsSection {
+        /// The file that defines them, in flagd's format; a change is taken while it runs. Empty: the safe defaults hold.
+        file: PathBuf = "",
+        /// An http address to fetch it from instead, or https in a build with the feature `tls`.
+        url: String = "",
+        /// How often the file is looked at, or the address asked, for changes.
+        poll_interval: Duration = "2s",
+        /// The key of an environment under which flagmeter counts the decisions of these flags itself. Never shown. Empty:
+        /// they are not counted.
+        exposures_key: Secret = "",
+        /// Where processes that are no edge post these counts: an edge, as http://host:port. Empty: only edges count theirs.
+        exposures_url: String = "",
+    }
+
     /// The doors for SDKs.
     edge: Edge {
         /// Number of this edge node, 0 to 1023: no two edges at a time may have the same.

@@ -96,6 +96,11 @@ impl Folder {
         self.path.join("registry.last-good.toml")
     }
 
+    /// Where the runtime flags lie that were last found good.
+    pub(crate) fn flags_good_copy(&self) -> PathBuf {
+        self.path.join("runtime-flags.last-good.json")
+    }
+
     fn check_version(&self) -> Result<()> {
         let path = version_file(&self.path);
         match fs::read_to_string(&path) {

@@ -6,6 +6,7 @@ pub(crate) mod listener;
 mod logging;
 pub(crate) mod metrics;
 pub(crate) mod readiness;
+pub(crate) mod sampling;
 pub(crate) mod settings;
 mod stages;
 mod start;

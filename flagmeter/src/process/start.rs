@@ -8,6 +8,7 @@ use flagmeter_edge::Edge;
 use flagmeter_ledger::Ledger;
 use flagmeter_log::Consumer;
 use flagmeter_model::{Clock, Registry};
+use flagmeter_queries::Heartbeat;
 use flagmeter_store::Store;
 use tokio::{net::TcpListener, sync::watch};
 
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     Result,
     config::Config,
+    flags::{Exposer, FlagWatch, To},
     registry::{RegistryFile, allowances},
 };
 
@@ -124,10 +126,44 @@ impl Stages {
         Ok(())
     }
 
+    /// Measures how long counts take until a question shows them.
+    pub(crate) fn heartbeat(&mut self, with: With<'_>, store: &Arc<dyn Store>) -> Result<()> {
+        let config = settings::queries_config(with.config);
+        let heartbeat = Heartbeat::new(&config, Arc::clone(store), Arc::clone(with.clock), with.metrics)?;
+        self.help("the heartbeat", |stop| async move {
+            heartbeat.run(stop.cancelled_owned()).await;
+            Ok(())
+        });
+        Ok(())
+    }
+
     /// Takes changes of the registry.
     pub(crate) fn registry(&mut self, with: With<'_>, file: RegistryFile) {
         let interval = with.config.registry.poll_interval;
         self.help("the registry", move |stop| file.watch(interval, stop));
+    }
+
+    /// Takes changes of runtime flags, and counts decisions by them where that is set: at the doors of this process, or
+    /// at those of an edge elsewhere.
+    pub(crate) fn flags(
+        &mut self,
+        with: With<'_>,
+        process: &'static str,
+        watch: FlagWatch,
+        registry: Option<watch::Receiver<Arc<Registry>>>,
+        doors: Option<Router>,
+    ) -> Result<()> {
+        let section = &with.config.runtime_flags;
+        let (key, url) = (section.exposures_key.0.clone(), &section.exposures_url);
+        // The address was checked with the configuration.
+        let to = doors.map(To::Doors).or_else(|| url.parse().ok().map(To::Edge));
+        if let Some(to) = to.filter(|_| !key.is_empty()) {
+            let exposer = Exposer::new(watch.flags(), to, (key, process), with.metrics)?;
+            self.help("the counting of runtime flags", |stop| exposer.run(stop));
+        }
+        let interval = section.poll_interval;
+        self.help("the runtime flags", move |stop| watch.run(interval, registry, stop));
+        Ok(())
     }
 
     /// Tells metrics and health, on an address of their own.

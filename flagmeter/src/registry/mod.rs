@@ -8,8 +8,6 @@ mod metrics;
 mod starter;
 
 use std::{
-    fs,
-    io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -26,15 +24,16 @@ pub(crate) use self::{
     allowances::allowances,
     starter::{Starter, secret},
 };
-use crate::{Error, Result, output, process::folder::write_whole};
+use crate::{
+    Error, Result, output,
+    source::{self, GoodCopy, WatchedFile},
+};
 
 /// The file, and what was last taken from it.
 #[derive(Debug)]
 pub(crate) struct RegistryFile {
-    path: PathBuf,
-    good_copy: PathBuf,
-    /// What was read last, good or bad: the same bytes are judged once.
-    seen: Result<String, String>,
+    file: WatchedFile,
+    good_copy: GoodCopy,
     taken: watch::Sender<Arc<Registry>>,
     metrics: Metrics,
 }
@@ -54,15 +53,18 @@ impl RegistryFile {
     /// Reads the file, or else the good copy, with a warning.
     pub(crate) fn open(path: PathBuf, good_copy: PathBuf, registry: &prometheus::Registry) -> Result<Self> {
         let metrics = Metrics::new(registry)?;
-        let seen = read(&path);
-        let (taken, good) = match seen.as_ref().map_err(Clone::clone).and_then(|text| parse(text)) {
+        let good_copy = GoodCopy::new("the registry", good_copy, Registry::BYTES_MAX);
+        let mut file = WatchedFile::new(path.clone(), Registry::BYTES_MAX);
+        let unread = Err("it was not looked at".to_owned());
+        let text = file.look().unwrap_or(&unread).as_ref().map_err(Clone::clone);
+        let (taken, good) = match text.and_then(|text| parse(text).inspect(|_| good_copy.keep(text))) {
             Ok(taken) => (taken, true),
-            Err(reason) => match read(&good_copy).and_then(|text| parse(&text)) {
+            Err(reason) => match good_copy.read().and_then(|text| parse(&text)) {
                 Ok(last_good) => {
                     warn!(
                         "the registry {} cannot be used ({reason}); going on with the last good one, {}",
                         path.display(),
-                        good_copy.display()
+                        good_copy.path().display()
                     );
                     metrics.refused.inc();
                     (last_good, false)
@@ -71,11 +73,7 @@ impl RegistryFile {
             },
         };
         metrics.current(good, &taken);
-        let file = Self { path, good_copy, seen, taken: watch::Sender::new(Arc::new(taken)), metrics };
-        if good {
-            file.keep_good_copy();
-        }
-        Ok(file)
+        Ok(Self { file, good_copy, taken: watch::Sender::new(Arc::new(taken)), metrics })
     }
 
     /// Where the stages see the registry.
@@ -85,12 +83,9 @@ impl RegistryFile {
 
     /// Looks at the file once.
     pub(crate) fn look(&mut self) -> Look {
-        let found = read(&self.path);
-        if found == self.seen {
-            return Look::Unchanged;
-        }
-        self.seen = found;
-        match self.seen.as_ref().map_err(Clone::clone).and_then(|text| parse(text)) {
+        let Some(found) = self.file.look() else { return Look::Unchanged };
+        let found = found.as_ref().map_err(Clone::clone);
+        match found.and_then(|text| parse(text).inspect(|_| self.good_copy.keep(text))) {
             Ok(registry) => {
                 info!(
                     customers = registry.customers().len(),
@@ -100,11 +95,13 @@ impl RegistryFile {
                 self.metrics.reloads.inc();
                 self.metrics.current(true, &registry);
                 self.taken.send_replace(Arc::new(registry));
-                self.keep_good_copy();
                 Look::Taken
             }
             Err(reason) => {
-                warn!("the registry {} is refused, the old one goes on: {reason}", self.path.display());
+                warn!(
+                    "the registry {} is refused, the old one goes on: {reason}",
+                    self.file.path().display()
+                );
                 self.metrics.refused.inc();
                 self.metrics.good.set(0);
                 Look::Refused(reason)
@@ -119,16 +116,6 @@ impl RegistryFile {
         }
         Ok(())
     }
-
-    fn keep_good_copy(&self) {
-        let Ok(text) = &self.seen else { return };
-        if read(&self.good_copy).as_ref() == Ok(text) {
-            return;
-        }
-        if let Err(error) = write_whole(&self.good_copy, text) {
-            warn!("the good copy of the registry cannot be kept at {}: {error}", self.good_copy.display());
-        }
-    }
 }
 
 /// `flagmeter registry check FILE`.
@@ -139,7 +126,7 @@ pub(crate) fn check(path: &Path) -> Result<()> {
 
 /// How much is in a registry's file, if it is good.
 pub(crate) fn summary(path: &Path) -> Result<String> {
-    let registry = read(path)
+    let registry = source::read(path, Registry::BYTES_MAX)
         .and_then(|text| parse(&text))
         .map_err(|reason| Error::Registry { path: path.to_owned(), reason })?;
     let customers = registry.customers();
@@ -194,18 +181,10 @@ fn known_zone(zone: &str, line: usize) -> Result<(), String> {
     Err(format!("line {line}: {zone:?} is no IANA time zone; write one such as \"Europe/Berlin\" or \"UTC\""))
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let bytes_max = u64::try_from(Registry::BYTES_MAX).unwrap_or(u64::MAX);
-    fs::File::open(path)
-        // One byte more than is allowed: the parser then says that it is too large.
-        .and_then(|file| file.take(bytes_max.saturating_add(1)).read_to_string(&mut text))
-        .map(|_| text)
-        .map_err(|error| format!("it cannot be read: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const GOOD: &str = r#"

@@ -16,6 +16,7 @@ use crate::{
     Result,
     audit::{self, Arrived, Due},
     config::Config,
+    flags::FlagWatch,
     process::{
         Closing, Stages, With,
         folder::{self, Folder},
@@ -76,6 +77,8 @@ impl Start {
         let metrics = metrics::of_process()?;
         let registry_file = RegistryFile::open(registry_path, folder.registry_good_copy(), &metrics)?;
         let registry = registry_file.subscribe();
+        let good_copy = Some(folder.flags_good_copy());
+        let flags = FlagWatch::open(&config, "serve", &clock, &metrics, good_copy).await?;
         let tokens = Arc::new(token::open_at(folder.path(), Arc::clone(&clock))?);
         let store: Arc<dyn Store> =
             Arc::new(EmbeddedStore::open(settings::store_config(&config, &folder), Arc::clone(&clock))?);
@@ -111,12 +114,15 @@ impl Start {
         let mut stages = Stages::default();
         let with = With { config: &config, clock: &clock, metrics: &metrics, readiness: &readiness };
         stages.listener(with, http, router, awake);
+        let doors = edge.router();
         stages.edge(edge);
         stages.ingest(with, settings::ingest_config(&config), consumer, &store);
         stages.downsampler(with, &store, Arc::clone(&ledger));
         stages.thresholds(with, (&store, &ledger), registry.clone())?;
         stages.bursts(with, (&store, &ledger))?;
         stages.webhook(with, &ledger, false)?;
+        stages.heartbeat(with, &store)?;
+        stages.flags(with, "serve", flags, Some(registry.clone()), Some(doors))?;
         stages.registry(with, registry_file);
         stages.metrics(with, metrics_listener);
         let parts = Opened { store, _log: log, tokens, registry, config, folder };

@@ -9,6 +9,7 @@ use flagmeter_store::Store;
 use super::{Process, Started};
 use crate::{
     Result,
+    flags::FlagWatch,
     process::{
         Closing, ProcessArgs, Stages,
         folder::{self, Folder},
@@ -27,6 +28,10 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<(Arc<dyn
     let folder = Folder::share(&process.config.data.path)?;
     let store = process.influx().await?;
     let ledger = process.ledger(&folder).await?;
+    let Process { config, clock, metrics, .. } = process;
+    let good_copy = Some(folder.flags_good_copy());
+    let flags = FlagWatch::open(config, "downsampler", clock, metrics, good_copy).await?;
+    stages.flags(process.with(), "downsampler", flags, None, None)?;
     stages.downsampler(process.with(), &store, Arc::clone(&ledger));
     process.watch_ledger(stages, &ledger)?;
     watch_plans(process, stages, &folder, (&store, &ledger))?;

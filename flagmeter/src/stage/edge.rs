@@ -9,6 +9,7 @@ use tracing::warn;
 use super::{Process, Started};
 use crate::{
     Result,
+    flags::FlagWatch,
     process::{
         Closing, ServeArgs, Stages,
         folder::{self, Folder},
@@ -58,6 +59,8 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let folder = Folder::take(&config.data.path)?;
     let registry_file =
         RegistryFile::open(folder::registry_file(config), folder.registry_good_copy(), metrics)?;
+    let good_copy = Some(folder.flags_good_copy());
+    let flags = FlagWatch::open(config, "edge", clock, metrics, good_copy).await?;
     let node = config.edge.node;
     let producer = open_producer(process, &folder).await?;
     let mut edge_config = settings::edge_config(config, folder.journal(), None);
@@ -72,6 +75,8 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<Folder>>
     let (listener, address) = listener::bind(config.listen.http, "listen.http").await?;
     stages.listener(process.with(), listener, edge.router(), ());
     stages.edge(Arc::clone(&edge));
+    let registry = registry_file.subscribe();
+    stages.flags(process.with(), "edge", flags, Some(registry), Some(edge.router()))?;
     stages.registry(process.with(), registry_file);
     let region = config.edge.region.as_ref().map_or_else(String::new, |region| format!(" in {region}"));
     let greeting = format!(

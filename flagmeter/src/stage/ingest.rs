@@ -6,6 +6,7 @@ use flagmeter_log::kafka::Consumer;
 use super::{Process, Started};
 use crate::{
     Result,
+    flags::FlagWatch,
     process::{Closing, ProcessArgs, Stages, readiness::Needs, settings},
 };
 
@@ -26,6 +27,8 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {
     // Edges go on writing to the log, and another ingester reads on: a stop waits for no empty log.
     let ingest_config =
         flagmeter_ingest::Config { at_stop: AtStop::Leave, ..settings::ingest_config(config) };
+    let flags = FlagWatch::open(config, "ingest", &process.clock, metrics, None).await?;
+    stages.flags(process.with(), "ingest", flags, None, None)?;
     stages.ingest(process.with(), ingest_config, Box::new(consumer), &store);
     let name = instance.map_or_else(String::new, |instance| format!(" {instance}"));
     let greeting = format!(

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::{Process, Started};
 use crate::{
     Result, audit,
+    flags::FlagWatch,
     process::{
         Closing, ServeArgs, Stages,
         folder::{self, Folder},
@@ -58,9 +59,13 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<(Arc<dyn
         metrics,
     };
     let router = flagmeter_queries::router(parts, audit)?;
+    let good_copy = Some(folder.flags_good_copy());
+    let flags = FlagWatch::open(config, "queries", clock, metrics, good_copy).await?;
+    stages.flags(process.with(), "queries", flags, Some(registry_file.subscribe()), None)?;
     stages.listener(process.with(), listener, router, awake);
     stages.registry(process.with(), registry_file);
     process.watch_ledger(stages, &ledger)?;
+    stages.heartbeat(process.with(), &store)?;
     let greeting = format!(
         "queries listens on http://{address}, reads {} and the topic {}, and keeps its tokens in {}",
         config.influx.url,

@@ -61,6 +61,12 @@ impl DataFolder {
         }
     }
 
+    /// With further settings for its next starts.
+    pub(crate) fn and_with(mut self, settings: &[&str]) -> Self {
+        self.settings.extend(settings.iter().map(ToString::to_string));
+        self
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("data")
     }

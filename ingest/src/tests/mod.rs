@@ -6,13 +6,13 @@ mod world;
 
 use std::time::Duration;
 
-use flagmeter_model::{ContentEncoding, Tier};
+use flagmeter_model::{ContentEncoding, Meter, Tier};
 use flagmeter_store::Floors;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     faults::Fault,
-    world::{World, config, payload, seal, seal_of},
+    world::{World, config, payload, seal, seal_at, seal_of, start},
 };
 use crate::{AtStop, Error};
 
@@ -31,6 +31,24 @@ async fn everything_in_the_log_is_in_the_store_when_a_stopped_run_returns() {
     assert_eq!(world.metric("flagmeter_ingest_points_total"), 30);
     assert_eq!(world.metric("flagmeter_ingest_lag_records"), 0);
     assert!(world.metric("flagmeter_ingest_write_seconds") > 0);
+}
+
+/// Fates stand at their arrival: they would make what is late look fresh.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_age_of_what_is_stored_is_that_of_its_slot_and_fates_are_not_asked() {
+    let world = World::new(1);
+    world.append(0, &seal_at(1, start().plus_seconds(-3_600)), ContentEncoding::Zstd).await;
+    world.append(0, &seal(2), ContentEncoding::Zstd).await;
+    let mut fate = seal(3);
+    fate.environments[0].series[0].meter = Meter::Received;
+    world.append(0, &fate, ContentEncoding::Zstd).await;
+    world.clock.advance(12);
+    world.drain(config()).await.unwrap();
+    // One of an hour ago, and one of the slot that began 12 s ago.
+    let name = "flagmeter_ingest_event_to_queryable_seconds";
+    assert_eq!(world.metric(name), 2);
+    let sum = world.histogram_sum(name);
+    assert!((sum - 3_612.0 - 12.0).abs() < 1e-6, "{sum}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,14 +308,14 @@ async fn a_log_that_does_not_tell_what_waits_is_told_as_lag_and_as_a_stall() {
 #[tokio::test(flavor = "multi_thread")]
 async fn late_points_and_points_past_retention_are_counted() {
     let world = World::new(1);
-    let (late, gone) = (world::start(), world::start().plus_seconds(-86_400));
+    let (late, gone) = (start(), start().plus_seconds(-86_400));
     world.store.announce(late.plus_seconds(60)).await.unwrap();
     for tier in Tier::ROLLED {
         world.store.advance(tier, late).await.unwrap();
     }
     world.store.retain(Floors { raw: Some(late.plus_seconds(-3_600)), ..Floors::default() }).await.unwrap();
     world.append(0, &seal(1), ContentEncoding::Zstd).await;
-    world.append_bytes(0, payload(&world::seal_at(2, gone), ContentEncoding::Zstd)).await;
+    world.append_bytes(0, payload(&seal_at(2, gone), ContentEncoding::Zstd)).await;
     world.drain(config()).await.unwrap();
     assert_eq!(world.metric("flagmeter_ingest_late_marks_total"), 1);
     assert_eq!(world.metric("flagmeter_ingest_past_retention_points_total"), 1);

@@ -186,6 +186,13 @@ impl World {
         self.labelled("flagmeter_ingest_retries_total", |label| label == call)
     }
 
+    /// The sum of a histogram of the last run.
+    pub(super) fn histogram_sum(&self, name: &str) -> f64 {
+        let families = self.metrics.lock().unwrap().gather();
+        let family = families.iter().find(|family| family.name() == name).unwrap();
+        family.get_metric()[0].get_histogram().get_sample_sum()
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -46,13 +46,13 @@ const REFUSED: [(&str, &str); 18] = [
     ("enable.partition.eof", "the consumer asks for the ends itself"),
     ("group.id", "set kafka.group"),
     ("group.instance.id", "set kafka.instance"),
-    ("group.protocol", "partitions are handed over by the cooperative protocol"),
+    ("group.protocol", "partitions are shared out by range, all of them in one round"),
     ("isolation.level", "records of a transaction that was given up must not be read"),
     ("max.in.flight", "more than five would change the order of records"),
     ("max.in.flight.requests.per.connection", "more than five would change the order of records"),
     ("message.max.bytes", "set kafka.record_bytes_max"),
     ("metadata.broker.list", "set kafka.brokers"),
-    ("partition.assignment.strategy", "partitions are handed over by the cooperative protocol"),
+    ("partition.assignment.strategy", "partitions are shared out by range, all of them in one round"),
     ("request.required.acks", "every replica in sync must have a record before it counts as appended"),
     (
         "transactional.id",
@@ -172,7 +172,9 @@ impl Config {
         client.set("enable.auto.offset.store", "false");
         client.set("auto.offset.reset", "earliest");
         client.set("isolation.level", "read_committed");
-        client.set("partition.assignment.strategy", "cooperative-sticky");
+        // One round gives each partition an owner. The cooperative protocol needs two, and a member with a name that dies
+        // between them leaves partitions without an owner: it comes back by its name, and the broker starts no round.
+        client.set("partition.assignment.strategy", "range");
         client.set("message.max.bytes", fetch.to_string());
         client
     }
@@ -251,7 +253,7 @@ mod tests {
             ("enable.auto.offset.store", "false"),
             ("group.id", "g"),
             ("isolation.level", "read_committed"),
-            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("partition.assignment.strategy", "range"),
         ];
         for (name, value) in of_consumer {
             assert_eq!(consumer.get(name), Some(value), "{name}");

@@ -211,7 +211,10 @@ impl Consumer {
         };
         let ends = ends?;
         let _looking = Looking::begin(&self.shared);
-        let seen = |state: &membership::State| enough(state) || state.prefetched.has_reached(&ends);
+        // While partitions are shared out anew, those that have gone may come back, and not from their ends.
+        let seen = |state: &membership::State| {
+            enough(state) || (state.standing == Standing::Joined && state.prefetched.has_reached(&ends))
+        };
         if self.until(Some(deadline), seen).await? {
             return Ok(ends);
         }

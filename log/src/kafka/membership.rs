@@ -12,7 +12,7 @@ use std::{
 use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol},
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::{KafkaError, KafkaResult},
     types::RDKafkaRespErr,
 };
@@ -45,7 +45,7 @@ pub(super) struct Shared {
 /// How a member stands with its group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Standing {
-    /// The group has not given it its partitions yet.
+    /// The group has not given it its partitions yet, or takes them back to share them out anew.
     #[default]
     Joining,
     /// It has its partitions, be they none.
@@ -167,7 +167,7 @@ impl Membership {
         let is_paused = state.is_paused;
         drop(state);
         Some(list(&self.topic, &begins).and_then(|list| {
-            consumer.incremental_assign(&list)?;
+            consumer.assign(&list)?;
             // With enough waiting to be read, those that have come wait like the others.
             if is_paused { consumer.pause(&list) } else { Ok(()) }
         }))
@@ -215,11 +215,7 @@ impl ConsumerContext for Membership {
             }
             drop(state);
             // One that pauses would still pause when it comes again.
-            let resumed = consumer.resume(list);
-            Some(resumed.and_then(|()| match consumer.rebalance_protocol() {
-                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
-                _ => consumer.unassign(),
-            }))
+            Some(consumer.resume(list).and_then(|()| consumer.unassign()))
         };
         let mut state = self.shared.state();
         if state.member == self.member {
@@ -228,8 +224,11 @@ impl ConsumerContext for Membership {
             match done {
                 Some(Ok(())) => {
                     tracing::info!(?partitions, has_come, "partitions of the log have changed hands");
-                    if has_come && state.standing == Standing::Joining {
-                        state.standing = Standing::Joined;
+                    match (has_come, state.standing) {
+                        (true, Standing::Joining) => state.standing = Standing::Joined,
+                        // All have gone, and which of them come back is not known yet.
+                        (false, Standing::Joined) => state.standing = Standing::Joining,
+                        _ => {}
                     }
                 }
                 Some(Err(error)) => {

@@ -15,6 +15,6 @@ mod plain;
 mod problems;
 mod reconcile;
 mod session;
-mod silent;
+pub(crate) mod silent;
 mod usage;
 mod zones;

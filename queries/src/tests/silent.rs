@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 /// How it does not answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Silent {
+pub(crate) enum Silent {
     /// With an error that may pass.
     Unavailable,
     /// With damage.
@@ -37,7 +37,7 @@ pub(super) enum Silent {
 
 /// What a store is told to answer: one more at each question, in every bucket.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(crate) struct Told {
     pub(super) reads: AtomicU64,
     /// The same again.
     pub(super) stands_still: AtomicBool,

@@ -109,7 +109,7 @@ for (const [name, param, holds] of [
 
 test("the file has what is on the screen and in the API", async ({ signedIn: page, demo, tokens }) => {
   const range = { ...settled(), customer: "acme" };
-  const flags = await answer(demo, tokens.operator, range);
+  const before = await answer(demo, tokens.operator, range);
   await open(page, range);
   const shown = await names(page).allTextContents();
   const [download] = await Promise.all([
@@ -118,10 +118,15 @@ test("the file has what is on the screen and in the API", async ({ signedIn: pag
   ]);
   const rows = await rowsOf(download);
   expect(rows.map(({ flag }) => flag)).toEqual(shown);
-  for (const flag of flags) {
-    const row = rows.find((one) => one.flag === flag.flag && one.project === flag.project);
+  // The demo goes on counting, and when a flag was last seen is not bound to the range: the file has it as the API has it
+  // before or after.
+  const after = await answer(demo, tokens.operator, range);
+  for (const flag of before) {
+    const same = (one: { flag: string; project: string }) => one.flag === flag.flag && one.project === flag.project;
+    const row = rows.find(same);
     expect(row?.total, flag.flag).toBe(flag.total === null ? "" : String(flag.total));
-    expect(row?.last_seen, flag.flag).toBe(flag.last_seen ?? "");
+    const seen = [flag, after.find(same)].map((one) => one?.last_seen ?? "");
+    expect(seen, flag.flag).toContain(row?.last_seen);
   }
 });
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     Config,
+    metrics::Metrics,
     run::{
         run,
         tests::{come_late, errors, metric, windows},
@@ -97,6 +98,9 @@ async fn a_ledger_that_does_not_answer_holds_no_roll_up_up_and_loses_no_late_hou
         stop.cancel();
     };
     tokio::join!(late.run(stop.clone()), story);
+    let closed = late.ledger.standing().await.expect("where it stands").closed.map(Timestamp::as_seconds);
+    assert!(closed.is_some(), "hours were closed");
+    assert_eq!(metric(&late.registry, "closed_until_timestamp_seconds"), closed);
     late.world.settle().await;
 }
 
@@ -128,4 +132,26 @@ async fn the_end_does_not_wait_for_a_ledger_that_does_not_answer() {
     tokio::join!(late.run(stop.clone()), story);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert_eq!(late.marks(Tier::Hour).await.len(), 1);
+}
+
+/// Roll-ups that fail bring no state: a start at which they fail knows of no hour.
+#[tokio::test(start_paused = true)]
+async fn the_time_since_the_last_closed_hour_is_told_while_none_can_be_closed() {
+    let late = Late::new().await;
+    let now = late.world.now();
+    let with = With {
+        config: Config::default(),
+        store: Arc::clone(&late.store) as Arc<dyn Store>,
+        ledger: Some(Arc::clone(&late.ledger) as Arc<dyn Ledger>),
+        clock: Arc::new(ManualClock::at(now)),
+        metrics: Metrics::register(&late.registry).expect("the metrics"),
+    };
+    let closed = late.ledger.standing().await.expect("where it stands").closed.expect("an hour");
+    let (_nobody, mut states) = watch::channel(State::default());
+    let mut closing = Closing::default();
+    let never = tokio::time::timeout(LONG, closing.next(&with, &mut states)).await;
+    assert!(never.is_err());
+    let lag = now.millis_since(closed) / 1_000;
+    assert_eq!(metric(&late.registry, "closed_lag_seconds"), Some(lag));
+    assert!(lag > 0);
 }
