@@ -35,13 +35,15 @@ use panel::{GRAIN_SECONDS, Panel};
 use prometheus::Registry;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use weeks::Past;
 
 use crate::{Result, webhook};
 
 /// How often is looked.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Where something is wrong that does not pass by itself, so long is waited beside that.
+const REST: Duration = Duration::from_mins(1);
 /// What began so long ago is still told, where nobody watched meanwhile.
 const CATCH_UP_SECONDS: i64 = 3_600;
 /// Before that, what detectors remember: how uneven their series is, and how high it was.
@@ -68,6 +70,13 @@ pub struct Bursts {
     found: VecDeque<Alerted>,
 }
 
+/// When the next look is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Soon,
+    AfterARest,
+}
+
 /// What is watched with.
 struct Watching {
     panel: Panel,
@@ -90,23 +99,30 @@ impl Bursts {
         let mut interval = tokio::time::interval(INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(interval.tick()).await.is_some() {
-            stop.run_until_cancelled(self.look()).await;
+            if stop.run_until_cancelled(self.look()).await == Some(Next::AfterARest) {
+                stop.run_until_cancelled(tokio::time::sleep(REST)).await;
+            }
         }
         Ok(())
     }
 
     /// Looks at all that is new. What fails is left for the next look.
-    async fn look(&mut self) {
+    async fn look(&mut self) -> Next {
         let began = Instant::now();
+        let mut next = Next::Soon;
         if let Err(error) = self.catch_up().await {
             self.metrics.failures.inc();
-            warn!(%error, "traffic is looked at again in some seconds");
+            warn!(%error, "traffic is looked at for bursts again later, and nothing is left out");
+            if !error.is_retryable() {
+                next = Next::AfterARest;
+            }
         }
         let until = self.watching.as_ref().map(|watching| watching.panel.end());
         self.metrics.looked(began.elapsed(), until, self.clock.now());
         if let Some(watching) = &self.watching {
             self.metrics.watched(watching.panel.watched());
         }
+        next
     }
 
     async fn catch_up(&mut self) -> Result<()> {
@@ -140,7 +156,16 @@ impl Bursts {
             if next.said == Said::Began && next.contributors.is_empty() {
                 next.contributors = contributors(&*self.store, next).await?;
             }
-            let alerts = self.ledger.alert(vec![next.clone()], self.clock.now()).await?;
+            let told = self.ledger.alert(vec![next.clone()], self.clock.now()).await;
+            let alerts = match told {
+                // One that cannot be must not keep back all others.
+                Err(flagmeter_ledger::Error::Refused(why)) => {
+                    self.metrics.failures.inc();
+                    error!(why, "an alert is left out: please report this");
+                    Vec::new()
+                }
+                told => told?,
+            };
             self.found.pop_front();
             for alert in alerts {
                 self.metrics.told(&alert);

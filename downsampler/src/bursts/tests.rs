@@ -9,6 +9,7 @@ use flagmeter_store::{
 };
 
 use super::*;
+use crate::simulation::ModelStore;
 
 /// A world of one environment. Times are in seconds after that in which the store's checks take place.
 struct World {
@@ -249,4 +250,28 @@ async fn who_has_not_looked_for_hours_goes_on_from_what_was_told() {
         world.told().await.iter().map(|(kind, said, since, _)| (*kind, *said, *since)).collect();
     assert_eq!(told, [("burst", "began", 10_800), ("burst", "calm", 10_800)]);
     assert!(bursts.watching.as_ref().unwrap().panel.end() > began);
+}
+
+/// A store that does not answer is no silence, and nothing of that time is left out.
+#[tokio::test]
+async fn a_look_that_fails_is_counted_and_repeated_and_leaves_nothing_out() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    let mut bursts = world.bursts();
+    assert_eq!(bursts.look().await, Next::Soon);
+    // It answers nothing that a watch asks.
+    let answering = std::mem::replace(&mut bursts.store, Arc::new(ModelStore::default()));
+    world.minutes(5, 1_200).await;
+    assert_eq!(bursts.look().await, Next::AfterARest);
+    assert_eq!((bursts.metrics.failures.get(), world.told().await), (1, vec![]));
+    bursts.store = answering;
+    assert_eq!(bursts.look().await, Next::Soon);
+    // Nor does an alert that cannot be keep back the others.
+    let mut wrong = world.alerts().await[0].alerted.clone();
+    wrong.low = wrong.expected + 1;
+    bursts.found.push_back(wrong);
+    world.minutes(20, 120).await;
+    bursts.look().await;
+    let told: Vec<_> = world.told().await.iter().map(|(kind, said, ..)| (*kind, *said)).collect();
+    assert_eq!((told, bursts.metrics.failures.get()), (vec![("burst", "began"), ("burst", "calm")], 2));
 }
