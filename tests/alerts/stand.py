@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 import threading
@@ -64,6 +63,16 @@ def without_settings():
     return {name: value for name, value in os.environ.items() if not name.startswith("FLAGMETER_")}
 
 
+def another_time_of_day(clock):
+    """What a process has to be given for it. `faketime` itself would stand between us and the process: killed, it is gone before
+    the process is. What measures how long something takes goes on as it does.
+    """
+    library = subprocess.run(
+        ["faketime", "-f", clock, "printenv", "LD_PRELOAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    return {"LD_PRELOAD": library, "FAKETIME": clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 class Demo:
     """A demo that is scraped."""
 
@@ -86,13 +95,9 @@ class Demo:
             command += ["--set", setting]
         environment = without_settings()
         if clock is not None:
-            # Only the time of day: what measures how long something takes goes on as it does.
-            environment |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-            command = ["faketime", "-f", clock, *command]
+            environment |= another_time_of_day(clock)
         with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
-                command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            self.process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         return self
 
     def wait(self):
@@ -117,18 +122,18 @@ class Demo:
         command = [self.binary, "token", "create", "operator", "--set", f"data.path={self.data}"]
         made = subprocess.run(command, env=without_settings(), check=True, capture_output=True, text=True)
         token = made.stdout.strip()
-        eventually("the token is known", 10, lambda: get(f"http://{self.http}/v1/usage", token))
+        eventually("the token is known", 30, lambda: get(f"http://{self.http}/v1/usage", token))
         return token
 
     def kill(self):
-        """SIGKILL, of all that was started."""
+        """SIGKILL."""
         if self.process is not None and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.kill()
             self.process.wait()
 
     def stop(self):
         """In order."""
-        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.terminate()
         self.process.wait(60)
 
 
