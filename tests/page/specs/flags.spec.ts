@@ -122,7 +122,7 @@ test("the file has what is on the screen and in the API", async ({ signedIn: pag
   // before or after.
   const after = await answer(demo, tokens.operator, range);
   for (const flag of before) {
-    const same = (one: { flag: string; project: string }) =>
+    const same = (one: { flag?: string; project?: string }) =>
       one.flag === flag.flag && one.project === flag.project;
     const row = rows.find(same);
     expect(row?.total, flag.flag).toBe(flag.total === null ? "" : String(flag.total));
