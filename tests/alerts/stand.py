@@ -63,6 +63,15 @@ def without_settings():
     return {name: value for name, value in os.environ.items() if not name.startswith("FLAGMETER_")}
 
 
+def new_token(binary, data, http):
+    """A token of an operator, which the running server knows within a second."""
+    command = [binary, "token", "create", "operator", "--set", f"data.path={data}"]
+    made = subprocess.run(command, env=without_settings(), check=True, capture_output=True, text=True)
+    token = made.stdout.strip()
+    eventually("the token is known", 30, lambda: get(f"http://{http}/v1/usage", token))
+    return token
+
+
 def another_time_of_day(clock):
     """What a process has to be given for it. `faketime` itself would stand between us and the process: killed, it is gone before
     the process is. What measures how long something takes goes on as it does.
@@ -82,7 +91,10 @@ class Demo:
         self.rate = rate
         self.metrics = free_address()
         self.http = free_address()
+        # Where SDKs post to.
+        self.door = self.http
         self.data = folder / "data"
+        self.registry = self.data / "registry.toml"
         self.output = folder / "demo.log"
         self.settings = [f"listen.metrics={self.metrics}", f"listen.http={self.http}", *settings]
         self.process = None
@@ -118,12 +130,8 @@ class Demo:
         return None
 
     def token(self):
-        """A new token of an operator, which the running server knows within a second."""
-        command = [self.binary, "token", "create", "operator", "--set", f"data.path={self.data}"]
-        made = subprocess.run(command, env=without_settings(), check=True, capture_output=True, text=True)
-        token = made.stdout.strip()
-        eventually("the token is known", 30, lambda: get(f"http://{self.http}/v1/usage", token))
-        return token
+        """A new token of an operator."""
+        return new_token(self.binary, self.data, self.http)
 
     def kill(self):
         """SIGKILL."""
