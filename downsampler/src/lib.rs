@@ -57,7 +57,7 @@ mod simulation;
 mod webhook;
 
 pub use allowances::{Allowance, Allowances, Watch};
-pub use bursts::Bursts;
+pub use bursts::{Bursts, Watched};
 pub use closing::Closed;
 pub use config::{Bounds, Config, Retention};
 pub use cycle::CycleReport;

@@ -28,7 +28,7 @@ use std::{
 use counts::{Counts, contributors};
 use flagmeter_bursts::SLOT_SECONDS;
 use flagmeter_ledger::{Alert, Alerted, Ledger, Said};
-use flagmeter_model::{Clock, Environment, Meter, TimeRange, Timestamp};
+use flagmeter_model::{Clock, Environment, Meter, Name, TimeRange, Timestamp};
 use flagmeter_store::Store;
 use metrics::Metrics;
 use panel::{GRAIN_SECONDS, Panel};
@@ -59,10 +59,14 @@ const GRAINS_AT_ONCE: i64 = 600;
 /// Whoever has fallen behind by more than this begins anew.
 const BEHIND_SECONDS_MAX: i64 = 2 * 3_600;
 
+/// Tells whether bursts of a customer are looked for now.
+pub type Watched = dyn Fn(&Name) -> bool + Send + Sync;
+
 /// Who watches traffic. Several of them do no harm.
 pub struct Bursts {
     store: Arc<dyn Store>,
     ledger: Arc<dyn Ledger>,
+    is_watched: Box<Watched>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     watching: Option<Watching>,
@@ -84,14 +88,15 @@ struct Watching {
 }
 
 impl Bursts {
-    /// Watches all environments of a store.
+    /// Watches all environments of a store, those of customers that are not watched in silence: nothing is told to begin.
     pub fn new(
         (store, ledger): (Arc<dyn Store>, Arc<dyn Ledger>),
+        is_watched: Box<Watched>,
         clock: Arc<dyn Clock>,
         registry: &Registry,
     ) -> Result<Self> {
         let metrics = Metrics::register(registry)?;
-        Ok(Self { store, ledger, clock, metrics, watching: None, found: VecDeque::new() })
+        Ok(Self { store, ledger, is_watched, clock, metrics, watching: None, found: VecDeque::new() })
     }
 
     /// Looks every few seconds until `stop`. Safe to be dropped at any time.
@@ -141,7 +146,8 @@ impl Bursts {
         let Some(watching) = &mut self.watching else { return Ok(()) };
         loop {
             let (found, is_all) = watching.step(&*self.store, now).await?;
-            self.found.extend(found);
+            let is_told = |one: &Alerted| one.said.is_over() || (self.is_watched)(&one.environment.customer);
+            self.found.extend(found.into_iter().filter(is_told));
             if is_all {
                 break;
             }

@@ -34,7 +34,7 @@ impl World {
 
     fn bursts(&self) -> Bursts {
         let parts = (Arc::clone(&self.store), Arc::clone(&self.ledger));
-        Bursts::new(parts, Arc::new(self.clock.clone()), &Registry::new()).unwrap()
+        Bursts::new(parts, Box::new(|_| true), Arc::new(self.clock.clone()), &Registry::new()).unwrap()
     }
 
     /// So many minutes with this many counts, in every ten seconds a sixth of it. A tenth is of another flag.
@@ -274,4 +274,25 @@ async fn a_look_that_fails_is_counted_and_repeated_and_leaves_nothing_out() {
     bursts.look().await;
     let told: Vec<_> = world.told().await.iter().map(|(kind, said, ..)| (*kind, *said)).collect();
     assert_eq!((told, bursts.metrics.failures.get()), (vec![("burst", "began"), ("burst", "calm")], 2));
+}
+
+#[tokio::test]
+async fn nothing_is_told_to_begin_of_a_customer_that_is_not_watched() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    let mut bursts = world.bursts();
+    bursts.is_watched = Box::new(|customer| customer.as_str() != "acme");
+    world.minutes(5, 1_200).await;
+    bursts.look().await;
+    world.minutes(20, 120).await;
+    bursts.look().await;
+    assert_eq!(world.told().await, []);
+    world.minutes(60, 120).await;
+    // What was told is told to be over, also where nothing is looked for any more.
+    world.minutes(5, 12_000).await;
+    world.bursts().look().await;
+    world.minutes(20, 120).await;
+    bursts.look().await;
+    let told: Vec<_> = world.told().await.iter().map(|(_, said, ..)| *said).collect();
+    assert_eq!(told, ["began", "calm"]);
 }

@@ -7,8 +7,9 @@ use flagmeter_downsampler::{Bursts, Watch, Webhook};
 use flagmeter_edge::Edge;
 use flagmeter_ledger::Ledger;
 use flagmeter_log::Consumer;
-use flagmeter_model::{Clock, Registry};
+use flagmeter_model::{Clock, Name, Registry};
 use flagmeter_queries::Heartbeat;
+use flagmeter_rollout::RuntimeFlags;
 use flagmeter_store::Store;
 use tokio::{net::TcpListener, sync::watch};
 
@@ -107,12 +108,14 @@ impl Stages {
         &mut self,
         with: With<'_>,
         (store, ledger): (&Arc<dyn Store>, &Arc<dyn Ledger>),
+        flags: Arc<RuntimeFlags>,
     ) -> Result<()> {
         if !with.config.bursts.watch {
             return Ok(());
         }
         let parts = (Arc::clone(store), Arc::clone(ledger));
-        let bursts = Bursts::new(parts, Arc::clone(with.clock), with.metrics)?;
+        let is_watched = Box::new(move |customer: &Name| flags.burst_detection(customer.as_str()));
+        let bursts = Bursts::new(parts, is_watched, Arc::clone(with.clock), with.metrics)?;
         self.help("the watch for bursts", |stop| async move { Ok(bursts.run(stop).await?) });
         Ok(())
     }

@@ -31,11 +31,11 @@ async fn open(process: &Process, stages: &mut Stages) -> Result<Started<(Arc<dyn
     let Process { config, clock, metrics, .. } = process;
     let good_copy = Some(folder.flags_good_copy());
     let flags = FlagWatch::open(config, "downsampler", clock, metrics, good_copy).await?;
-    stages.flags(process.with(), "downsampler", flags, None, None)?;
     stages.downsampler(process.with(), &store, Arc::clone(&ledger));
     process.watch_ledger(stages, &ledger)?;
     watch_plans(process, stages, &folder, (&store, &ledger))?;
-    stages.bursts(process.with(), (&store, &ledger))?;
+    stages.bursts(process.with(), (&store, &ledger), flags.flags())?;
+    stages.flags(process.with(), "downsampler", flags, None, None)?;
     stages.webhook(process.with(), &ledger, true)?;
     let greeting = format!(
         "downsampler works on {}, closes hours in the topic {}, and keeps what it has read of it in {}",

@@ -151,7 +151,7 @@ fn a_burst_is_delivered_once_though_server_and_receiver_are_killed_in_between() 
     // By the door, late.
     let server = Server::start(&folder);
     assert_eq!(server.post_counts(&burst(now - TimeDelta::minutes(25))), 202);
-    eventually("it is counted", || server.usage("a", "-2h", "now", "1m"), |counted| *counted > 60_000);
+    eventually("it is counted", || server.usage("a", "-2h", "now", "1m"), |counted| *counted > 120_000);
     server.kill();
 
     // Nobody is there to be told.

@@ -55,7 +55,7 @@ fn a_burst_is_told_once_by_two_that_watch_and_are_killed() {
     queries.eventually("it is counted", |stage| {
         let answer = stage.get("/v1/usage?from=-2h&resolution=1m&flag=a", &token)?;
         let counts = answer["rows"].as_array()?.iter().filter_map(|row| row["count"].as_u64());
-        (counts.sum::<u64>() > 60_000).then_some(())
+        (counts.sum::<u64>() > 120_000).then_some(())
     });
 
     let mut watching = [cluster.downsampler("downsampler-1"), cluster.downsampler("downsampler-2")];
