@@ -177,6 +177,11 @@ class Prometheus:
         found = self.ask("query", query=query)
         return float(found["result"][0]["value"][1]) if found and found["result"] else None
 
+    def by_label(self, query, label):
+        """The values of an instant query by a label of theirs."""
+        found = self.ask("query", query=query) or {"result": []}
+        return {one["metric"].get(label): float(one["value"][1]) for one in found["result"]}
+
     def series(self, query, seconds=None):
         """How many series a query finds, over the last seconds or now; fails with what Prometheus says of a wrong one."""
         now = time.time()
