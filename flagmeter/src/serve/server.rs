@@ -122,7 +122,7 @@ impl Start {
         stages.ingest(with, settings::ingest_config(&config), consumer, &store);
         stages.downsampler(with, &store, Arc::clone(&ledger));
         stages.thresholds(with, (&store, &ledger), registry.clone())?;
-        stages.bursts(with, (&store, &ledger), flags.flags())?;
+        stages.bursts(with, (&store, &ledger), flag_watch.flags())?;
         stages.webhook(with, &ledger, false)?;
         stages.heartbeat(with, &store)?;
         stages.flags(with, "serve", flag_watch, Some(registry.clone()), Some(doors))?;
