@@ -304,8 +304,10 @@ pub(super) fn flagsmith(key: &str, body: impl Into<Body>) -> Request<Body> {
     request.body(body.into()).unwrap()
 }
 
+/// Its sender names it, always the same: else no answer would be like another.
 pub(super) fn counts(once: Option<&str>, body: &str) -> Request<Body> {
     let mut request = Request::post("/v1/counts").header("authorization", "Bearer key-1");
+    request = request.header("x-request-id", "of-a-test");
     if let Some(once) = once {
         request = request.header("idempotency-key", once);
     }

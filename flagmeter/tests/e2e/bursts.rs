@@ -182,13 +182,17 @@ fn a_burst_is_delivered_once_though_server_and_receiver_are_killed_in_between() 
         server.kill();
     }
     let second = receiver.got();
-    assert_eq!((second.len(), first.len()), (1, 2), "{second:?}");
-    let [began, attempt] = first.try_into().expect("two");
-    assert_eq!((&attempt.id, &attempt.body), (&second[0].id, &second[0].body));
+    assert_eq!(second.len(), 1, "{second:?}");
+    let attempt = &second[0];
+    let (began, attempts) = first.split_first().expect("two or more");
+    // On a slow machine it is tried more than once before the server is killed.
+    for failed in attempts {
+        assert_eq!((&attempt.id, &attempt.body), (&failed.id, &failed.body));
+    }
     assert_ne!(began.id, attempt.id);
     let said = |got: &Got| (got.body["type"].clone(), got.body["data"]["said"].clone());
-    assert_eq!(said(&began), ("traffic.burst_began".into(), "began".into()));
-    assert_eq!(said(&attempt), ("traffic.burst_over".into(), "over".into()));
+    assert_eq!(said(began), ("traffic.burst_began".into(), "began".into()));
+    assert_eq!(said(attempt), ("traffic.burst_over".into(), "over".into()));
     assert_eq!(began.body["data"]["since"], attempt.body["data"]["since"]);
     assert_eq!(began.body["data"]["contributors"][0]["name"], "a");
     let chart = began.body["data"]["chart"].as_str().expect("a link");
