@@ -170,7 +170,7 @@ def a_minute_that_does_not_read_back(stand):
     registry = demo.data / "registry.toml"
     text = registry.read_text(encoding="utf-8")
     registry.write_text(re.sub(r"\bevaluations = \d+", "evaluations = 10", text), encoding="utf-8")
-    waits = "flagmeter_downsampler_webhook_waiting"
+    waits = 'flagmeter_downsampler_webhook_waiting{of="crossing"}'
     closed = "flagmeter_downsampler_closed_until_timestamp_seconds"
     eventually("a threshold is crossed", 150, lambda: (demo.value(waits) or 0) > 0)
     eventually("an hour is closed", 60, lambda: (demo.value(closed) or 0) > 0)

@@ -172,6 +172,10 @@ class Prometheus:
         text = get(f"{self.url}/{path}?{urllib.parse.urlencode(params, doseq=True)}")
         return None if text is None else json.loads(text)["data"]
 
+    def answer(self, path):
+        """As `ask`, once there is one: no answer is not the same as nothing in it."""
+        return eventually(f"Prometheus answers {path}", READY_WITHIN_S, lambda: self.ask(path))
+
     def value(self, query):
         """The one value of an instant query."""
         found = self.ask("query", query=query)
@@ -202,11 +206,11 @@ class Prometheus:
 
     def rules(self):
         """All rules as they are evaluated."""
-        return [rule for group in self.ask("rules")["groups"] for rule in group["rules"]]
+        return [rule for group in self.answer("rules")["groups"] for rule in group["rules"]]
 
     def alerts(self):
         """Names and states of what is pending or firing."""
-        return {alert["labels"]["alertname"]: alert["state"] for alert in self.ask("alerts")["alerts"]}
+        return {alert["labels"]["alertname"]: alert["state"] for alert in self.answer("alerts")["alerts"]}
 
     def stop(self):
         """In order."""
