@@ -187,7 +187,7 @@ async fn each_is_sent_in_order_and_again_until_it_is_taken() {
     let metrics = webhook.metrics.clone();
     let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
     running.spawn(webhook.run(stop.clone()));
-    // The second is refused for a second: it waits meanwhile, and so does what was measured before it.
+    // It was measured before each try, and after the second one it waits for a second.
     server.until_it_got(2).await;
     assert_eq!(metrics.of(Notice::Crossing)[2..], [2, 90]);
     world.until_delivered(2).await;
