@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use crate::{
         Error,
-        conformance::{Harness, ledger_conformance},
+        conformance::{Harness, alerting as told, ledger_conformance},
     };
 
     struct Folder {
@@ -176,6 +176,24 @@ mod tests {
     }
 
     ledger_conformance!(Folder);
+
+    /// More are over than one question looks at.
+    #[tokio::test]
+    async fn what_goes_on_is_told_at_once_behind_all_that_is_over() {
+        let harness = Folder::new().await.unwrap();
+        let ledger = harness.ledger();
+        let pair = |at: i64| {
+            let began = Alerted { contributors: Vec::new(), ..told::began("acme", 10 * at) };
+            [told::over(&began, 5), began].into_iter().rev()
+        };
+        for step in 0..201 {
+            let pairs = (50 * step..50 * (step + 1)).flat_map(pair).collect();
+            assert_eq!(ledger.alert(pairs, Timestamp::EPOCH).await.unwrap().len(), 100);
+        }
+        ledger.alert(vec![told::began("beta", 0)], Timestamp::EPOCH).await.unwrap();
+        let page = ledger.alerts(Alerts { active: true, ..told::all(&[]) }).await.unwrap();
+        assert_eq!((page.alerts.len(), page.more, page.looked_to), (1, false, Position::new(20_101)));
+    }
 
     #[tokio::test]
     async fn a_file_of_the_first_version_is_read_and_takes_crossings_and_alerts() {

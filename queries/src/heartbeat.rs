@@ -118,8 +118,8 @@ impl Heartbeat {
             self.metrics.complete_until(at);
         }
         let standings = node_standings(&state.progress, self.node_timeout_ms);
-        // Where every edge has said its farewell nothing arrives, so nothing is on its way.
-        let is_anyone_there = standings.iter().any(|node| node.state != NodeState::Stopped);
+        // Where every edge has said its farewell, or is left out as silent, nothing arrives, so nothing is on its way.
+        let is_anyone_there = standings.iter().any(|node| node.state == NodeState::Live);
         // A partition of which nothing was read yet takes what was known before to no later time.
         self.seen = if is_anyone_there { low.or(self.seen) } else { None };
     }

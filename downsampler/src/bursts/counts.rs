@@ -62,9 +62,11 @@ impl Counts {
         self.from.plus_seconds(i64::try_from(bucket).unwrap_or(0) * self.seconds)
     }
 
-    /// Buckets from the first one on of which something is known for good, be it that nothing is.
+    /// Buckets from the first one on of which something is known for good, be it that nothing is. States do not tell:
+    /// where nobody was counted yet, what is not in is unknown, as is what never will be.
     pub(super) fn settled(&self) -> usize {
-        self.states.iter().take_while(|state| **state != RowState::Open).count()
+        let Some(until) = self.complete_until else { return 0 };
+        (0..self.states.len()).take_while(|bucket| self.start(bucket + 1) <= until).count()
     }
 
     /// Whether all of a bucket is in.
@@ -100,6 +102,8 @@ pub(super) async fn contributors(store: &dyn Store, alerted: &Alerted) -> Result
             groups_max: CONTRIBUTORS_READ_MAX,
         };
         let rows = match store.read(&read).await {
+            // What is not known before it began is not nothing, and all would seem to come from whoever is named first.
+            Ok(answer) if answer.states.iter().any(|state| *state != RowState::Complete) => continue,
             Ok(answer) => answer.rows,
             // An alert without them is worth more than none.
             Err(flagmeter_store::Error::TooMany { .. }) => continue,

@@ -56,6 +56,8 @@ const THERE_SECONDS: i64 = 35 * 86_400;
 /// What is read in one question: minutes at first, then tens of seconds.
 const MINUTES_AT_ONCE: i64 = 6 * 3_600;
 const GRAINS_AT_ONCE: i64 = 600;
+/// The same of minutes that are compared with earlier weeks, which are held meanwhile.
+const COMPARED_AT_ONCE: i64 = 3_600;
 /// Whoever has fallen behind by more than this begins anew.
 const BEHIND_SECONDS_MAX: i64 = 2 * 3_600;
 
@@ -70,6 +72,8 @@ pub struct Bursts {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     watching: Option<Watching>,
+    /// Whether a beginning was not brought to its end.
+    is_beginning: bool,
     /// What was found and is not in the ledger yet.
     found: VecDeque<Alerted>,
 }
@@ -96,7 +100,8 @@ impl Bursts {
         registry: &Registry,
     ) -> Result<Self> {
         let metrics = Metrics::register(registry)?;
-        Ok(Self { store, ledger, is_watched, clock, metrics, watching: None, found: VecDeque::new() })
+        let (watching, is_beginning, found) = (None, false, VecDeque::new());
+        Ok(Self { store, ledger, is_watched, clock, metrics, watching, is_beginning, found })
     }
 
     /// Looks every few seconds until `stop`. Safe to be dropped at any time.
@@ -118,7 +123,8 @@ impl Bursts {
         if let Err(error) = self.catch_up().await {
             self.metrics.failures.inc();
             warn!(%error, "traffic is looked at for bursts again later, and nothing is left out");
-            if !error.is_retryable() {
+            // A beginning reads a week: not every few seconds of a store that has trouble answering.
+            if self.is_beginning || !error.is_retryable() {
                 next = Next::AfterARest;
             }
         }
@@ -138,9 +144,10 @@ impl Bursts {
             None => false,
         };
         if !is_there {
-            let Some(watching) = Watching::begin(&*self.store, &*self.ledger, now).await? else {
-                return Ok(());
-            };
+            self.is_beginning = true;
+            let watching = Watching::begin(&*self.store, &*self.ledger, now).await?;
+            self.is_beginning = false;
+            let Some(watching) = watching else { return Ok(()) };
             self.watching = Some(watching);
         }
         let Some(watching) = &mut self.watching else { return Ok(()) };
@@ -152,7 +159,6 @@ impl Bursts {
                 break;
             }
         }
-        watching.past.forget_before(watching.panel.end());
         self.tell().await
     }
 
@@ -160,7 +166,14 @@ impl Bursts {
     async fn tell(&mut self) -> Result<()> {
         while let Some(next) = self.found.front_mut() {
             if next.said == Said::Began && next.contributors.is_empty() {
-                next.contributors = contributors(&*self.store, next).await?;
+                match contributors(&*self.store, next).await {
+                    Ok(contributors) => next.contributors = contributors,
+                    // An alert without them is worth more than none.
+                    Err(error) => {
+                        self.metrics.failures.inc();
+                        warn!(%error, id = next.id(), "an alert is told without what it comes from");
+                    }
+                }
             }
             let told = self.ledger.alert(vec![next.clone()], self.clock.now()).await;
             let alerts = match told {
@@ -198,14 +211,19 @@ impl Watching {
         let mut past = Past::default();
         while panel.end() < tells_from {
             let begins = panel.end();
-            let stage_ends = if begins < compares_from { compares_from } else { tells_from };
-            let ends = begins.plus_seconds(MINUTES_AT_ONCE).min(stage_ends);
+            let (stage_ends, at_once) = if begins < compares_from {
+                (compares_from, MINUTES_AT_ONCE)
+            } else {
+                (tells_from, COMPARED_AT_ONCE)
+            };
+            let ends = begins.plus_seconds(at_once).min(stage_ends);
             let range = TimeRange::new(begins, ends);
             if begins >= compares_from {
                 past.load(store, range).await?;
             }
             let counts = Counts::read(store, range, 60).await?;
             let _told_already = panel.feed(&counts, &past);
+            past.forget_before(panel.end());
             if panel.end() < ends {
                 return Ok(None);
             }
@@ -230,6 +248,7 @@ impl Watching {
         self.past.load(store, range).await?;
         let counts = Counts::read(store, range, GRAIN_SECONDS).await?;
         let found = self.panel.feed(&counts, &self.past);
+        self.past.forget_before(self.panel.end());
         Ok((found, self.panel.end() < range.to || range.to == now))
     }
 }

@@ -203,6 +203,35 @@ async fn with_earlier_weeks_five_times_as_much_is_told_within_two_minutes_and_si
     assert_eq!(told, [("burst", "began"), ("burst", "calm"), ("drop", "began")]);
 }
 
+/// What is not in yet is no drop, nor unknown for good: it is read again.
+#[tokio::test]
+async fn what_is_not_in_yet_is_waited_for_and_silence_behind_it_is_a_drop() {
+    let mut world = World::new();
+    for week in 0..3 {
+        world.end = week * WEEK_SECONDS;
+        world.clock.set(at(world.end));
+        world.minutes(300, 600).await;
+    }
+    world.end = 3 * WEEK_SECONDS;
+    world.clock.set(at(world.end));
+    world.minutes(120, 600).await;
+    world.clock.set(at(world.end + 12));
+    let mut bursts = world.bursts();
+    bursts.look().await;
+    assert_eq!(bursts.watching.as_ref().unwrap().panel.end(), at(world.end));
+    // It stalls for longer than a drop takes to be seen.
+    let stalls = world.end;
+    world.clock.set(at(stalls + 540));
+    bursts.look().await;
+    assert_eq!(bursts.watching.as_ref().unwrap().panel.end(), at(stalls));
+    world.minutes(9, 0).await;
+    bursts.look().await;
+    let told: Vec<_> =
+        world.told().await.iter().map(|(kind, said, since, _)| (*kind, *said, *since)).collect();
+    // Until then the last minute has some of what was before.
+    assert_eq!(told, [("drop", "began", stalls + 50)]);
+}
+
 /// Of weeks before an environment was there nothing is known: it learns, and what it begins with is no burst.
 #[tokio::test]
 async fn one_that_is_new_among_others_learns_first() {
@@ -274,6 +303,73 @@ async fn a_look_that_fails_is_counted_and_repeated_and_leaves_nothing_out() {
     bursts.look().await;
     let told: Vec<_> = world.told().await.iter().map(|(kind, said, ..)| (*kind, *said)).collect();
     assert_eq!((told, bursts.metrics.failures.get()), (vec![("burst", "began"), ("burst", "calm")], 2));
+}
+
+/// What an alert comes from is worth having, and no more.
+#[tokio::test]
+async fn an_alert_is_told_also_where_it_is_not_known_what_it_comes_from() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    world.minutes(5, 1_200).await;
+    world.bursts().look().await;
+    let mut alerted = world.alerts().await.remove(0).alerted;
+    alerted.contributors.clear();
+    let other = World::new();
+    let mut bursts = other.bursts();
+    bursts.store = Arc::new(ModelStore::default());
+    bursts.found.push_back(alerted.clone());
+    bursts.look().await;
+    let told: Vec<_> = other.alerts().await.into_iter().map(|alert| alert.alerted).collect();
+    assert_eq!((told, bursts.metrics.failures.get()), (vec![alerted.clone()], 2));
+}
+
+/// Of the time before the first count nothing is known, which is not that nothing was counted.
+#[tokio::test]
+async fn what_an_alert_comes_from_is_not_told_where_the_time_before_is_not_known() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    world.minutes(5, 1_200).await;
+    world.bursts().look().await;
+    let mut alerted = world.alerts().await.remove(0).alerted;
+    assert_eq!(contributors(&*world.store, &alerted).await.unwrap().len(), 4);
+    (alerted.since, alerted.seen_at) = (at(60), at(240));
+    assert_eq!(contributors(&*world.store, &alerted).await.unwrap(), []);
+}
+
+/// A store that may come back.
+fn away() -> Arc<dyn Store> {
+    let store = ModelStore::default();
+    store.go_away();
+    Arc::new(store)
+}
+
+/// A beginning reads a week: where it fails it is not tried again every few seconds.
+#[tokio::test]
+async fn after_a_beginning_that_fails_it_rests() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    let mut bursts = world.bursts();
+    let answering = std::mem::replace(&mut bursts.store, away());
+    assert_eq!(bursts.look().await, Next::AfterARest);
+    bursts.store = answering;
+    assert_eq!(bursts.look().await, Next::Soon);
+    bursts.store = away();
+    world.minutes(5, 120).await;
+    assert_eq!(bursts.look().await, Next::Soon, "it has begun");
+    assert_eq!(bursts.metrics.failures.get(), 2);
+}
+
+/// Of earlier weeks no more is held than is asked for next.
+#[tokio::test]
+async fn earlier_weeks_are_forgotten_while_it_begins() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    let watching = Watching::begin(&*world.store, &*world.ledger, at(world.end)).await.unwrap();
+    let mut watching = watching.unwrap();
+    // Four weeks, two slots before the end and two behind it, and one that is cut.
+    assert!(watching.past.held() <= 4 * 5, "{}", watching.past.held());
+    watching.step(&*world.store, at(world.end)).await.unwrap();
+    assert!(watching.past.held() <= 4 * 5, "{}", watching.past.held());
 }
 
 #[tokio::test]

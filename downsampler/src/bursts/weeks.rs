@@ -53,6 +53,12 @@ impl Past {
         Ok(())
     }
 
+    /// Slots that are held.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Forgets what is asked for by slots before this.
     pub(super) fn forget_before(&mut self, at: Timestamp) {
         let first = at.floor_to(SLOT_SECONDS).plus_seconds(-AROUND * SLOT_SECONDS);

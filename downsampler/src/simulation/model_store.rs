@@ -28,6 +28,7 @@ struct Kept {
     marks: BTreeMap<(Window, Environment), u64>,
     token: u64,
     failure: Option<Error>,
+    is_away: bool,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +38,11 @@ impl ModelStore {
     /// The next time it is asked for its state it fails.
     pub(crate) fn fail_next_state(&self, error: Error) {
         self.0.lock().failure = Some(error);
+    }
+
+    /// From now on it cannot be read.
+    pub(crate) fn go_away(&self) {
+        self.0.lock().is_away = true;
     }
 }
 
@@ -262,6 +268,9 @@ impl Store for ModelStore {
 
     /// The totals of one tier, in edges on the hour.
     async fn read(&self, read: &Read) -> Result<Answer> {
+        if self.0.lock().is_away {
+            return Err(Error::Unavailable("away".into()));
+        }
         let TierChoice::Only(tier) = read.tiers else {
             return Err(Error::Unanswerable("the model answers for one tier alone".into()));
         };

@@ -4,7 +4,8 @@
 //! says that it took it; then the ledger keeps that it was delivered, and the next one follows. So a notice is told at
 //! least once, each time with the same `webhook-id` and the same bytes, and once where nothing is cut off between its answer
 //! and the ledger. Where several processes could tell it, the one that told the last one does, and others wait a while.
-//! Crossings come in their order and alerts in theirs; of both, what was found first is told first.
+//! Crossings come in their order and alerts in theirs; of both, what was found first is told first. One that is not taken
+//! holds those of its sort back, and lets the next one of the other sort go first.
 
 mod body;
 mod metrics;
@@ -59,6 +60,8 @@ pub struct Webhook {
     leads: bool,
     /// What we have told of each, also where the ledger does not know it yet.
     told: [Position; Notice::ALL.len()],
+    /// Of which the last one was that we tried, where that was not taken.
+    refused: Option<Notice>,
     pause_min: Duration,
 }
 
@@ -84,7 +87,8 @@ impl Webhook {
         let WebhookConfig { url, secret, link_base, shared } = config;
         let (receiver, metrics) = (Receiver::new(&url, secret)?, Metrics::register(registry)?);
         let (leads, told, pause_min) = (!shared, [Position::START; Notice::ALL.len()], PAUSE_MIN);
-        Ok(Self { receiver, ledger, clock, metrics, link_base, shared, leads, told, pause_min })
+        let refused = None;
+        Ok(Self { receiver, ledger, clock, metrics, link_base, shared, leads, told, refused, pause_min })
     }
 
     /// Whether this is an address that can be spoken to.
@@ -142,12 +146,11 @@ impl Webhook {
             self.metrics.waits(of, waits);
             waiting.extend(next);
         }
-        let Some(told) = waiting.into_iter().min_by_key(Told::found_at) else {
-            self.metrics.oldest(0);
-            return Ok(Next::News);
-        };
         let now = self.clock.now();
-        self.metrics.oldest(now.millis_since(told.found_at()));
+        let oldest = waiting.iter().map(Told::found_at).min();
+        self.metrics.oldest(oldest.map_or(0, |oldest| now.millis_since(oldest)));
+        let turn = |told: &Told| (self.refused == Some(told.of()), told.found_at());
+        let Some(told) = waiting.into_iter().min_by_key(turn) else { return Ok(Next::News) };
         if !self.leads {
             tokio::time::sleep(PATIENCE_MAX.mul_f64(rand::random_range(0.1..1.0))).await;
             // Whoever told the last one has told this one by now, or is not there.
@@ -157,6 +160,7 @@ impl Webhook {
         let (of, id, what) = (told.of(), told.id(), told.what());
         match self.receiver.post(&told, &self.link_base, now).await {
             Ok(()) => {
+                self.refused = None;
                 if let Some(position) = self.told.get_mut(of as usize) {
                     *position = told.number();
                 }
@@ -166,6 +170,7 @@ impl Webhook {
                 Ok(Next::More)
             }
             Err(Refusal { why, again_after }) => {
+                self.refused = Some(of);
                 self.metrics.failed(of, 1);
                 warn!(of = of.name(), id, what, why, "not delivered by the webhook yet; it is sent again");
                 Ok(Next::Again(again_after))

@@ -147,12 +147,15 @@ fn insert(step: &Transaction<'_>, new: &Alert) -> Result<()> {
 
 /// Alerts in the order in which they became known.
 pub(crate) fn alerts(book: &Connection, asked: &Alerts) -> Result<AlertPage> {
+    // What is not active is left out here already: it is most of them, and what is active would come behind it.
     let select = format!(
-        "SELECT {COLUMNS}, said = 'began' AND {IS_LAST} FROM alerts AS one WHERE number > ?1 ORDER BY number LIMIT ?2"
+        "SELECT {COLUMNS} FROM alerts AS one WHERE number > ?1 AND (NOT ?3 OR (said = 'began' AND {IS_LAST}))
+             ORDER BY number LIMIT ?2"
     );
+    let end = alerts_end(book)?;
     let mut statement = book.prepare_cached(&select)?;
     let looked_at_max = i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX);
-    let mut found = statement.query(params![asked.after.get().cast_signed(), looked_at_max])?;
+    let mut found = statement.query(params![asked.after.get().cast_signed(), looked_at_max, asked.active])?;
     let mut page = AlertPage { looked_to: asked.after, ..AlertPage::default() };
     let mut looked_at = 0;
     while let Some(row) = found.next()? {
@@ -161,17 +164,19 @@ pub(crate) fn alerts(book: &Connection, asked: &Alerts) -> Result<AlertPage> {
             return Ok(page);
         }
         looked_at += 1;
-        let (next, is_active) = (alert(row)?, row.get::<_, bool>(19)?);
+        let next = alert(row)?;
         page.looked_to = next.number;
         let Alerted { environment, kind, .. } = &next.alerted;
         let is_meant = (asked.customers.is_empty() || asked.customers.contains(&environment.customer))
-            && asked.kind.is_none_or(|asked| asked == *kind)
-            && (is_active || !asked.active);
+            && asked.kind.is_none_or(|asked| asked == *kind);
         if is_meant {
             page.alerts.push(with_contributors(book, next)?);
         }
     }
     page.more = looked_at == LOOKED_AT_MAX;
+    if !page.more {
+        page.looked_to = page.looked_to.max(end);
+    }
     Ok(page)
 }
 

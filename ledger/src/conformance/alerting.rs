@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A burst of a customer that began at this minute and is seen two minutes later.
-fn began(customer: &str, minute: i64) -> Alerted {
+pub(crate) fn began(customer: &str, minute: i64) -> Alerted {
     let since = hour(0).plus_seconds(60 * minute);
     Alerted {
         environment: production(customer),
@@ -38,7 +38,7 @@ fn began(customer: &str, minute: i64) -> Alerted {
 }
 
 /// That it is over, so many minutes after it began.
-fn over(began: &Alerted, minutes: i64) -> Alerted {
+pub(crate) fn over(began: &Alerted, minutes: i64) -> Alerted {
     Alerted {
         said: Said::Unknown,
         observed: None,
@@ -49,7 +49,7 @@ fn over(began: &Alerted, minutes: i64) -> Alerted {
     }
 }
 
-fn all(customers: &[&str]) -> Alerts {
+pub(crate) fn all(customers: &[&str]) -> Alerts {
     let customers = customers.iter().map(|customer| name(customer)).collect();
     Alerts { customers, kind: None, active: false, after: Position::START, limit: 100 }
 }

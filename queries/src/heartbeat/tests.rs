@@ -106,6 +106,20 @@ async fn an_edge_that_was_killed_may_have_counts_on_its_disk() {
     assert_eq!(rig.told(), (1, 300.0));
 }
 
+#[tokio::test]
+async fn where_one_edge_has_said_farewell_and_the_other_is_left_out_as_silent_nothing_is_on_its_way() {
+    let rig = Rig::new();
+    let mut heartbeat = rig.heartbeat();
+    fixture::write(&*rig.store, &[seal(1, 100), seal(2, 100)]).await.unwrap();
+    rig.clock.set(fixture::at(101));
+    look(&mut heartbeat).await;
+    assert_eq!(rig.told(), (1, 1.0));
+    fixture::write(&*rig.store, &[seal(2, 300).farewell()]).await.unwrap();
+    rig.clock.set(fixture::at(400));
+    look(&mut heartbeat).await;
+    assert_eq!(rig.told(), (1, 1.0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn seconds_in_which_the_store_says_nothing_are_measured_as_well() {
     for silent in [Silent::Never, Silent::Unavailable] {

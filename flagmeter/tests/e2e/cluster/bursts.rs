@@ -75,12 +75,6 @@ fn a_burst_is_told_once_by_two_that_watch_and_are_killed() {
             (looks >= 3.0 && watched >= 1.0).then_some(())
         };
         stage.eventually("it looks", looks);
-        assert_eq!(
-            stage.metric("flagmeter_downsampler_bursts_failures_total"),
-            Some(0.0),
-            "{}",
-            stage.printed()
-        );
     }
     assert_eq!(told(&queries, &token, 2), first, "nothing is told twice");
 }

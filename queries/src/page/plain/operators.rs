@@ -129,7 +129,7 @@ fn out_of_the_ordinary(bursts: &Bursts, now: Timestamp) -> Markup {
     };
     html! {
         h2 { "Out of the ordinary" }
-        @if bursts.alerts.is_empty() { p { "Nothing is out of the ordinary." } }
+        @if bursts.alerts.is_empty() && !bursts.more { p { "Nothing is out of the ordinary." } }
         @else { (table(&caption, &columns, &rows)) }
     }
 }

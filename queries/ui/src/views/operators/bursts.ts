@@ -70,7 +70,7 @@ export class BurstsPanel {
 
   /** `now` is that of the server: clocks of browsers differ. */
   show({ alerts, more }: Bursts, now: number): void {
-    this.none.hidden = alerts.length > 0;
+    this.none.hidden = alerts.length > 0 || more;
     this.table.hidden = alerts.length === 0;
     this.more.hidden = !more;
     // Who moves along the table by keys stays where they are.
