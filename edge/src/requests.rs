@@ -21,17 +21,24 @@ pub(crate) struct RequestName(HeaderValue);
 impl RequestName {
     /// That of a request with these headers, if requests are followed now.
     pub(crate) fn followed(headers: &HeaderMap) -> Option<Self> {
-        tracing::enabled!(tracing::Level::DEBUG)
-            .then(|| headers.get(crate::doors::X_REQUEST_ID).cloned().map(Self))
-            .flatten()
+        tracing::enabled!(tracing::Level::DEBUG).then(|| Self::of(headers)).flatten()
+    }
+
+    /// A copy: the header's own value would keep all that was received with it until the seal.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let name = headers.get(crate::doors::X_REQUEST_ID)?.as_bytes();
+        HeaderValue::from_bytes(name.get(..NAME_BYTES_MAX).unwrap_or(name)).ok().map(Self)
+    }
+
+    /// As one word, among others.
+    fn as_word(&self) -> String {
+        self.to_string().replace(char::is_whitespace, "_")
     }
 }
 
 impl fmt::Display for RequestName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.0.as_bytes();
-        let cut = name.get(..NAME_BYTES_MAX).unwrap_or(name);
-        f.write_str(&String::from_utf8_lossy(cut))
+        f.write_str(&String::from_utf8_lossy(self.0.as_bytes()))
     }
 }
 
@@ -57,8 +64,24 @@ impl Followed {
         if self.named.is_empty() {
             return;
         }
-        let requests = self.named.drain(..).map(|request| request.to_string()).collect::<Vec<_>>().join(" ");
+        let requests = self.named.drain(..).map(|request| request.as_word()).collect::<Vec<_>>().join(" ");
         tracing::debug!(%node, %seq, requests, more = self.more, "the counts of these requests are sealed");
         self.more = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_name_is_cut_when_it_is_kept_and_is_one_word() {
+        let mut headers = HeaderMap::new();
+        assert!(RequestName::of(&headers).is_none());
+        headers.insert(crate::doors::X_REQUEST_ID, HeaderValue::from_static("one two\tthree"));
+        assert_eq!(RequestName::of(&headers).unwrap().as_word(), "one_two_three");
+        let long = "n".repeat(NAME_BYTES_MAX + 1);
+        headers.insert(crate::doors::X_REQUEST_ID, HeaderValue::from_str(&long).unwrap());
+        assert_eq!(RequestName::of(&headers).unwrap().0.len(), NAME_BYTES_MAX);
     }
 }

@@ -104,6 +104,15 @@ impl Takes {
         }
     }
 
+    /// What values can be called.
+    pub(crate) const fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Boolean => &["on", "off"],
+            Self::OneOf(names) => names,
+            Self::Share => &["all", "part", "none"],
+        }
+    }
+
     /// In a sentence.
     pub fn described(self) -> String {
         match self {

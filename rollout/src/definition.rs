@@ -14,7 +14,7 @@
 //! }
 //! ```
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use chrono::NaiveDate;
 use flagmeter_model::Timestamp;
@@ -22,8 +22,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     Context, Error, ErrorCode, Evaluation, Failure, Notice, Reason, Result,
-    rule::{self, Rule},
+    rule::{self, Budget, Rule},
 };
+
+/// So many names that are no variants are told of a flag.
+const UNKNOWN_MAX: usize = 8;
 
 /// All flags of a file.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -39,6 +42,8 @@ pub struct Flag {
     default_variant: Option<String>,
     targeting: Option<Result<Rule, String>>,
     metadata: Map<String, Value>,
+    /// That of the file, for what its own does not say.
+    of_all: Arc<Map<String, Value>>,
 }
 
 impl Definition {
@@ -61,10 +66,11 @@ impl Definition {
             Some(Value::Object(part)) => Ok(part.clone()),
             Some(_) => Err(Error::Form(format!("{name:?} is no object"))),
         };
-        let (shared, metadata) = (part("$evaluators")?, part("metadata")?);
+        let (shared, metadata) = (part("$evaluators")?, Arc::new(part("metadata")?));
+        let mut budget = Budget::of_file();
         let mut flags = BTreeMap::new();
         for (key, flag) in listed(&json)? {
-            let flag = Flag::read(flag, &shared, &metadata)
+            let flag = Flag::read(flag, &shared, &metadata, &mut budget)
                 .map_err(|reason| Error::Flag { flag: key.to_owned(), reason })?;
             if flags.insert(key.to_owned(), flag).is_some() {
                 return Err(Error::Flag { flag: key.to_owned(), reason: "it is there twice".into() });
@@ -115,8 +121,18 @@ fn cause_of(error: &serde_json::Error) -> String {
     text.rsplit_once(" at line ").map_or_else(|| text.clone(), |(cause, _)| cause.to_owned())
 }
 
+fn names_unknown(name: &str) -> String {
+    let name: String = name.chars().take(64).collect();
+    format!("its rule names {name:?}, which is none of its variants")
+}
+
 impl Flag {
-    fn read(json: &Value, shared: &Map<String, Value>, of_all: &Map<String, Value>) -> Result<Self, String> {
+    fn read(
+        json: &Value,
+        shared: &Map<String, Value>,
+        of_all: &Arc<Map<String, Value>>,
+        budget: &mut Budget,
+    ) -> Result<Self, String> {
         let enabled = match json.get("state").and_then(Value::as_str) {
             Some("ENABLED") => true,
             Some("DISABLED") => false,
@@ -135,15 +151,18 @@ impl Flag {
         let targeting = match json.get("targeting") {
             None | Some(Value::Null) => None,
             Some(Value::Object(rule)) if rule.is_empty() => None,
-            Some(rule) => Some(Rule::read(rule, shared)),
+            Some(rule) => Some(Rule::read(rule, shared, budget)),
         };
-        let mut metadata = of_all.clone();
-        match json.get("metadata") {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(own)) => metadata.extend(own.clone()),
+        let metadata = match json.get("metadata") {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(own)) => own.clone(),
             Some(_) => return Err("its \"metadata\" is no object".into()),
-        }
-        Ok(Self { enabled, variants, default_variant, targeting, metadata })
+        };
+        Ok(Self { enabled, variants, default_variant, targeting, metadata, of_all: Arc::clone(of_all) })
+    }
+
+    fn metadata(&self, name: &str) -> Option<&Value> {
+        self.metadata.get(name).or_else(|| self.of_all.get(name))
     }
 
     /// Its variants with their values.
@@ -158,7 +177,7 @@ impl Flag {
 
     /// Who looks after it: `metadata.owner`, its own or that of the file.
     pub fn owner(&self) -> Option<&str> {
-        self.metadata.get("owner").and_then(Value::as_str).filter(|owner| !owner.trim().is_empty())
+        self.metadata("owner").and_then(Value::as_str).filter(|owner| !owner.trim().is_empty())
     }
 
     /// What whoever looks after it should know, on the day `today`.
@@ -167,7 +186,7 @@ impl Flag {
         if self.owner().is_none() {
             notices.push(Notice::WithoutOwner);
         }
-        match self.metadata.get("remove_by") {
+        match self.metadata("remove_by") {
             None | Some(Value::Null) => notices.push(Notice::WithoutRemoval),
             Some(text) => match text.as_str().and_then(|text| text.parse::<NaiveDate>().ok()) {
                 Some(date) if date < today => notices.push(Notice::PastRemoval(date)),
@@ -175,8 +194,13 @@ impl Flag {
                 None => notices.push(Notice::RemovalUnreadable(text.to_string())),
             },
         }
-        if let Some(Err(why)) = &self.targeting {
-            notices.push(Notice::Broken(why.clone()));
+        match &self.targeting {
+            None => {}
+            Some(Err(why)) => notices.push(Notice::Broken(why.clone())),
+            Some(Ok(rule)) => {
+                let unknown = rule.named().into_iter().filter(|name| !self.variants.contains_key(name));
+                notices.extend(unknown.take(UNKNOWN_MAX).map(|name| Notice::Broken(names_unknown(&name))));
+            }
         }
         notices
     }
@@ -197,18 +221,14 @@ impl Flag {
             let why = "its rule takes too many steps: make it smaller";
             return Evaluation::failed(Failure::new(ErrorCode::General, why));
         };
-        let name = match outcome.value {
-            Value::Null => return self.default_with(Reason::Default),
-            Value::String(name) => name,
-            other => other.to_string(),
+        let Some(name) = rule::variant_of(&outcome.value) else {
+            return self.default_with(Reason::Default);
         };
         if let Some(value) = self.variants.get(&name) {
             let reason = if outcome.split { Reason::Split } else { Reason::TargetingMatch };
             return Evaluation { value: Some(value.clone()), variant: Some(name), reason, failure: None };
         }
-        let name: String = name.chars().take(64).collect();
-        let why = format!("its rule names {name:?}, which is none of its variants");
-        Evaluation::failed(Failure::new(ErrorCode::General, why))
+        Evaluation::failed(Failure::new(ErrorCode::General, names_unknown(&name)))
     }
 
     fn default_with(&self, reason: Reason) -> Evaluation {

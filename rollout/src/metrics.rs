@@ -34,7 +34,7 @@ impl Metrics {
             ))?)?,
             good: of.kept(IntGauge::with_opts(opts(
                 "source_good",
-                "1 while the definition in use is what the source has, 0 while it is missing or broken there, or none is set.",
+                "1 while the definition in use is what the source has, or no source is set; 0 while it is missing or broken there.",
             ))?)?,
             loaded_at: of.kept(IntGauge::with_opts(opts(
                 "last_load_timestamp_seconds",
@@ -58,6 +58,8 @@ impl Metrics {
         for flag in CATALOGUE {
             metrics.changed_at.with_label_values(&[flag.key]).set(0);
         }
+        // Without a source nothing is wrong: the safe defaults are meant to hold.
+        metrics.good.set(1);
         Ok(metrics)
     }
 

@@ -82,6 +82,13 @@ impl RuntimeFlags {
         Ok(Taken { changed, notices, others: definition.flags().count() - own })
     }
 
+    /// Goes on with a definition that was good before this process started, without telling: what the source has is
+    /// compared with it, so that a restart is no change.
+    pub fn resume(&self, text: &str) -> Result<()> {
+        *self.definition.write() = Arc::new(Definition::parse(text)?);
+        Ok(())
+    }
+
     /// Notes that the source has nothing that can be used: what is in use goes on.
     pub fn source_failed(&self) {
         self.metrics.refused.inc();
@@ -143,9 +150,12 @@ impl RuntimeFlags {
                 *counts.entry((own.key, name)).or_insert(0_i64) += 1;
             }
         }
-        self.metrics.customers.reset();
-        for ((flag, variant), count) in counts {
-            self.metrics.customers.with_label_values(&[flag, variant]).set(count);
+        // Those that nobody has, too: without a moment in which none is shown.
+        for own in [&LOG_COMPRESSION, &BURST_DETECTION] {
+            for name in own.takes.names() {
+                let count = counts.get(&(own.key, *name)).copied().unwrap_or(0);
+                self.metrics.customers.with_label_values(&[own.key, *name]).set(count);
+            }
         }
     }
 
@@ -257,6 +267,7 @@ mod tests {
     #[test]
     fn without_a_definition_the_safe_defaults_hold_and_that_is_no_error() {
         let bench = bench();
+        assert!((bench.value("flagmeter_flags_source_good", &[]) - 1.0).abs() < f64::EPSILON, "none is set");
         assert_eq!(bench.flags.log_compression("acme"), Compression::Zstd);
         assert!(bench.flags.burst_detection("acme"));
         assert!((bench.flags.log_sampling() - 1.0).abs() < f64::EPSILON);
@@ -320,6 +331,19 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_is_no_change_of_what_was_good_before() {
+        let bench = bench();
+        bench.flags.resume(&compressing("{}")).unwrap();
+        assert_eq!(bench.flags.log_compression("acme"), Compression::Off);
+        let changed_at =
+            || bench.value("flagmeter_flags_last_change_timestamp_seconds", &["log-compression"]);
+        assert_eq!(bench.flags.take(&compressing("{}")).unwrap().changed, [""; 0]);
+        assert!(changed_at().abs() < f64::EPSILON);
+        assert_eq!(bench.flags.take("{\"flags\": {}}").unwrap().changed, ["log-compression"]);
+        assert!(changed_at() > 0.0);
+    }
+
+    #[test]
     fn a_value_of_another_type_is_an_error_with_the_safe_default() {
         let bench = bench();
         let wrong = r#"{"flags": {"log-compression": {"state": "ENABLED", "variants": {"on": true}, "defaultVariant": "on",
@@ -347,6 +371,8 @@ mod tests {
         let shown = |variant| bench.value("flagmeter_flags_customers", &["log-compression", variant]);
         assert!((shown("zstd") + shown("off") - 200.0).abs() < f64::EPSILON);
         assert!((75.0..125.0).contains(&shown("zstd")), "{}", shown("zstd"));
+        bench.flags.show_customers(std::iter::once("customer-0"));
+        assert!((shown("zstd") + shown("off") - 1.0).abs() < f64::EPSILON, "those that nobody has are 0");
         bench.flags.burst_detection("acme");
         assert_eq!(bench.flags.take_exposures(), [], "not asked for");
         bench.flags.expose();

@@ -1,6 +1,6 @@
 //! Flagmeter counts its own flags: each decision is an evaluation, added up in memory and posted like those of any SDK.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::Router;
 use bytes::Bytes;
@@ -38,12 +38,32 @@ pub(crate) struct Exposer {
     to: Opened,
     key: String,
     sdk: String,
-    /// What was posted last and not taken: posted again as it is, with its idempotency key, before anything else.
-    waiting: Option<(String, Bytes)>,
+    waiting: Option<Waiting>,
     /// Whether the last post was refused: that is said once.
     refused: bool,
     posted: IntCounter,
     failed: IntCounter,
+}
+
+/// What was posted last and not taken: posted again as it is, with its idempotency key, before anything else.
+#[derive(Clone)]
+struct Waiting {
+    once: String,
+    body: Bytes,
+    decisions: u64,
+}
+
+/// Why a post was not taken.
+struct NotTaken {
+    why: String,
+    /// It never will be.
+    for_good: bool,
+}
+
+impl NotTaken {
+    fn yet(why: &dyn fmt::Display) -> Self {
+        Self { why: why.to_string(), for_good: false }
+    }
 }
 
 enum Opened {
@@ -77,16 +97,20 @@ impl Exposer {
             )?,
             failed: counter(
                 "flagmeter_flags_exposures_failures_total",
-                "Posts of such decisions that were not taken; they are posted again.",
+                "Posts of such decisions that were not taken; they are posted again, unless they were refused as wrong.",
             )?,
         })
     }
 
-    /// Posts until it is told to stop. What was decided since the last post is not counted then.
+    /// Posts until it is told to stop. What was not posted by then is not counted: a stop waits for no answer.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<()> {
-        while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            self.post().await;
-        }
+        let due = async {
+            loop {
+                tokio::time::sleep(EVERY).await;
+                self.post().await;
+            }
+        };
+        let _stopped: Option<()> = stop.run_until_cancelled(due).await;
         Ok(())
     }
 
@@ -98,16 +122,22 @@ impl Exposer {
                 return;
             }
             let decisions = exposures.iter().map(|exposure| exposure.count).sum();
-            self.waiting = Some((secret("exposures_"), body(&exposures, &self.sdk)));
-            self.posted.inc_by(decisions);
+            let (once, body) = (secret("exposures_"), body(&exposures, &self.sdk));
+            self.waiting = Some(Waiting { once, body, decisions });
         }
-        let Some((once, body)) = self.waiting.clone() else { return };
+        let Some(Waiting { once, body, decisions }) = self.waiting.clone() else { return };
         match self.send(once, body).await {
             Ok(()) => {
+                self.posted.inc_by(decisions);
                 self.waiting = None;
                 self.refused = false;
             }
-            Err(why) => {
+            Err(NotTaken { why, for_good: true }) => {
+                self.failed.inc();
+                self.waiting = None;
+                warn!("{decisions} decisions of runtime flags are not counted: {why}");
+            }
+            Err(NotTaken { why, for_good: false }) => {
                 self.failed.inc();
                 if !std::mem::replace(&mut self.refused, true) {
                     warn!("decisions of runtime flags are not counted, and posted again: {why}");
@@ -116,7 +146,7 @@ impl Exposer {
         }
     }
 
-    async fn send(&mut self, once: String, body: Bytes) -> Result<(), String> {
+    async fn send(&mut self, once: String, body: Bytes) -> Result<(), NotTaken> {
         let request = Request::post("/v1/counts")
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
@@ -124,21 +154,27 @@ impl Exposer {
         let status = match &mut self.to {
             Opened::Doors(router) => {
                 let request =
-                    request.body(axum::body::Body::from(body)).map_err(|error| error.to_string())?;
+                    request.body(axum::body::Body::from(body)).map_err(|error| NotTaken::yet(&error))?;
                 let Ok(answer) = router.clone().oneshot(request).await;
                 answer.status().as_u16()
             }
             Opened::Edge(edge) => {
                 let (url, connection) = &mut **edge;
                 let request = request.header(header::HOST, url.authority.as_str()).body(Full::new(body));
-                let request = request.map_err(|error| error.to_string())?;
-                connection.ask(request).await.map_err(|broken| broken.reason)?.status
+                let request = request.map_err(|error| NotTaken::yet(&error))?;
+                connection.ask(request).await.map_err(|broken| NotTaken::yet(&broken.reason))?.status
             }
         };
         match status {
             ACCEPTED => Ok(()),
-            401 => Err("nobody has the key runtime_flags.exposures_key: take one of the registry".into()),
-            other => Err(format!("they were answered with {other}")),
+            401 => Err(NotTaken::yet(
+                &"nobody has the key runtime_flags.exposures_key: take one of the registry",
+            )),
+            // The same again would be answered the same, and what comes after it would wait for ever.
+            400 | 413 | 422 => {
+                Err(NotTaken { why: format!("they were answered with {status}"), for_good: true })
+            }
+            other => Err(NotTaken::yet(&format!("they were answered with {other}"))),
         }
     }
 }
@@ -191,5 +227,45 @@ mod tests {
         assert_eq!(counts(0), serde_json::json!([{"flag": "burst-detection", "variant": "on", "count": 2}]));
         assert_eq!(counts(2)[0]["count"], 1);
         assert_eq!((exposer.posted.get(), exposer.failed.get()), (3, 1));
+    }
+
+    fn answering(take: axum::routing::MethodRouter) -> (Exposer, Arc<RuntimeFlags>) {
+        let registry = prometheus::Registry::new();
+        let flags = Arc::new(RuntimeFlags::new("edge", Arc::new(SystemClock), &registry).unwrap());
+        let doors = To::Doors(Router::new().route("/v1/counts", take));
+        let exposer = Exposer::new(Arc::clone(&flags), doors, ("key-1".into(), "edge"), &registry).unwrap();
+        (exposer, flags)
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_as_wrong_keeps_nothing_after_it_waiting() {
+        for (status, waits) in
+            [(400_u16, false), (413, false), (422, false), (401, true), (429, true), (503, true)]
+        {
+            let answer = axum::http::StatusCode::from_u16(status).unwrap();
+            let (mut exposer, flags) = answering(post(move || async move { answer }));
+            flags.burst_detection("acme");
+            exposer.post().await;
+            assert_eq!(exposer.waiting.is_some(), waits, "{status}");
+            assert_eq!((exposer.posted.get(), exposer.failed.get()), (0, 1), "{status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_no_answer() {
+        let asked = CancellationToken::new();
+        let told = asked.clone();
+        let (exposer, flags) = answering(post(move || async move {
+            told.cancel();
+            std::future::pending::<()>().await;
+        }));
+        flags.burst_detection("acme");
+        let stop = CancellationToken::new();
+        let mut running = tokio::task::JoinSet::new();
+        running.spawn(exposer.run(stop.clone()));
+        asked.cancelled().await;
+        stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(1), running.join_next()).await;
+        ended.unwrap().unwrap().unwrap().unwrap();
     }
 }

@@ -153,7 +153,7 @@ fn evaluate(definition: &Definition, key: &str, context: &Context, now: Timestam
         BTreeMap::from([("key", key.into()), ("reason", reason.name().into())]);
     match (value, own) {
         (Some(value), _) => drop(told.insert("value", value)),
-        (None, Some(own)) => drop(told.insert("safeDefault", own.fallback(reason).into())),
+        (None, Some(own)) => drop(told.insert("holds", own.fallback(reason).into())),
         (None, None) => {}
     }
     told.extend(variant.map(|variant| ("variant", variant.into())));
@@ -209,6 +209,7 @@ mod tests {
     fn settings_of_runtime_flags_that_contradict_each_other_are_told() {
         for (sets, says) in [
             (vec!["runtime_flags.url=http://c/f.json", "runtime_flags.file=f.json"], "set one of them"),
+            (vec!["runtime_flags.poll_interval=0s"], "write a time such as"),
             (vec!["runtime_flags.url=c/f.json"], "https://config.example.com"),
             (vec!["runtime_flags.exposures_url=http://edge"], "set runtime_flags.exposures_key"),
             (

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use flagmeter_model::{Clock, Registry};
-use flagmeter_rollout::{Definition, RuntimeFlags, Taken};
+use flagmeter_rollout::{Definition, Notice, RuntimeFlags, Taken};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -75,13 +75,15 @@ impl FlagWatch {
         let flags = Arc::new(RuntimeFlags::new(process, Arc::clone(clock), metrics)?);
         let good_copy = good_copy.map(|path| GoodCopy::new("the runtime flags", path, Definition::BYTES_MAX));
         let mut watch = Self { flags, source: Source::of(config)?, good_copy };
+        // Before the first look: so only what is another now is a change.
+        let resumed = watch.source.is_some() && watch.resume();
         let looked = tokio::time::timeout(FIRST_LOOK_MAX, watch.look()).await;
         if looked.is_err() {
             watch.flags.source_failed();
             warn!("the runtime flags cannot be fetched in time: they are looked for again while this runs");
         }
         if watch.source.is_some() && looked != Ok(Some(true)) {
-            watch.take_good_copy();
+            watch.tell_resumed(resumed);
         }
         sampling::set(watch.flags.log_sampling());
         Ok(watch)
@@ -115,7 +117,9 @@ impl FlagWatch {
         }
     }
 
+    /// Measures what goes by the time as well.
     fn show(&self, registry: Option<&watch::Receiver<Arc<Registry>>>) {
+        drop(self.flags.notices());
         if let Some(registry) = registry {
             let registry = registry.borrow().clone();
             self.flags.show_customers(registry.customers().iter().map(|customer| &*customer.id));
@@ -149,25 +153,32 @@ impl FlagWatch {
         }
     }
 
-    fn take_good_copy(&self) {
-        let copy = self.good_copy.as_ref();
-        let taken =
-            copy.and_then(|copy| Some((copy.path().display(), self.flags.take(&copy.read().ok()?).ok()?)));
-        let Some((place, taken)) = taken else {
+    /// Whether what was last good is in use.
+    fn resume(&self) -> bool {
+        let text = self.good_copy.as_ref().and_then(|copy| copy.read().ok());
+        text.is_some_and(|text| self.flags.resume(&text).is_ok())
+    }
+
+    /// The source has nothing good.
+    fn tell_resumed(&self, resumed: bool) {
+        let copy = self.good_copy.as_ref().filter(|_| resumed);
+        let Some(copy) = copy else {
             warn!("there are no runtime flags that were good before: the safe defaults hold");
             return;
         };
-        // It is not what the source has.
-        self.flags.source_failed();
-        warn!("going on with the runtime flags that were last good, {place}");
-        tell(&place.to_string(), &taken);
+        warn!("going on with the runtime flags that were last good, {}", copy.path().display());
+        tell_notices(&self.flags.notices());
     }
 }
 
 /// One line for a change, and one for each flag that someone should look after.
 fn tell(place: &str, taken: &Taken) {
     info!(changed = taken.changed.join(" "), others = taken.others, "the runtime flags {place} are taken");
-    for (flag, notice) in &taken.notices {
+    tell_notices(&taken.notices);
+}
+
+fn tell_notices(notices: &[(&'static str, Notice)]) {
+    for (flag, notice) in notices {
         warn!("runtime flag {flag}: {notice}");
     }
 }
@@ -176,7 +187,7 @@ fn tell(place: &str, taken: &Taken) {
 mod tests {
     use std::fs;
 
-    use flagmeter_model::SystemClock;
+    use flagmeter_model::{ManualClock, SystemClock, Timestamp};
     use flagmeter_rollout::Compression;
 
     use super::*;
@@ -195,13 +206,61 @@ mod tests {
         }
 
         async fn open(&self) -> FlagWatch {
+            self.open_with(Arc::new(SystemClock), &prometheus::Registry::new()).await
+        }
+
+        async fn open_with(&self, clock: Arc<dyn Clock>, metrics: &prometheus::Registry) -> FlagWatch {
             let set = vec![format!("runtime_flags.file={}", self.path().display())];
             let args = SettingArgs { set, ..SettingArgs::default() };
             let (config, _) = args.load_from(std::iter::empty()).unwrap();
-            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
             let copy = self.folder.path().join("good.json");
-            FlagWatch::open(&config, "edge", &clock, &prometheus::Registry::new(), Some(copy)).await.unwrap()
+            FlagWatch::open(&config, "edge", &clock, metrics, Some(copy)).await.unwrap()
         }
+    }
+
+    /// The sum over all labels.
+    fn measured(metrics: &prometheus::Registry, name: &str) -> f64 {
+        let families = metrics.gather();
+        let family =
+            families.iter().find(|family| family.name() == format!("flagmeter_flags_{name}")).unwrap();
+        let metrics = family.get_metric().iter();
+        metrics.map(|metric| metric.get_counter().get_value() + metric.get_gauge().get_value()).sum()
+    }
+
+    #[tokio::test]
+    async fn a_restart_is_no_change_and_a_bad_source_is_refused_once() {
+        let bench = Bench { folder: tempfile::tempdir().unwrap() };
+        let opened = || async {
+            let metrics = prometheus::Registry::new();
+            bench.open_with(Arc::new(SystemClock), &metrics).await;
+            ["last_change_timestamp_seconds", "loads_total", "refused_total", "source_good"]
+                .map(|name| measured(&metrics, name) > 0.0)
+        };
+        fs::write(bench.path(), OFF).unwrap();
+        assert_eq!(opened().await, [true, true, false, true]);
+        assert_eq!(opened().await, [false, true, false, true], "the same again");
+        fs::write(bench.path(), OFF.replace("ENABLED", "DISABLED")).unwrap();
+        assert_eq!(opened().await, [true, true, false, true], "another");
+        fs::write(bench.path(), "{").unwrap();
+        let metrics = prometheus::Registry::new();
+        bench.open_with(Arc::new(SystemClock), &metrics).await;
+        let found = ["refused_total", "source_good", "loads_total"].map(|name| measured(&metrics, name));
+        assert_eq!(found.map(|value| format!("{value}")), ["1", "0", "0"]);
+    }
+
+    #[tokio::test]
+    async fn a_date_that_passes_while_it_runs_is_noticed() {
+        let bench = Bench { folder: tempfile::tempdir().unwrap() };
+        let dated = r#""metadata": {"owner": "pipeline", "remove_by": "2026-11-22"}, "flags""#;
+        fs::write(bench.path(), OFF.replacen("\"flags\"", dated, 1)).unwrap();
+        let clock = ManualClock::at(Timestamp::parse_rfc3339("2026-11-22T23:59:59Z").unwrap());
+        let metrics = prometheus::Registry::new();
+        let watch = bench.open_with(Arc::new(clock.clone()), &metrics).await;
+        watch.show(None);
+        assert!(measured(&metrics, "noticed").abs() < f64::EPSILON);
+        clock.advance(1);
+        watch.show(None);
+        assert!((measured(&metrics, "noticed") - 1.0).abs() < f64::EPSILON);
     }
 
     #[tokio::test]

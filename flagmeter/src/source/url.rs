@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode, Url, header};
+use reqwest::{Client, StatusCode, Url, header, redirect::Policy};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an answer may take.
@@ -34,7 +34,9 @@ pub(crate) fn address(url: &str) -> Result<Url, String> {
 
 impl WatchedUrl {
     pub(crate) fn new(url: &str, bytes_max: usize) -> Result<Self, String> {
-        let client = Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build();
+        // A redirect would tell another host, as the referer, what may be secret in the address.
+        let client = Client::builder().redirect(Policy::none());
+        let client = client.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build();
         let client = client.map_err(|error| error.to_string())?;
         Ok(Self { client, url: address(url)?, bytes_max, known: None, seen: None })
     }
@@ -156,6 +158,20 @@ mod tests {
         assert_eq!(watched.look().await, Some(&Ok("two!".into())));
         let tags = served.lock().unwrap().1.clone();
         assert_eq!(tags[..2], [None, Some("\"3\"".to_owned())]);
+        drop(tasks);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/flags.json", listener.local_addr().unwrap());
+        let router = Router::new()
+            .route("/flags.json", get(|| async { (302.into_status(), [("location", "/other.json")]) }))
+            .route("/other.json", get(|| async { "other" }));
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, router).await });
+        let mut watched = WatchedUrl::new(&url, 5).unwrap();
+        assert!(matches!(watched.look().await, Some(Err(why)) if why.contains("302")));
         drop(tasks);
     }
 

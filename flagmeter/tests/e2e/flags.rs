@@ -25,19 +25,23 @@ fn a_change_is_taken_while_the_server_runs_a_bad_one_refused_and_the_last_good_o
     .unwrap();
     let changed = || server.metric("flagmeter_flags_last_change_timestamp_seconds{flag=\"log-compression\"}");
     eventually("the definition is taken", changed, |at| at.is_some_and(|at| at > 0.0));
-    let (_, stderr) = folder.printed();
+    // Lines are written after what is measured.
+    let printed = || folder.printed().1;
     for says in ["runtime flag log-sampling: it has no owner", "removed by 2026-01-01"] {
-        assert!(stderr.contains(says), "{stderr}");
+        eventually("a notice is told", printed, |stderr| stderr.contains(says));
     }
     eventually(
         "the starter's one customer is shown",
         || server.metric("flagmeter_flags_customers{flag=\"log-compression\",variant=\"gzip\"}"),
         |&customers| customers == Some(1.0),
     );
-    fs::write(&path, "{").unwrap();
+    // Whole at once: no look sees it empty.
+    let broken = shared.path().join("broken.json");
+    fs::write(&broken, "{").unwrap();
+    fs::rename(&broken, &path).unwrap();
     let refused = || server.metric("flagmeter_flags_source_good");
     eventually("the bad one is refused", refused, |&good| good == Some(0.0));
-    assert!(folder.printed().1.contains("those before go on: line 1 column 1"), "{}", folder.printed().1);
+    eventually("that is told", printed, |stderr| stderr.contains("those before go on: line 1 column 1"));
     server.terminate();
     let server = Server::start(&folder);
     eventually(
@@ -81,6 +85,18 @@ fn a_definition_can_be_checked_and_asked_before_it_is_used() {
     let wrong = run(&["flags", "check", path.to_str().unwrap()], &[]);
     assert_eq!(wrong.status, Some(1));
     assert!(wrong.stdout.contains("its variant \"off\" is false, and it takes one of"), "{}", wrong.stdout);
+    fs::write(&path, example.replacen("[\"off\", 80]", "[\"none\", 80]", 1)).unwrap();
+    let wrong = run(&["flags", "check", path.to_str().unwrap()], &[]);
+    assert_eq!(wrong.status, Some(1));
+    assert!(
+        wrong.stdout.contains("log-compression: it is the safe default, because its rule names \"none\""),
+        "{}",
+        wrong.stdout
+    );
+    fs::write(&path, example.replace("ENABLED", "DISABLED")).unwrap();
+    let disabled =
+        run(&["flags", "evaluate", path.to_str().unwrap(), "log-compression", "--customer", "acme"], &[]);
+    assert_eq!(disabled.stdout.trim(), r#"{"holds":"off","key":"log-compression","reason":"DISABLED"}"#);
     fs::write(&path, "{").unwrap();
     let wrong = run(&["flags", "check", path.to_str().unwrap()], &[]);
     assert!(wrong.stderr.contains("line 1 column 1 is not JSON"), "{}", wrong.stderr);

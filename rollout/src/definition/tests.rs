@@ -216,6 +216,70 @@ fn flags_without_an_owner_and_past_their_removal_are_noticed() {
     assert_eq!(definition.flag("old").unwrap().owner(), Some("platform"));
 }
 
+/// A typo in a share sends these customers to the safe default: whoever writes it is told before.
+#[test]
+fn variants_that_a_rule_names_and_the_flag_does_not_have_are_noticed() {
+    let today = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
+    let said = |rule: &Value| {
+        let definition = one(&["off", "zstd", "true"], "off", rule);
+        let notices = definition.flag("f").unwrap().notices(today);
+        let broken = notices.into_iter().filter_map(|notice| match notice {
+            Notice::Broken(why) => Some(why),
+            _ => None,
+        });
+        broken.collect::<Vec<_>>().join("; ")
+    };
+    let typo = "its rule names \"none\", which is none of its variants";
+    let key = json!({"var": "targetingKey"});
+    for rule in [
+        json!("none"),
+        json!({"fractional": [["zstd", 20], ["none", 80]]}),
+        json!({"fractional": [key, ["zstd", 20], ["none", {"var": "weight"}]]}),
+        json!({"fractional": ["seed", [{"if": [key, "none", "off"]}, 1]]}),
+        json!({"if": [{"in": [key, ["acme"]]}, "none", null]}),
+        json!({"if": [key, "off", {"fractional": [["zstd", 20], ["none"]]}]}),
+        json!({"if": [key, "off", {"if": [false, "zstd", "none"]}]}),
+    ] {
+        assert_eq!(said(&rule), typo, "{rule}");
+    }
+    for rule in [
+        json!({"fractional": [{"cat": ["seed", key]}, ["zstd", 20], ["off", 80]]}),
+        json!({"fractional": ["seed", ["zstd", 20], ["off", 80]]}),
+        json!({"if": [{"==": [key, "none"]}, true, {"in": ["none", ["acme"]]}, "zstd", null]}),
+        key,
+    ] {
+        assert_eq!(said(&rule), "", "{rule}");
+    }
+    let many = (0..100).map(|number| json!([format!("v{number}"), 1])).collect::<Vec<_>>();
+    assert_eq!(said(&json!({ "fractional": many })).matches("; ").count(), UNKNOWN_MAX - 1);
+}
+
+/// A small file cannot be made large by naming a shared rule again and again.
+#[test]
+fn the_rules_of_a_file_have_a_budget_together() {
+    let flag = json!({"state": "ENABLED", "variants": {"on": true}, "defaultVariant": "on", "targeting": {"$ref": "large"}});
+    let file = |flags: usize, large: &Value| {
+        let flags: Map<String, Value> =
+            (0..flags).map(|number| (format!("f{number:04}"), flag.clone())).collect();
+        defined(&json!({"flags": flags, "$evaluators": {"large": large}}))
+    };
+    let codes = |definition: &Definition| {
+        let code = |key: &str| definition.evaluate(key, &Context::of_customer("acme"), now()).failure;
+        definition
+            .flags()
+            .filter(|(key, _)| code(key).is_some_and(|why| why.message.contains("together")))
+            .count()
+    };
+    let parts = json!({"if": [{"in": [{"var": "targetingKey"}, vec![1; 9_000]]}, "on", null]});
+    assert_eq!(codes(&file(100, &parts)), 0);
+    let beyond = file(120, &parts);
+    assert_eq!(codes(&beyond), 4);
+    let failure = beyond.evaluate("f0119", &Context::of_customer("acme"), now()).failure.unwrap();
+    assert_eq!(failure.code, ErrorCode::ParseError);
+    // Long texts are as many parts as they take room.
+    assert!(codes(&file(400, &json!({"==": ["a".repeat(640_000), 1]}))) > 200);
+}
+
 fn rollout(percent: u32) -> Definition {
     one(&["on", "off"], "off", &json!({"fractional": [["on", percent], ["off", 100 - percent]]}))
 }

@@ -79,6 +79,7 @@ impl Running<'_> {
                 self.each(operator, operands, data)
             }
             Operator::Reduce => self.reduce(operands, data),
+            Operator::In => self.contains(operands, data),
             Operator::Fractional => {
                 let operands = self.values(operands, data)?;
                 let assigned = fractional::assign(operands, self.root);
@@ -123,7 +124,6 @@ impl Running<'_> {
             Operator::Subtract => calculated(operands, |a, b| a - b),
             Operator::Divide => calculated(operands, |a, b| a / b),
             Operator::Remainder => calculated(operands, |a, b| a % b),
-            Operator::In => is_in(at(0), at(1)),
             Operator::Cat => return self.cat(operands),
             Operator::Substr => substr(at(0), at(1), operands.get(2)),
             Operator::Merge => Value::Array(operands.iter().flat_map(as_list).cloned().collect()),
@@ -137,6 +137,7 @@ impl Running<'_> {
             | Operator::Map
             | Operator::Filter
             | Operator::Reduce
+            | Operator::In
             | Operator::All
             | Operator::Some
             | Operator::None
@@ -216,6 +217,17 @@ impl Running<'_> {
             Operator::None => Value::Bool(count == 0),
             _ => Value::Array(kept),
         })
+    }
+
+    /// `in`. A long list of customers is looked through where it is, and costs its steps all the same.
+    fn contains(&mut self, operands: &[Rule], data: &Value) -> Result<Value> {
+        let part = self.operand(operands, 0, data)?;
+        if let Some(Rule::Plain(whole)) = operands.get(1) {
+            self.spend(1 + weight(whole))?;
+            return Ok(is_in(&part, whole));
+        }
+        let whole = self.operand(operands, 1, data)?;
+        Ok(is_in(&part, &whole))
     }
 
     fn reduce(&mut self, operands: &[Rule], data: &Value) -> Result<Value> {

@@ -3,8 +3,12 @@ use serde_json::json;
 
 use super::*;
 
+fn read(rule: &Value, shared: &Map<String, Value>) -> std::result::Result<Rule, String> {
+    Rule::read(rule, shared, &mut crate::rule::Budget::of_file())
+}
+
 fn said(rule: &Value, data: &Value) -> Value {
-    let rule = Rule::read(rule, &Map::new()).unwrap();
+    let rule = read(rule, &Map::new()).unwrap();
     run(&rule, data).unwrap().value
 }
 
@@ -107,7 +111,7 @@ fn a_rule_that_takes_too_much_is_stopped() {
     let squared = json!({"map": [many, {"map": [many, {"var": ""}]}]});
     let doubled = json!({"reduce": [many, {"cat": [{"var": "accumulator"}, {"var": "accumulator"}]}, "ab"]});
     for rule in [squared, doubled] {
-        let rule = Rule::read(&rule, &Map::new()).unwrap();
+        let rule = read(&rule, &Map::new()).unwrap();
         assert_eq!(run(&rule, &Value::Null), Err(TooMuch));
     }
 }
@@ -125,10 +129,10 @@ fn rules_that_are_too_deep_too_large_or_unknown_are_refused_with_the_reason() {
         (json!({"$ref": "z"}), "\"z\", which $evaluators does not have"),
         (json!({"$ref": "a"}), "stands in another"),
     ] {
-        let refused = Rule::read(&rule, shared.as_object().unwrap()).unwrap_err();
+        let refused = read(&rule, shared.as_object().unwrap()).unwrap_err();
         assert!(refused.contains(says), "{refused}");
     }
-    let shared = Rule::read(&json!({"$ref": "c"}), shared.as_object().unwrap()).unwrap();
+    let shared = read(&json!({"$ref": "c"}), shared.as_object().unwrap()).unwrap();
     assert_eq!(run(&shared, &json!({})).unwrap().value, json!(true));
 }
 
@@ -150,7 +154,20 @@ proptest! {
         operands in prop::collection::vec(any_value(), 0..4),
         data in any_value(),
     ) {
-        let rule = Rule::read(&json!({ operator: operands }), &Map::new()).unwrap();
+        let rule = read(&json!({ operator: operands }), &Map::new()).unwrap();
         let _any = run(&rule, &data);
     }
+}
+
+/// A list of customers is looked through at each seal: without a copy, and not for nothing.
+#[test]
+fn a_constant_list_stands_as_it_is_and_looking_through_it_takes_steps() {
+    let list = |parts: usize| (0..parts).collect::<Vec<_>>();
+    let rule = read(&json!({"in": [{"var": "n"}, [1, [2], {"var": "n"}]]}), &Map::new()).unwrap();
+    assert!(matches!(&rule, Rule::Call(Operator::In, operands) if matches!(operands[1], Rule::List(_))));
+    assert_eq!(run(&rule, &data()).unwrap().value, json!(true));
+    let rule = read(&json!({"in": [{"var": "n"}, list(1_000)]}), &Map::new()).unwrap();
+    assert!(matches!(&rule, Rule::Call(_, operands) if matches!(operands[1], Rule::Plain(Value::Array(_)))));
+    let often = json!({"some": [list(200), {"in": ["absent", list(1_000)]}]});
+    assert_eq!(run(&read(&often, &Map::new()).unwrap(), &data()), Err(TooMuch));
 }
