@@ -60,9 +60,6 @@ def check(prometheus, path):
     steps += [(100, (1, 1), {"compressed"}), (None, (0, 0), {"plain"})]
     for percent, (least, most), forms in steps:
         what = "the kill switch" if percent is None else f"{percent} %"
-        # Nothing changes where it is the same as before.
-        if percent == 0:
-            define(path, "off")
         # Marks know whole seconds.
         changed_at = int(time.time())
         define_share(path, percent)
