@@ -72,7 +72,7 @@ impl Step {
     const fn grid(self) -> Resolution {
         match self {
             Self::Seconds(_) => Resolution::Slot,
-            Self::Minutes(15 | 30) => Resolution::Quarter,
+            // Clocks have been off the quarter of an hour: no quarter of UTC is one of theirs.
             Self::Minutes(_) => Resolution::Minute,
             Self::Hours(_) => Resolution::Hour,
             Self::Days(_) | Self::Weeks => Resolution::Day,
@@ -229,6 +229,16 @@ mod tests {
         let plot = plot("2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z", 400.0);
         let ticks = ticks(Tz::UTC, Resolution::Day, &plot);
         assert_eq!(ticks.into_iter().map(|tick| tick.label).collect::<Vec<_>>(), ["20 Nov"]);
+    }
+
+    #[test]
+    fn clocks_that_are_off_the_quarter_of_an_hour_have_marks_at_theirs() {
+        let marks = labels("Pacific/Kiritimati", "1970-01-01T00:00:00Z", "1970-01-01T01:25:20Z", 376.0);
+        assert_eq!(
+            marks,
+            ["13:30", "13:45", "14:00", "14:15", "14:30", "14:45"],
+            "ten hours and forty minutes behind"
+        );
     }
 
     proptest! {
