@@ -373,8 +373,16 @@ async fn a_commit_is_refused_by_a_group_that_has_moved_on_and_that_is_no_failure
     {
         cluster.request_errors(Api::OffsetCommit, &[answer]);
         consumer.commit(&after(&records)).await.unwrap();
-        // It joins anew, and finds that nothing was committed.
-        let again = async { while consumer.lag().await.unwrap().records != 3 {} };
+        // It joins anew, and finds that nothing was committed. Until it has its partitions again it does not know.
+        let again = async {
+            loop {
+                match consumer.lag().await {
+                    Ok(lag) if lag.records == 3 => break,
+                    Ok(_) => {}
+                    Err(error) => assert!(error.is_retryable(), "{error}"),
+                }
+            }
+        };
         tokio::time::timeout(SOON, again).await.unwrap();
     }
     cluster.request_errors(Api::OffsetCommit, &[Answer::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS]);
