@@ -1,6 +1,6 @@
 //! What is sent of a write before its turn, and what then.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use flagmeter_model::ManualClock;
 
@@ -109,7 +109,7 @@ async fn the_older_of_two_writes_has_sent_all_before_the_newer_begins() {
 /// A write that was not sent ahead takes its places from the same ones.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_bodies_are_on_their_way_than_there_are_places() {
-    let stub = Stub::new(|request| is_counts(request).then(|| Reply::Late(Duration::from_millis(2))));
+    let stub = Stub::new(|request| is_counts(request).then_some(Reply::Together(2)));
     let config = Config { body_lines_max: 1, bodies_in_flight: 2, ..stub.config() };
     let store = InfluxStore::open(config, Arc::new(ManualClock::at(at(0)))).await.unwrap();
     let (repeated, next) = (seal(1), seal(2));

@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use flagmeter_model::{ContentEncoding, ManualClock, decompress};
@@ -58,6 +58,8 @@ pub(super) enum Reply {
     Hangup,
     /// That all is well, after a while.
     Late(Duration),
+    /// That all is well, once so many bodies of counts were on their way at once, and a little later.
+    Together(usize),
 }
 
 impl Reply {
@@ -156,8 +158,14 @@ fn serve(
         requests.lock().push(request.clone());
         let told = script.lock()(&request);
         let told = told.unwrap_or_else(|| well(&request));
-        if let Reply::Late(after) = told {
-            thread::sleep(after);
+        match told {
+            Reply::Late(after) => thread::sleep(after),
+            Reply::Together(least) => {
+                wait_until(|| most_counts.load(Ordering::SeqCst) >= least);
+                // For those who come though there are enough: whether they would is seen by whoever looks at the most.
+                thread::sleep(Duration::from_millis(2));
+            }
+            _ => {}
         }
         // Before the answer leaves: whoever has it looks at once.
         counts.fetch_sub(count, Ordering::SeqCst);
@@ -169,11 +177,19 @@ fn serve(
     Ok(())
 }
 
+/// Waits for what others bring about; not for ever, so that what never comes is a test that fails.
+fn wait_until(is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_so() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Sends the answer. Whether the connection lives on.
 fn reply(mut connection: &TcpStream, reply: Reply) -> io::Result<bool> {
     let (status, headers, body, is_cut) = match reply {
         Reply::Hangup => return Ok(false),
-        Reply::Late(_) => (204, "", String::new(), false),
+        Reply::Late(_) | Reply::Together(_) => (204, "", String::new(), false),
         Reply::Status(status, headers, body) => (status, headers, body, false),
         Reply::Cut(body) => (200, "", body, true),
     };
