@@ -1,6 +1,6 @@
 //! What is measured of the watch over traffic.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use flagmeter_ledger::{Alert, AlertKind, Subject};
 use flagmeter_model::Timestamp;
@@ -8,6 +8,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::series::Series;
 use crate::Result;
 
 /// The metrics of who watches traffic.
@@ -31,6 +32,18 @@ pub(super) struct Watched {
     /// Bursts that go on, and drops.
     pub(super) bursts: usize,
     pub(super) drops: usize,
+}
+
+impl Watched {
+    /// Another one; `is_told` where what goes on of it was told.
+    pub(super) fn add(&mut self, series: &Series, is_told: bool) {
+        *(if series.is_learning() { &mut self.learning } else { &mut self.known }) += 1;
+        match series.going().filter(|_| is_told) {
+            Some(AlertKind::Burst) => self.bursts += 1,
+            Some(AlertKind::Drop) => self.drops += 1,
+            None => {}
+        }
+    }
 }
 
 impl Metrics {
@@ -70,12 +83,12 @@ impl Metrics {
             alerts,
             active: gauges(
                 "flagmeter_downsampler_bursts_active",
-                "Customers, projects and environments with a burst, or with a drop, that goes on and was told.",
+                "Customers, projects, environments and flags with a burst, or with a drop, that goes on and was told.",
                 "kind",
             )?,
             watched: gauges(
                 "flagmeter_downsampler_bursts_watched",
-                "Customers, projects and environments that are watched: learning while too few weeks of them are known.",
+                "Customers, projects, environments and flags that are watched: learning while too few weeks of them are known.",
                 "state",
             )?,
             failures,
@@ -89,8 +102,8 @@ impl Metrics {
                     metrics.alerts.with_label_values(&[of, kind.name(), said]).inc_by(0);
                 }
             }
+            metrics.watched(of, Watched::default());
         }
-        metrics.watched(&BTreeMap::new());
         Ok(metrics)
     }
 
@@ -99,18 +112,15 @@ impl Metrics {
         self.alerts.with_label_values(&[of, kind, alert.alerted.said()]).inc();
     }
 
-    /// What is watched, by what it is one of.
-    pub(super) fn watched(&self, watched: &BTreeMap<&'static str, Watched>) {
-        for of in Subject::SORTS {
-            let set = |gauges: &IntGaugeVec, label: &str, number: usize| {
-                gauges.with_label_values(&[of, label]).set(i64::try_from(number).unwrap_or(i64::MAX));
-            };
-            let watched = watched.get(of).copied().unwrap_or_default();
-            set(&self.watched, "learning", watched.learning);
-            set(&self.watched, "known", watched.known);
-            set(&self.active, AlertKind::Burst.name(), watched.bursts);
-            set(&self.active, AlertKind::Drop.name(), watched.drops);
-        }
+    /// What is watched of one sort.
+    pub(super) fn watched(&self, of: &str, watched: Watched) {
+        let set = |gauges: &IntGaugeVec, label: &str, number: usize| {
+            gauges.with_label_values(&[of, label]).set(i64::try_from(number).unwrap_or(i64::MAX));
+        };
+        set(&self.watched, "learning", watched.learning);
+        set(&self.watched, "known", watched.known);
+        set(&self.active, AlertKind::Burst.name(), watched.bursts);
+        set(&self.active, AlertKind::Drop.name(), watched.drops);
     }
 
     pub(super) fn looked(&self, took: Duration, until: Option<Timestamp>, now: Timestamp) {
