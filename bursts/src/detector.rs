@@ -120,6 +120,15 @@ impl Detector {
         matches!(self.state, State::Going(_))
     }
 
+    /// The highest minute (of a drop the lowest) of what was told and goes on; `None` where nothing does, or was calm in the
+    /// last minute that is known.
+    pub fn worst(&self) -> Option<u64> {
+        match &self.state {
+            State::Going(going) if going.last_at == going.known_at => Some(going.extreme),
+            State::Going(_) | State::Watching | State::Cooling { .. } => None,
+        }
+    }
+
     /// Goes on from what was told by another one until `now`, the end of the last grain. What this one has found of
     /// that time by itself counts for nothing.
     pub fn go_on_from(&mut self, before: Before, now: Timestamp) {

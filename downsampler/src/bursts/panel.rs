@@ -117,6 +117,23 @@ impl Panel {
         told
     }
 
+    /// What was told to have begun, as it is now; `None` where it does not go on, as far as is seen here.
+    pub(super) fn goes_on(&self, told: &Alerted) -> Option<Alerted> {
+        let series = self.series.get(&told.environment)?;
+        let is_watched = told.flag.is_none() && told.meter == Meter::Evaluations;
+        let going = series.going.as_ref().filter(|going| is_watched && going.began.kind == told.kind)?;
+        let (peak, observed) = (series.detector.worst()?, series.detector.last_minute()?);
+        Some(Alerted {
+            seen_at: self.end,
+            observed: Some(observed),
+            percent: Some(percent(of_count(observed) / of_count(told.expected.max(1)))),
+            excess: whole(going.excess),
+            peak,
+            contributors: Vec::new(),
+            ..told.clone()
+        })
+    }
+
     /// What is watched now.
     pub(super) fn watched(&self) -> Watched {
         self.series.values().fold(Watched::default(), |mut watched, series| {

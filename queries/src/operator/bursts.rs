@@ -201,6 +201,7 @@ pub(crate) async fn answer(
         customers: principal.scope(parameters.filter()?)?.of_ledger().customers,
         kind: parameters.choice(name::KIND, AlertKind::from_name, KINDS)?,
         active: parameters.is(name::ACTIVE)?,
+        muted: None,
         after: after.map_or(Position::START, |after| after.0),
         limit: parameters.number(name::LIMIT, LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT),
     };
