@@ -57,6 +57,7 @@ pub mod fuzzing;
 pub mod kafka;
 mod mute;
 mod notice;
+mod subject;
 
 pub use alert::{
     Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, LastSaid, Part, Said, new_alerts,
@@ -72,3 +73,4 @@ pub use entry::Entry;
 pub use error::{Error, Result};
 pub use mute::{Ended, Mute, MuteEnd, MuteId, MuteKey, MutePage, MuteState, Mutes, Muting};
 pub use notice::Notice;
+pub use subject::Subject;

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
-use flagmeter_model::{Environment, Name, Timestamp};
+use flagmeter_model::{Name, Timestamp};
 
-use crate::{Error, Position, Result};
+use crate::{Error, Position, Result, Subject};
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -41,12 +41,8 @@ impl fmt::Display for MuteId {
 pub struct Muting {
     /// What tells it from all others.
     pub id: MuteId,
-    /// Whose traffic.
-    pub customer: Name,
-    /// That of this project alone.
-    pub project: Option<Name>,
-    /// That of this environment of the project alone.
-    pub environment: Option<Name>,
+    /// What is muted, with all of its parts: a customer, a project or an environment.
+    pub of: Subject,
     /// In force from then on,
     pub from: Timestamp,
     /// and until then, which is not in it.
@@ -175,14 +171,9 @@ impl Mute {
         MuteKey { until: self.until(), number: self.number }
     }
 
-    /// Whether it is in force at this time for what is out of the ordinary in an environment.
-    pub fn covers(&self, environment: &Environment, at: Timestamp) -> bool {
-        let Muting { customer, project, environment: own, .. } = &self.muting;
-        let is_meant = |wanted: &Option<Name>, name| wanted.as_ref().is_none_or(|wanted| wanted == name);
-        *customer == environment.customer
-            && is_meant(project, &environment.project)
-            && is_meant(own, &environment.environment)
-            && self.state(at) == MuteState::Active
+    /// Whether it is in force at this time for what is out of the ordinary in this.
+    pub fn covers(&self, of: &Subject, at: Timestamp) -> bool {
+        self.muting.of.covers(of) && self.state(at) == MuteState::Active
     }
 }
 
@@ -207,9 +198,11 @@ impl Muting {
 
     /// What every mute keeps to, whenever it is made; else a sentence.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let Self { project, environment, from, to, reason, by, .. } = self;
-        if environment.is_some() && project.is_none() {
-            return Err("A mute of an environment needs the project that it is in.".into());
+        let Self { of, from, to, reason, by, .. } = self;
+        if of.flag().is_some() {
+            return Err(
+                "A mute is of a customer, a project or an environment, and not of a flag alone.".into()
+            );
         }
         if to <= from {
             return Err(format!("A mute ends after it begins: {to} is not after {from}."));

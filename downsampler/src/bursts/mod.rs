@@ -158,7 +158,7 @@ impl Bursts {
         let Some(watching) = &mut self.watching else { return Ok(()) };
         loop {
             let (found, is_all) = watching.step(&*self.store, now).await?;
-            let is_told = |one: &Alerted| one.said.is_over() || (self.is_watched)(&one.environment.customer);
+            let is_told = |one: &Alerted| one.said.is_over() || (self.is_watched)(one.of.customer());
             self.found.extend(found.into_iter().filter(is_told));
             if is_all {
                 break;
@@ -179,9 +179,9 @@ impl Bursts {
         // As far as is known here: it is the ledger that decides.
         let in_force = in_force(&*self.ledger, seen_at).await?;
         let outlasts = |alerted: &Alerted| {
-            (self.is_watched)(&alerted.environment.customer)
+            (self.is_watched)(alerted.of.customer())
                 && alerted.seen_at < seen_at
-                && !in_force.iter().any(|mute| mute.covers(&alerted.environment, seen_at))
+                && !in_force.iter().any(|mute| mute.covers(&alerted.of, seen_at))
         };
         let outlasting = muted.into_iter().map(|alert| alert.alerted).filter(outlasts);
         self.found.extend(outlasting.filter_map(|alerted| watching.panel.goes_on(&alerted)));
@@ -234,7 +234,7 @@ impl Watching {
         let from = tells_from.plus_seconds(-HIGHEST_SECONDS);
         let there_since = there_since(store, now).await?;
         let mut standing = ledger.standing_alerts(tells_from.plus_seconds(-COOL_DOWN_SECONDS)).await?;
-        standing.retain(|alert| alert.alerted.flag.is_none() && alert.alerted.meter == Meter::Evaluations);
+        standing.retain(|alert| alert.alerted.meter == Meter::Evaluations);
         let mut panel = Panel::new((from, tells_from), &there_since, standing);
         let mut past = Past::default();
         while panel.end() < tells_from {

@@ -223,8 +223,7 @@ fn burst() -> [Alerted; 2] {
     let name = |text: &str| Name::new(text).unwrap();
     let since = Timestamp::from_seconds_clamped(1_799_999_700);
     let began = Alerted {
-        environment: Environment { customer: name("acme"), project: name("web"), environment: name("live") },
-        flag: None,
+        of: Environment { customer: name("acme"), project: name("web"), environment: name("live") }.into(),
         meter: Meter::Evaluations,
         kind: AlertKind::Burst,
         said: Said::Began,
@@ -301,9 +300,7 @@ async fn what_is_muted_is_moved_past_and_told_once_when_it_outlasts_its_mute() {
     let at = |second: i64| began.since.plus_seconds(second);
     let muting = Muting {
         id: MuteId::new(42),
-        customer: began.environment.customer.clone(),
-        project: None,
-        environment: None,
+        of: began.of.clone(),
         from: at(0),
         to: at(600),
         reason: "a launch".into(),

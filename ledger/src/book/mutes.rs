@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use super::look::position;
 use crate::{
     Alerted, Ended, Entry, Error, Mute, MuteEnd, MuteId, MuteKey, MutePage, MuteState, Mutes, Muting,
-    Position, Result,
+    Position, Result, Subject,
     mute::{new_end, new_mute},
 };
 
@@ -61,10 +61,10 @@ pub(super) fn covering(book: &Connection, alerted: &Alerted, at: Timestamp) -> R
              ORDER BY until DESC, number"
     );
     let mut statement = book.prepare_cached(&select)?;
-    let mut found = statement.query(params![alerted.environment.customer.as_str(), at.as_millis()])?;
+    let mut found = statement.query(params![alerted.of.customer().as_str(), at.as_millis()])?;
     while let Some(row) = found.next()? {
         let mute = mute(row)?;
-        if mute.covers(&alerted.environment, at) {
+        if mute.covers(&alerted.of, at) {
             return Ok(Some(mute.muting.id));
         }
     }
@@ -109,16 +109,16 @@ pub(super) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
 }
 
 fn insert(step: &Transaction<'_>, new: &Mute) -> Result<()> {
-    let Muting { id, customer, project, environment, from, to, reason, by } = &new.muting;
+    let Muting { id, of, from, to, reason, by } = &new.muting;
     let insert = format!(
         "INSERT INTO mutes ({COLUMNS}, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL, NULL, ?11)"
     );
     step.prepare_cached(&insert)?.execute(params![
         new.number.get().cast_signed(),
         id.to_string(),
-        customer.as_str(),
-        project.as_ref().map(Name::as_str),
-        environment.as_ref().map(Name::as_str),
+        of.customer().as_str(),
+        of.project().map(Name::as_str),
+        of.environment().map(Name::as_str),
         from.as_millis(),
         to.as_millis(),
         reason,
@@ -153,7 +153,7 @@ pub(crate) fn mutes(book: &Connection, asked: &Mutes) -> Result<MutePage> {
         looked_at += 1;
         let next = mute(row)?;
         page.looked_to = Some(next.key());
-        let is_meant = (asked.customers.is_empty() || asked.customers.contains(&next.muting.customer))
+        let is_meant = (asked.customers.is_empty() || asked.customers.contains(next.muting.of.customer()))
             && asked.state.is_none_or(|state| state == next.state(asked.at));
         if is_meant {
             page.mutes.push(next);
@@ -172,6 +172,7 @@ fn mute(row: &rusqlite::Row<'_>) -> Result<Mute> {
     };
     let time = |column| -> Result<Timestamp> { Ok(Timestamp::from_millis_clamped(row.get(column)?)) };
     let id: String = row.get(1)?;
+    let of = Subject::from_names(named(&row.get::<_, String>(2)?)?, name(3)?, name(4)?, None);
     let ended = match (row.get::<_, Option<i64>>(10)?, row.get::<_, Option<String>>(11)?) {
         (Some(at), Some(by)) => Some(Ended { at: Timestamp::from_millis_clamped(at), by }),
         (None, None) => None,
@@ -181,9 +182,7 @@ fn mute(row: &rusqlite::Row<'_>) -> Result<Mute> {
         number: position(number),
         muting: Muting {
             id: MuteId::from_text(&id).ok_or_else(|| damaged(format!("has no name but {id:?}")))?,
-            customer: named(&row.get::<_, String>(2)?)?,
-            project: name(3)?,
-            environment: name(4)?,
+            of: of.ok_or_else(|| damaged("is of what it does not name".into()))?,
             from: time(5)?,
             to: time(6)?,
             reason: row.get(7)?,

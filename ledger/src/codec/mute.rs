@@ -6,7 +6,7 @@ use flagmeter_model::Name;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::wire::{Instant, Number};
-use crate::{Ended, Mute, MuteEnd, MuteId, Muting};
+use crate::{Ended, Mute, MuteEnd, MuteId, Muting, Subject};
 
 /// The name of a mute.
 #[derive(Debug, Clone, Copy)]
@@ -46,13 +46,13 @@ pub(super) struct WireMute {
 impl WireMute {
     /// Its end, if it has one, is an entry of its own.
     pub(super) fn of(mute: &Mute) -> Self {
-        let Muting { id, customer, project, environment, from, to, reason, by } = mute.muting.clone();
+        let Muting { id, of, from, to, reason, by } = mute.muting.clone();
         Self {
             number: Number::of(mute.number),
             id: WireMuteId(id),
-            customer,
-            project,
-            environment,
+            customer: of.customer().clone(),
+            project: of.project().cloned(),
+            environment: of.environment().cloned(),
             from: Instant(from),
             to: Instant(to),
             reason,
@@ -65,7 +65,9 @@ impl WireMute {
     pub(super) fn mute(self) -> Result<Mute, String> {
         let Self { customer, project, environment, reason, .. } = self;
         let (id, from, to, by) = (self.id.0, self.from.0, self.to.0, self.made_by);
-        let muting = Muting { id, customer, project, environment, from, to, reason, by };
+        let of = Subject::from_names(customer, project, environment, None);
+        let of = of.ok_or("a mute is of a part of what it does not name")?;
+        let muting = Muting { id, of, from, to, reason, by };
         Ok(Mute { number: self.number.position()?, muting, made_at: self.made_at.0, ended: None })
     }
 }

@@ -6,11 +6,11 @@ use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use super::{
     Harness,
     alerting::{all, began, over, told},
-    fixture::{hour, name},
+    fixture::{hour, name, production},
 };
 use crate::{
     Alert, AlertKind, Alerted, Alerts, Error, Ledger, Mute, MuteId, MuteState, Mutes, Muting, Notice, Result,
-    Said,
+    Said, Subject,
 };
 
 /// The minute after [`hour`] 0.
@@ -22,9 +22,7 @@ fn minute(number: i64) -> Timestamp {
 fn muting(id: u128, customer: &str, (from, to): (i64, i64)) -> Muting {
     Muting {
         id: MuteId::new(id),
-        customer: name(customer),
-        project: None,
-        environment: None,
+        of: Subject::Customer(name(customer)),
         from: minute(from),
         to: minute(to),
         reason: "a launch".into(),
@@ -54,7 +52,7 @@ async fn kept(ledger: &dyn Ledger, mut asked: Mutes) -> Result<Vec<Mute>> {
 fn said(alerts: &[Alert]) -> Vec<(&str, Said, Option<MuteId>)> {
     alerts
         .iter()
-        .map(|alert| (&*alert.alerted.environment.customer, alert.alerted.said, alert.muted))
+        .map(|alert| (alert.alerted.of.customer().as_str(), alert.alerted.said, alert.muted))
         .collect()
 }
 
@@ -110,7 +108,7 @@ pub(crate) async fn a_mute_that_cannot_be_is_refused<H: Harness>() -> Result<()>
             "31 days at most",
         ),
         (muting(1, "acme", (365 * day + 1, 366 * day)), "within a year"),
-        (Muting { environment: Some(name("production")), ..good.clone() }, "needs the project"),
+        (Muting { of: Subject::Flag(production("acme"), name("checkout")), ..good.clone() }, "not of a flag"),
         (Muting { reason: String::new(), ..good.clone() }, "The reason is told in 1 to 200"),
         (Muting { reason: " ".into(), ..good.clone() }, "The reason is told in 1 to 200"),
         (Muting { reason: "x".repeat(201), ..good.clone() }, "The reason is told in 1 to 200"),
@@ -203,28 +201,35 @@ pub(crate) async fn what_a_mute_covers_is_kept_muted_from_its_beginning_to_its_e
     let harness = H::new().await?;
     let ledger = harness.ledger();
     ledger.mute(muting(1, "acme", (0, 60)), minute(0)).await?;
-    let of_beta = |id, project: &str, environment: Option<&str>, to| Muting {
-        project: Some(name(project)),
-        environment: environment.map(name),
-        ..muting(id, "beta", (0, to))
+    let environment = |customer: &str, project: &str, environment: &str| Environment {
+        customer: name(customer),
+        project: name(project),
+        environment: name(environment),
     };
-    ledger.mute(of_beta(2, "web", Some("production"), 60), minute(0)).await?;
+    let project = |customer, project| Subject::Project { customer: name(customer), project: name(project) };
+    let of_beta = |id, of: Subject, to| Muting { of, ..muting(id, "beta", (0, to)) };
+    let production = || Subject::from(environment("beta", "web", "production"));
+    ledger.mute(of_beta(2, production(), 60), minute(0)).await?;
     // Of two that cover the same it is that which lasts longest.
-    ledger.mute(of_beta(3, "web", None, 90), minute(0)).await?;
-    ledger.mute(of_beta(4, "web", None, 80), minute(0)).await?;
-    ledger.mute(of_beta(5, "shop", Some("production"), 99), minute(0)).await?;
-    let of = |customer: &str, project: &str, environment: &str| {
-        let environment =
-            Environment { customer: name(customer), project: name(project), environment: name(environment) };
-        Alerted { environment, ..began(customer, 10) }
-    };
+    ledger.mute(of_beta(3, project("beta", "web"), 90), minute(0)).await?;
+    ledger.mute(of_beta(4, project("beta", "web"), 80), minute(0)).await?;
+    ledger.mute(of_beta(5, environment("beta", "shop", "production").into(), 99), minute(0)).await?;
+    let found = |of: Subject| Alerted { of, ..began("acme", 10) };
+    let of = |customer, project, own| found(environment(customer, project, own).into());
+    let flag = Subject::Flag(environment("acme", "web", "production"), name("checkout"));
     let found = [
+        (found(Subject::Customer(name("acme"))), Some(1)),
+        (found(project("acme", "web")), Some(1)),
         (of("acme", "web", "production"), Some(1)),
-        (Alerted { flag: Some(name("checkout")), ..of("acme", "web", "production") }, Some(1)),
+        (found(flag), Some(1)),
         (Alerted { kind: AlertKind::Drop, ..of("acme", "shop", "test") }, Some(1)),
+        (found(project("beta", "web")), Some(3)),
         (of("beta", "web", "production"), Some(3)),
         (of("beta", "web", "test"), Some(3)),
         (of("beta", "shop", "production"), Some(5)),
+        // A part that is muted does not mute the whole.
+        (found(Subject::Customer(name("beta"))), None),
+        (found(project("beta", "shop")), None),
         (of("beta", "shop", "test"), None),
         (of("beta", "api", "production"), None),
         (of("gamma", "web", "production"), None),
@@ -236,10 +241,10 @@ pub(crate) async fn what_a_mute_covers_is_kept_muted_from_its_beginning_to_its_e
     let of_both: Vec<_> = expected.iter().flat_map(|mute| [*mute, *mute]).collect();
     assert_eq!(muted(&alerts), of_both);
     let told_ones = told(&*ledger, Alerts { muted: Some(false), limit: 2, ..all(&[]) }).await?;
-    assert_eq!(told_ones.len(), 6);
+    assert_eq!(told_ones.len(), 10);
     assert!(told_ones.iter().all(|alert| alert.muted.is_none()));
     let muted_ones = told(&*ledger, Alerts { muted: Some(true), limit: 5, ..all(&["acme"]) }).await?;
-    assert_eq!(muted(&muted_ones), [Some(MuteId::new(1)); 6]);
+    assert_eq!(muted(&muted_ones), [Some(MuteId::new(1)); 10]);
     let ids: std::collections::BTreeSet<_> = alerts.iter().map(Alert::id).collect();
     assert_eq!(ids.len(), alerts.len());
     assert_eq!(ledger.muted_alerts().await?, [], "all of them are over");

@@ -1,6 +1,6 @@
 //! What begins while a mute is in force, and what outlasts it.
 
-use flagmeter_ledger::{AlertKind, MuteId};
+use flagmeter_ledger::{AlertKind, MuteId, Subject};
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
 use super::*;
@@ -11,9 +11,7 @@ impl World {
         let of = environment("live").unwrap();
         let muting = Muting {
             id: MuteId::new(id),
-            customer: of.customer,
-            project: None,
-            environment: None,
+            of: Subject::Customer(of.customer),
             from: at(self.end),
             to: at(self.end + 60 * minutes),
             reason: "a launch".into(),
