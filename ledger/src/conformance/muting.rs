@@ -419,7 +419,7 @@ pub(crate) async fn any_history_tells_what_is_not_muted_and_each_once<H: Harness
             assert_eq!(is_kept, Vec::from_iter(expected), "{now} of {steps:?}");
             going = match (step, expected) {
                 (Step::Over, _) => None,
-                (_, Some(muted)) => Some(muted),
+                (_, Some(by_a_mute)) => Some(by_a_mute),
                 (_, None) => going,
             };
             assert_eq!(
