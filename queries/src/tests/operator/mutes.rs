@@ -87,9 +87,9 @@ async fn times_and_places_are_taken_as_they_are_said() {
             true,
         ),
         (
-            json!({"customer": "acme", "project": "web", "environment": "prodution", "from": "2026-11-20T12:00:00Z",
+            json!({"customer": "acme", "project": "web", "environment": "canary", "from": "2026-11-20T12:00:00Z",
                    "for": "1d", "reason": "x"}),
-            ["acme", "web", "prodution"],
+            ["acme", "web", "canary"],
             ("2026-11-20T12:00:00Z", "2026-11-21T12:00:00Z"),
             "active",
             false,
