@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{SecondsFormat, TimeDelta, Utc};
+use chrono::{SecondsFormat, TimeDelta};
 use flagmeter_model::{Clock as _, SystemClock};
 use flagmeter_store::{
     Store as _,
@@ -94,7 +94,7 @@ fn mutes_are_made_listed_and_ended_by_the_command() {
     let server = Server::start(&folder);
     assert_eq!(muted(&folder, &["list"]), "nothing is muted");
     let at = |hours: i64| {
-        let at = Utc::now() + TimeDelta::hours(hours);
+        let at = SystemClock.now().to_chrono() + TimeDelta::hours(hours);
         at.to_rfc3339_opts(SecondsFormat::Secs, true)
     };
     let (from, to) = (at(24), at(26));

@@ -447,9 +447,14 @@ async fn operators_see_what_is_muted_until_when_and_why() {
         text(table)
     };
     let bursts = after("Bursts and drops that are not over");
-    assert!(bursts.contains("burst, muted until 2026-11-20 14:44:54: launch &lt;b&gt;now&lt;/b&gt;"), "{bursts}");
+    assert!(
+        bursts.contains("burst, muted until 2026-11-20 14:44:54: launch &lt;b&gt;now&lt;/b&gt;"),
+        "{bursts}"
+    );
     let mutes = after("<h2>Planned mutes</h2>");
-    for told in ["acmein force2026-11-20 12:44:54", "launch &lt;b&gt;now&lt;/b&gt;0123456789ab, on call", "for later"] {
+    for told in
+        ["acmein force2026-11-20 12:44:54", "launch &lt;b&gt;now&lt;/b&gt;0123456789ab, on call", "for later"]
+    {
         assert!(mutes.contains(told), "{told}: {mutes}");
     }
     assert!(!mutes.contains("over already"), "{mutes}");

@@ -147,7 +147,7 @@ fn out_of_the_ordinary(bursts: &Bursts, mutes: &[ToldMute], now: Timestamp) -> M
 }
 
 fn burst(alert: &ToldAlert, mutes: &[ToldMute], now: Timestamp) -> Markup {
-    let muted = alert.muted.as_ref().map(|id| mutes.iter().find(|mute| mute.id == *id));
+    let quiet = alert.muted.as_ref().map(|id| mutes.iter().find(|mute| mute.id == *id));
     let (class, beyond) = if alert.kind == "burst" { ("partial", "more") } else { ("unknown", "missing") };
     let parts = [&alert.project, &alert.environment, &alert.flag];
     let who = parts.into_iter().flatten();
@@ -162,7 +162,7 @@ fn burst(alert: &ToldAlert, mutes: &[ToldMute], now: Timestamp) -> Markup {
             }
             td {
                 span class={ "state " (class) } { (alert.kind) @if alert.learning { ", still learning" } }
-                @match muted {
+                @match quiet {
                     None => {},
                     Some(None) => ", muted",
                     Some(Some(mute)) => {
