@@ -145,6 +145,14 @@ impl Bunch {
         Ok(())
     }
 
+    /// What was told to have begun, as it is now; `None` where it does not go on, as far as is seen here.
+    pub(super) fn goes_on(&self, told: &Alerted) -> Option<Alerted> {
+        let Detectors { flags, end, .. } = &self.detectors;
+        let Waiting { series, .. } = flags.get(&told.of)?;
+        let is_watched = told.meter == Meter::Evaluations && series.going() == Some(told.kind);
+        is_watched.then(|| series.now(told, *end)).flatten()
+    }
+
     /// What is watched of it.
     pub(super) fn watched(&self, watched: &mut Watched) {
         for flag in self.detectors.flags.values() {

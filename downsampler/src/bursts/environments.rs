@@ -19,6 +19,7 @@ use super::{
     counts::{Asked, Counts, first_counts},
     learning::{begins, learn},
     metrics::Metrics,
+    muted::{in_force, outlasting},
     panel::Panel,
     series::GRAIN_SECONDS,
     tell::tell,
@@ -131,11 +132,20 @@ impl Environments {
             }
         }
         self.tell().await?;
+        self.tell_what_outlasts_its_mute().await?;
         // All that was found until here is told: flags may be looked at as far.
         if let Some(watching) = &self.watching {
             self.until.store(watching.panel.end().as_millis(), Ordering::Release);
         }
         Ok(())
+    }
+
+    async fn tell_what_outlasts_its_mute(&mut self) -> Result<()> {
+        let Some(Watching { panel, .. }) = &self.watching else { return Ok(()) };
+        self.metrics.mutes(in_force(&*self.ledger, self.clock.now()).await?.len());
+        let goes_on = |was: &Alerted| panel.goes_on(was);
+        self.found.extend(outlasting(&*self.ledger, &*self.is_watched, goes_on).await?);
+        self.tell().await
     }
 
     async fn tell(&mut self) -> Result<()> {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use flagmeter_ledger::{Alerted, Ledger};
+use flagmeter_ledger::{Alerted, Ledger, Subject};
 use flagmeter_model::{Clock, Environment, Timestamp};
 use flagmeter_store::Store;
 use tokio::time::MissedTickBehavior;
@@ -18,6 +18,7 @@ use super::{
     bunch::{Bunch, Standing},
     choice::{Chosen, choose},
     metrics::{self, Metrics},
+    muted::outlasting,
     tell::tell,
 };
 use crate::Result;
@@ -113,7 +114,13 @@ impl Flags {
             }
             self.tell().await?;
         }
-        Ok(())
+        let bunches = &self.bunches;
+        let goes_on = |was: &Alerted| match &was.of {
+            Subject::Flag(environment, _) => bunches.get(environment)?.goes_on(was),
+            _ => None,
+        };
+        self.found.extend(outlasting(&*self.ledger, &*self.is_watched, goes_on).await?);
+        self.tell().await
     }
 
     async fn follow(

@@ -15,6 +15,11 @@
 //! the week in minutes, and the last hour as finely as it came. In that hour it goes on from what the ledger says
 //! was told of its series last. So what was found before is not found anew, what began while nobody watched is told
 //! now, and what goes on is seen to end.
+//!
+//! # What outlasts its mute
+//!
+//! What was muted when it began is told again at a look that sees it go on and no mute in force for it. Which these are the
+//! ledger says at each look, so nothing of that is kept here either; and the ledger decides, so it is told once.
 
 mod bunch;
 mod choice;
@@ -25,6 +30,7 @@ mod environments;
 mod flags;
 mod learning;
 mod metrics;
+mod muted;
 mod panel;
 mod series;
 mod tell;

@@ -41,9 +41,10 @@ pub(super) async fn tell(
         found.pop_front();
         for alert in alerts {
             metrics.told(&alert);
-            let Alert { alerted: Alerted { observed, expected, low, high, excess, .. }, .. } = alert;
-            let what = webhook::what(&alert.alerted);
-            info!(observed, expected, low, high, excess, id = alert.alerted.id(), "{what}");
+            let (id, what) = (alert.id(), webhook::what(&alert.alerted));
+            let Alert { alerted: Alerted { observed, expected, low, high, excess, .. }, muted, .. } = alert;
+            let muted = muted.map(tracing::field::display);
+            info!(observed, expected, low, high, excess, id, muted, "{what}");
         }
     }
     Ok(())

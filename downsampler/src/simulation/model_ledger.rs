@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flagmeter_ledger::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
-    Error, Feed, Hours, Latest, Ledger, Notice, Page, Position, Result, Row, Standing, decide,
+    Error, Feed, Hours, Latest, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Notice, Page, Position,
+    Result, Row, Standing, decide,
 };
 use flagmeter_model::Timestamp;
 use parking_lot::Mutex;
@@ -123,11 +124,27 @@ impl Ledger for ModelLedger {
         Ok(Vec::new())
     }
 
+    async fn muted_alerts(&self) -> Result<Vec<Alert>> {
+        Ok(Vec::new())
+    }
+
+    async fn mute(&self, muting: Muting, made_at: Timestamp) -> Result<Mute> {
+        Ok(Mute { number: Position::START.next(), muting, made_at, ended: None })
+    }
+
+    async fn end_mute(&self, _: MuteId, _: String, _: Timestamp) -> Result<Option<Mute>> {
+        Ok(None)
+    }
+
     fn alerts_end(&self) -> watch::Receiver<Position> {
         watch::channel(Position::START).1
     }
 
     async fn alerts(&self, _: Alerts) -> Result<AlertPage> {
         Ok(AlertPage::default())
+    }
+
+    async fn mutes(&self, _: Mutes) -> Result<MutePage> {
+        Ok(MutePage::default())
     }
 }

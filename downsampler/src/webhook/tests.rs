@@ -2,7 +2,8 @@ use std::{collections::VecDeque, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flagmeter_ledger::{
-    AlertKind, Alerted, Config as LedgerConfig, Contributor, Crossed, EmbeddedLedger, Part, Said,
+    AlertKind, Alerted, Config as LedgerConfig, Contributor, Crossed, EmbeddedLedger, MuteId, Muting, Part,
+    Said,
 };
 use flagmeter_model::{Environment, ManualClock, Meter, Name, Timestamp};
 use hmac::{Hmac, Mac as _};
@@ -88,9 +89,7 @@ impl Server {
     }
 
     async fn until_it_got(&self, requests: usize) {
-        while self.got.lock().len() < requests {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("it is sent", async || self.got.lock().len() >= requests).await;
     }
 }
 
@@ -153,9 +152,8 @@ impl World {
     }
 
     async fn until_delivered(&self, number: u64) {
-        while self.ledger.delivered(Notice::Crossing).await.unwrap().get() < number {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let delivered = async || self.ledger.delivered(Notice::Crossing).await.unwrap().get() >= number;
+        until("it is delivered", delivered).await;
     }
 }
 
@@ -164,11 +162,18 @@ fn open(folder: &tempfile::TempDir) -> Arc<dyn Ledger> {
     Arc::new(EmbeddedLedger::open(&config).unwrap())
 }
 
-/// It has looked once more.
-async fn until_nothing_waits(metrics: &Metrics) {
-    while Notice::ALL.iter().any(|of| metrics.of(*of)[2..] != [0, 0]) {
+/// Waits until something holds; what never does fails.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let until = tokio::time::Instant::now() + Duration::from_mins(2);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < until, "it never came: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// It has looked once more.
+async fn until_nothing_waits(metrics: &Metrics) {
+    until("nothing waits", async || Notice::ALL.iter().all(|of| metrics.of(*of)[2..] == [0, 0])).await;
 }
 
 fn told(got: &[Got]) -> Vec<u64> {
@@ -261,9 +266,8 @@ async fn one_that_is_not_taken_holds_back_its_sort_and_lets_the_other_go_first()
     let metrics = webhook.metrics.clone();
     let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
     running.spawn(webhook.run(stop.clone()));
-    while world.ledger.delivered(Notice::Alert).await.unwrap().get() < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let delivered = async || world.ledger.delivered(Notice::Alert).await.unwrap().get() >= 2;
+    until("both are delivered", delivered).await;
     until_nothing_waits(&metrics).await;
     stop.cancel();
     running.join_next().await.unwrap().unwrap().unwrap();
@@ -290,6 +294,48 @@ async fn one_that_is_not_taken_holds_back_its_sort_and_lets_the_other_go_first()
     assert_eq!((&last["data"]["observed"], &last["data"]["ratio"]), (&().into(), &().into()));
     assert_eq!(metrics.of(Notice::Alert), [2, 1, 0, 0]);
     assert_eq!(metrics.of(Notice::Crossing), [1, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_is_muted_is_moved_past_and_told_once_when_it_outlasts_its_mute() {
+    let (mut world, server) = (World::crossed(&[]).await, Server::answering(&[]).await);
+    let [began, over] = burst();
+    let at = |second: i64| began.since.plus_seconds(second);
+    let muting = Muting {
+        id: MuteId::new(42),
+        of: began.of.clone(),
+        from: at(0),
+        to: at(600),
+        reason: "a launch".into(),
+        by: "test".into(),
+    };
+    world.ledger.mute(muting, at(0)).await.unwrap();
+    world.ledger.alert(vec![began.clone()], at(125)).await.unwrap();
+    for _ in 0..2 {
+        // Each time by another process, which finds the ledger as the one before has left it.
+        drop(std::mem::replace(&mut world.ledger, open(&tempfile::tempdir().unwrap())));
+        world.ledger = open(&world.folder);
+        let mut webhook = world.webhook(&server);
+        let is_first = world.ledger.delivered(Notice::Alert).await.unwrap() == Position::START;
+        if is_first {
+            assert_eq!(webhook.step().await.unwrap(), Next::More);
+        }
+        assert_eq!(webhook.step().await.unwrap(), Next::News);
+        assert_eq!(webhook.metrics.moved_past(), u64::from(is_first));
+        assert_eq!(webhook.metrics.of(Notice::Alert), [0; 4]);
+    }
+    assert!(server.got().is_empty());
+    // It goes on, and then it is over.
+    let outlasts = Alerted { seen_at: at(600), ..began.clone() };
+    for alerted in [outlasts, over.clone()] {
+        world.ledger.alert(vec![alerted], at(605)).await.unwrap();
+    }
+    let mut webhook = world.webhook(&server);
+    while webhook.step().await.unwrap() == Next::More {}
+    assert_eq!((webhook.metrics.moved_past(), webhook.metrics.of(Notice::Alert)), (0, [2, 0, 0, 0]));
+    let got = server.got();
+    let ids: Vec<_> = got.iter().map(|got| got.header("webhook-id")).collect();
+    assert_eq!(ids, [began.id(), over.id()]);
 }
 
 #[tokio::test]

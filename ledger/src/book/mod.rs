@@ -7,6 +7,7 @@ mod crossings;
 mod deliveries;
 mod grow;
 mod look;
+mod mutes;
 mod schema;
 mod source;
 
@@ -17,11 +18,12 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::{sync::watch, task::spawn_blocking};
 
-pub(crate) use self::alerts::{alerts, plan_alerts, standing_alerts};
+pub(crate) use self::alerts::{alerts, muted_alerts, plan_alerts, standing_alerts};
 pub(crate) use self::crossings::{crossings, plan_crossings};
 pub(crate) use self::deliveries::{delivered, plan_delivery};
 pub(crate) use self::grow::{apply, plan};
 pub(crate) use self::look::{closing, feed, hours, settled, standing};
+pub(crate) use self::mutes::{mutes, plan_mute, plan_mute_end};
 #[cfg(feature = "kafka")]
 pub(crate) use self::source::{Taken, take, taken};
 use crate::{Error, Position, Result};

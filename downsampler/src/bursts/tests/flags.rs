@@ -143,6 +143,28 @@ async fn those_that_are_watched_stay_as_long_as_they_are_large_or_something_goes
     }
 }
 
+#[tokio::test]
+async fn a_flag_that_outlasts_the_mute_of_its_environment_is_told_once() {
+    let high = flags("live", &[("big", 1_000), ("small", 70)]);
+    let mut world = World::new();
+    world.count(180, &flags("live", &[("big", 1_000), ("small", 10)])).await;
+    let mut bursts = world.with_flags(10);
+    look(&mut bursts).await;
+    let began = world.end;
+    world.mute(1, 8).await;
+    world.count(6, &high).await;
+    look(&mut bursts).await;
+    assert_eq!(world.muted(began).await, [("began", 4, true)]);
+    world.count(4, &high).await;
+    for _ in 0..2 {
+        look(&mut bursts).await;
+        look(&mut world.with_flags(10)).await;
+    }
+    assert_eq!(world.muted(began).await, [("began", 4, true), ("began", 10, false)]);
+    let began = "burst of the flag small of acme/web/live: began";
+    assert_eq!(world.told_of().await, [began; 2]);
+}
+
 /// Nobody knows what environments say before they were looked at.
 #[tokio::test]
 async fn flags_are_looked_at_as_far_as_environments_are() {

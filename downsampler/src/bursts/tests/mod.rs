@@ -16,6 +16,7 @@ use super::{
 use crate::simulation::ModelStore;
 
 mod flags;
+mod muted;
 mod wholes;
 
 /// A world of one environment. Times are in seconds after that in which the store's checks take place.
@@ -95,8 +96,14 @@ impl World {
     }
 
     async fn alerts(&self) -> Vec<Alert> {
-        let all =
-            Alerts { customers: Vec::new(), kind: None, active: false, after: Position::START, limit: 100 };
+        let all = Alerts {
+            customers: Vec::new(),
+            kind: None,
+            active: false,
+            muted: None,
+            after: Position::START,
+            limit: 100,
+        };
         self.ledger.alerts(all).await.unwrap().alerts
     }
 
