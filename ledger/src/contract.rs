@@ -7,7 +7,10 @@ use flagmeter_model::{Environment, Meter, Name, NodeId, TimeRange, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::{Alert, AlertPage, Alerted, Alerts, Crossed, Crossing, CrossingPage, Crossings, Notice, Result};
+use crate::{
+    Alert, AlertPage, Alerted, Alerts, Crossed, Crossing, CrossingPage, Crossings, EpisodePage, Episodes,
+    Notice, Result,
+};
 
 /// The place of a row in the feed: 1 is the first; 0 stands before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -292,4 +295,7 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Alerts in the order in which they became known.
     async fn alerts(&self, alerts: Alerts) -> Result<AlertPage>;
+
+    /// What goes on at any time of a range, each with its end if it is over.
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage>;
 }

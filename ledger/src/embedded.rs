@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Config, Crossed, Crossing, CrossingPage,
-    Crossings, Entry, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
+    Crossings, Entry, EpisodePage, Episodes, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -118,6 +118,10 @@ impl Ledger for EmbeddedLedger {
     async fn alerts(&self, alerts: Alerts) -> Result<AlertPage> {
         self.book.read(move |book| book::alerts(book, &alerts)).await
     }
+
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.book.read(move |book| book::episodes(book, &episodes)).await
+    }
 }
 
 #[cfg(test)]
@@ -202,7 +206,7 @@ mod tests {
         let ledger = EmbeddedLedger::open(&config).unwrap();
         ledger.announce(Timestamp::from_seconds_clamped(7_200)).await.unwrap();
         drop(ledger);
-        let old = "DROP TABLE alerts; DROP TABLE contributors; DROP TABLE crossings; DROP TABLE deliveries;
+        let old = "DROP TABLE alerts; DROP TABLE episodes; DROP TABLE contributors; DROP TABLE crossings; DROP TABLE deliveries;
                    PRAGMA user_version = 1";
         rusqlite::Connection::open(&config.path).unwrap().execute_batch(old).unwrap();
         let ledger = EmbeddedLedger::open(&config).unwrap();
@@ -231,7 +235,7 @@ mod tests {
         let config = Config { path: folder.path().join("ledger.sqlite") };
         drop(EmbeddedLedger::open(&config).unwrap());
         // As version 3 had it.
-        let old = "DROP TABLE alerts; DROP TABLE contributors; DROP TABLE deliveries;
+        let old = "DROP TABLE alerts; DROP TABLE episodes; DROP TABLE contributors; DROP TABLE deliveries;
                    CREATE TABLE deliveries (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT;
                    INSERT INTO deliveries VALUES (1, 7);
                    PRAGMA user_version = 3";

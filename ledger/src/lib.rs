@@ -14,8 +14,8 @@
 //! position (the feed) and by hour (bills).
 //!
 //! Beside the rows stand *crossings*: thresholds of customers' plans, each told once in a period ([`Ledger::cross`]);
-//! and *alerts*: traffic that is out of the ordinary, told once when it began and once when it is over ([`Ledger::alert`]).
-//! Both have numbers of their own.
+//! and *alerts*: traffic that is out of the ordinary, told once when it began and once when it is over ([`Ledger::alert`]);
+//! the two of them are an *episode*, which charts ask for by time ([`Ledger::episodes`]). Both have numbers of their own.
 //!
 //! # Backends
 //!
@@ -46,6 +46,7 @@ mod crossing;
 mod decide;
 mod embedded;
 mod entry;
+mod episode;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -64,5 +65,6 @@ pub use crossing::{Crossed, Crossing, CrossingPage, Crossings, first_crossings};
 pub use decide::{Latest, decide};
 pub use embedded::EmbeddedLedger;
 pub use entry::Entry;
+pub use episode::{Episode, EpisodePage, Episodes};
 pub use error::{Error, Result};
 pub use notice::Notice;

@@ -14,6 +14,8 @@
 //! `/v1/billing/…` reads the ledger, whose rows never change: `billing` answers the same question with the same
 //! bytes for as long as anyone asks.
 //!
+//! `/v1/bursts` tells what was out of the ordinary within a range, and charts mark it: `bursts`.
+//!
 //! `/v1/operator/…` tells those who run it where counts are on their way, and whose they are: `operator`.
 //!
 //! Beside all that, `heartbeat` measures how long counts take from an edge to an answer.
@@ -37,6 +39,7 @@
 pub mod access;
 mod answer;
 mod billing;
+mod bursts;
 mod caching;
 mod chart;
 mod civil;
@@ -169,6 +172,7 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(usage::usage))
         .routes(routes!(live::live))
         .routes(routes!(chart::chart))
+        .routes(routes!(bursts::bursts))
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
         .routes(routes!(reconcile::billed::reconcile_billing))

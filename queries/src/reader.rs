@@ -3,8 +3,8 @@
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use flagmeter_ledger::{
-    AlertPage, Alerts, Closing, CrossingPage, Crossings, Error as LedgerError, Feed, Hours, Ledger, Page,
-    Position,
+    AlertPage, Alerts, Closing, CrossingPage, Crossings, EpisodePage, Episodes, Error as LedgerError, Feed,
+    Hours, Ledger, Page, Position,
 };
 use flagmeter_model::{Meter, Name, Tier, Timestamp};
 use flagmeter_store::{
@@ -255,6 +255,11 @@ impl Reading<'_> {
     /// Alerts in the order in which they became known.
     pub(crate) async fn alerts(&self, alerts: Alerts) -> Result<AlertPage> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.alerts(alerts)).await
+    }
+
+    /// What goes on at any time of a range.
+    pub(crate) async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.episodes(episodes)).await
     }
 
     /// The last closing of a ledger that ends with `as_of`.

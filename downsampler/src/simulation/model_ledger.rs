@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flagmeter_ledger::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
-    Error, Feed, Hours, Latest, Ledger, Notice, Page, Position, Result, Row, Standing, decide,
+    EpisodePage, Episodes, Error, Feed, Hours, Latest, Ledger, Notice, Page, Position, Result, Row, Standing,
+    decide,
 };
 use flagmeter_model::Timestamp;
 use parking_lot::Mutex;
@@ -129,5 +130,9 @@ impl Ledger for ModelLedger {
 
     async fn alerts(&self, _: Alerts) -> Result<AlertPage> {
         Ok(AlertPage::default())
+    }
+
+    async fn episodes(&self, _: Episodes) -> Result<EpisodePage> {
+        Ok(EpisodePage::default())
     }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod alerting;
 pub(crate) mod appending;
 pub(crate) mod crossing;
+pub(crate) mod episode;
 pub(crate) mod fixture;
 pub(crate) mod reading;
 
@@ -78,6 +79,12 @@ macro_rules! ledger_conformance {
                 crossings_of_two_and_after_a_crash_are_kept_once,
                 what_was_not_crossed_is_refused,
                 what_was_delivered_is_kept,
+            }
+            episode {
+                what_goes_on_in_a_range_is_found_by_its_edges,
+                episodes_are_those_that_a_filter_means,
+                the_newest_episodes_are_kept_and_it_is_said_that_there_are_more,
+                episodes_are_found_like_in_a_plain_list,
             }
             reading {
                 the_feed_comes_in_pages,

@@ -51,7 +51,7 @@ pub use self::config::Config;
 use self::tail::{Seen, Tail};
 use crate::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
-    Entry, Error, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
+    Entry, EpisodePage, Episodes, Error, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -221,6 +221,10 @@ impl Ledger for KafkaLedger {
 
     async fn alerts(&self, alerts: Alerts) -> Result<AlertPage> {
         self.0.book.read(move |book| book::alerts(book, &alerts)).await
+    }
+
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.0.book.read(move |book| book::episodes(book, &episodes)).await
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     bench::{Bench, NOW, acme, at, flag},
     operator::bursts::began,
 };
-use crate::{billing, chart, embed, flags, live, operator, reconcile, session, usage};
+use crate::{billing, bursts, chart, embed, flags, live, operator, reconcile, session, usage};
 
 /// The parameters without which a path has no answer.
 fn needed(path: &str) -> &'static str {
@@ -123,7 +123,7 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
         "/v1/usage",
     ];
     let embed = ["/embed", "/embed/chart.svg", "/embed/live", "/openapi.json"];
-    let before = [&embed, &billing[..], &["/v1/chart.svg", "/v1/embed"]].concat();
+    let before = [&embed, &billing[..], &["/v1/bursts", "/v1/chart.svg", "/v1/embed"]].concat();
     assert_eq!(paths, [&before, &others[..]].concat());
     // What needs a link, and what answers no question, have tests of their own.
     for path in paths.into_iter().filter(|path| !path.contains("/embed")) {
@@ -144,6 +144,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/v1/usage", usage::plan::KNOWN),
         ("/v1/live", live::KNOWN),
         ("/v1/chart.svg", chart::plan::KNOWN),
+        ("/v1/bursts", bursts::KNOWN),
         ("/v1/flags", flags::KNOWN),
         ("/v1/reconcile", reconcile::KNOWN),
         ("/v1/reconcile/billing", reconcile::billed::KNOWN),
@@ -186,7 +187,8 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
     let bench = Bench::new();
     let document = document(&bench).await;
     let mut told = Vec::new();
-    for path in ["/v1/usage", "/v1/chart.svg", "/v1/flags", "/v1/operator/top", "/v1/reconcile"] {
+    for path in ["/v1/usage", "/v1/chart.svg", "/v1/bursts", "/v1/flags", "/v1/operator/top", "/v1/reconcile"]
+    {
         for parameter in document["paths"][path]["get"]["parameters"].as_array().unwrap() {
             let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
             let with = |value: &str| {
@@ -241,6 +243,8 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
             ("/v1/chart.svg", "theme"),
             ("/v1/chart.svg", "width"),
             ("/v1/chart.svg", "height"),
+            ("/v1/bursts", "meter"),
+            ("/v1/bursts", "limit"),
             ("/v1/flags", "resolution"),
             ("/v1/flags", "limit"),
             ("/v1/operator/top", "by"),
@@ -285,6 +289,7 @@ async fn answers_are_as_the_document_says() {
     for address in [
         "/v1/usage",
         "/v1/usage?group_by=flag,variant,sdk,customer,project,environment&limit=1&compare=previous",
+        "/v1/bursts",
         "/v1/flags",
         "/v1/reconcile",
         "/v1/reconcile?from=-2h&group_by=environment",
