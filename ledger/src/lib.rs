@@ -53,6 +53,7 @@ pub mod fuzzing;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod notice;
+mod subject;
 
 pub use alert::{
     Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, LastSaid, Part, Said, new_alerts,
@@ -68,3 +69,4 @@ pub use entry::Entry;
 pub use episode::{Episode, EpisodePage, Episodes};
 pub use error::{Error, Result};
 pub use notice::Notice;
+pub use subject::Subject;
