@@ -7,9 +7,9 @@ use crate::{Alert, Alerted, Scope};
 /// A question for what goes on at any time of a range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Episodes {
-    /// Whose. What an alert does not say is not among the values of a list.
+    /// Whose. An alert of all of a customer is in no list of projects.
     pub scope: Scope,
-    /// Of these flags; none means all, and those of whole environments as well.
+    /// Of these flags; none means all, and those of more than a flag as well.
     pub flags: Vec<Name>,
     /// Of this meter; `None` means either.
     pub meter: Option<Meter>,
@@ -38,10 +38,16 @@ pub struct EpisodePage {
 }
 
 impl Episodes {
-    /// Whether what an alert is about is meant.
+    /// Whether what an alert is of is meant.
     pub fn takes(&self, alerted: &Alerted) -> bool {
-        self.scope.takes(&alerted.environment)
-            && (self.flags.is_empty() || alerted.flag.as_ref().is_some_and(|flag| self.flags.contains(flag)))
+        let meant = |list: &[Name], name: Option<&Name>| {
+            list.is_empty() || name.is_some_and(|name| list.contains(name))
+        };
+        let Scope { customers, projects, environments } = &self.scope;
+        meant(customers, Some(alerted.of.customer()))
+            && meant(projects, alerted.of.project())
+            && meant(environments, alerted.of.environment())
+            && meant(&self.flags, alerted.of.flag())
             && self.meter.is_none_or(|meter| meter == alerted.meter)
     }
 }

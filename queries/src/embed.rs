@@ -22,7 +22,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App, Error, Result,
     access::{LINK_SECONDS_MAX, Link, Principal, Refusal},
-    chart, live, moment, page,
+    chart::{self, Whose},
+    live, moment, page,
     parameters::{Parameters, joined, name},
     problem::{Problem, Refusals},
     service::ForOtherSites,
@@ -274,7 +275,7 @@ pub(crate) async fn picture(State(app): State<Arc<App>>, uri: Uri, headers: Head
     let look = look.filter(|pair| !pair.starts_with("link=") && !pair.starts_with("plain="));
     let query = asked.chain(look).filter(|pair| !pair.is_empty()).collect::<Vec<_>>().join("&");
     let uri = address("/v1/chart.svg", &query).ok_or(Error::Link(Refusal::Malformed))?;
-    let mut response = chart::chart(State(app), link.principal, uri, headers).await?;
+    let mut response = chart::drawn(&app, &link.principal, &uri, &headers, Whose::Nothing).await?;
     response.extensions_mut().insert(ForOtherSites);
     Ok(response)
 }

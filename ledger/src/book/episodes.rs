@@ -19,7 +19,7 @@ pub(super) fn take(step: &Transaction<'_>, new: &Alert) -> Result<()> {
     let (number, alerted) = (new.number.get().cast_signed(), &new.alerted);
     if !alerted.said.is_over() {
         step.prepare_cached("INSERT INTO episodes (began, whose, starts) VALUES (?1, ?2, ?3)")?
-            .execute(params![number, alerted.environment.customer.as_str(), alerted.since.as_millis()])?;
+            .execute(params![number, alerted.of.customer().as_str(), alerted.since.as_millis()])?;
         return Ok(());
     }
     // What is said of a series takes turns.

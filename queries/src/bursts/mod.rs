@@ -1,8 +1,10 @@
 //! `GET /v1/bursts`: what was out of the ordinary within a range, for whoever may see these counts.
 //!
-//! An alert is of a customer's environment, or of a flag of it. Which of them are meant is said by the same filters as
-//! in `/v1/usage`: each that is given must name what the alert is about. So a chart of one flag marks what was alerted of that
+//! An alert is of a customer, a project, an environment or a flag. Which of them are meant is said by the same filters as in
+//! `/v1/usage`: each that is given must name what the alert is of. So a chart of one flag marks what was alerted of that
 //! flag, and not what its whole environment did.
+
+pub(crate) mod marks;
 
 use std::sync::Arc;
 
@@ -61,12 +63,12 @@ pub(crate) struct Burst {
     /// Whose.
     #[schema(value_type = String, example = "acme")]
     pub(crate) customer: Name,
-    /// In which project.
-    #[schema(value_type = String, example = "web")]
-    pub(crate) project: Name,
-    /// In which environment.
-    #[schema(value_type = String, example = "production")]
-    pub(crate) environment: Name,
+    /// In which project; null is all of the customer.
+    #[schema(required, value_type = Option<String>, example = "web")]
+    pub(crate) project: Option<Name>,
+    /// In which environment; null is all of the project.
+    #[schema(required, value_type = Option<String>, example = "production")]
+    pub(crate) environment: Option<Name>,
     /// Of which flag; null is all of the environment.
     #[schema(required, value_type = Option<String>, example = json!(null))]
     pub(crate) flag: Option<Name>,
@@ -104,7 +106,7 @@ pub(crate) struct Burst {
     /// Counts beyond what was expected, as last told; of a drop, those that were missing.
     #[schema(example = "800")]
     pub(crate) excess: String,
-    /// Whether it was decided by the rule for environments of which too few weeks are known.
+    /// Whether it was decided by the rule for traffic of which too few weeks are known.
     #[schema(example = false)]
     pub(crate) learning: bool,
     /// Path and query of the page that shows it.
@@ -151,7 +153,7 @@ impl From<Episode> for Burst {
 /// Bursts and drops
 ///
 /// What was out of the ordinary at any time of the range, each from its beginning to its end. Customers see their own. Where a
-/// filter is given, the alert must be about one of its values: of all of an environment is not of a flag.
+/// filter is given, the alert must be of one of its values: one of a whole environment is not of a flag.
 #[utoipa::path(
     get,
     path = "/v1/bursts",

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::{body::Body, http::Request};
-use flagmeter_ledger::{AlertKind, Alerted, Said};
+use flagmeter_ledger::{AlertKind, Alerted, Said, Subject};
 use flagmeter_model::Meter;
 use serde_json::{Value, json};
 
 use super::{
-    bench::{Bench, NOW, at, environment, name},
+    bench::{Bench, NOW, Reply, acme, at, environment, flag, name},
     billing::Mute,
     operator::bursts::began,
 };
@@ -35,25 +35,29 @@ pub(super) fn over(began: &Alerted) -> Alerted {
 /// Of one customer: a burst that is over, one of a flag, one of requests; and a drop of another one. It is 12:44:54.
 async fn bursts() -> Bench {
     let bench = Bench::new();
-    let acme = began("acme");
-    let flag = Alerted { flag: Some(name("checkout")), since: at("2026-11-20T12:41:00Z"), ..acme.clone() };
+    let whole = began("acme");
+    let of_flag = Alerted {
+        of: Subject::Flag(environment("acme", "web", "production"), name("checkout")),
+        since: at("2026-11-20T12:41:00Z"),
+        ..whole.clone()
+    };
     let requests = Alerted {
         meter: Meter::Requests,
-        environment: environment("acme", "web", "staging"),
+        of: environment("acme", "web", "staging").into(),
         seen_at: at("2026-11-20T12:43:00Z"),
         since: at("2026-11-20T12:41:30Z"),
         is_learning: true,
-        ..acme.clone()
+        ..whole.clone()
     };
     let globex = Alerted {
         kind: AlertKind::Drop,
-        environment: environment("globex", "shop", "production"),
+        of: environment("globex", "shop", "production").into(),
         observed: Some(1),
         percent: Some(1),
         peak: 0,
         ..began("globex")
     };
-    let alerts = vec![globex, acme.clone(), flag, requests, over(&acme)];
+    let alerts = vec![globex, whole.clone(), of_flag, requests, over(&whole)];
     bench.ledger.alert(alerts, at(NOW)).await.unwrap();
     bench
 }
@@ -151,6 +155,125 @@ async fn what_is_known_is_not_sent_again_until_something_is_new() {
     assert_eq!(again().await.status, 304);
     bench.ledger.alert(vec![began("initech")], at(NOW)).await.unwrap();
     assert_eq!(again().await.json()["bursts"].as_array().unwrap().len(), 5);
+}
+
+/// What `desc` of a picture says.
+fn described(picture: &Reply) -> &str {
+    assert_eq!(picture.status, 200, "{}", picture.body);
+    picture.body.split("</desc>").next().unwrap()
+}
+
+const CHART: &str = "/v1/chart.svg?from=2026-11-20T12:00:00Z&to=2026-11-20T13:00:00Z&resolution=1m";
+
+#[tokio::test]
+async fn a_picture_marks_what_its_question_is_about_to_whom_it_may() {
+    let bench = bursts().await;
+    let burst = "Burst of acme › web › production: up to 6.4 times what is expected, 20 Nov, 12:40 to 12:44.";
+    let drop = "Drop of globex › shop › production: down to 0 % of what is expected, since 20 Nov, 12:40.";
+    let of_flag =
+        "Burst of acme › web › production › checkout: up to 5.1 times what is expected, since 20 Nov, 12:41.";
+    for (query, meant) in [
+        ("", vec![drop, burst, of_flag]),
+        ("&customer=acme", vec![burst, of_flag]),
+        ("&flag=checkout", vec![of_flag]),
+        ("&meter=requests", vec!["Burst of acme › web › staging"]),
+        // Nothing is alerted of these.
+        ("&variant=on", vec![]),
+        ("&sdk=python", vec![]),
+        ("&flag=other", vec![]),
+        // Those of the range before are not of this one.
+        ("&compare=previous&flag=checkout", vec![of_flag]),
+    ] {
+        let picture = bench.get(&format!("{CHART}{query}")).await;
+        let words = described(&picture);
+        for mark in &meant {
+            assert!(words.contains(mark), "{query}: {mark}: {words}");
+        }
+        let told = words.matches("Burst of").count() + words.matches("Drop of").count();
+        assert_eq!(told, meant.len(), "{query}: {words}");
+    }
+    let own = bench.get_as(&bench.acme, CHART).await;
+    let words = described(&own);
+    assert!(
+        words
+            .contains("Burst of web › production: up to 6.4 times what is expected, 20 Nov, 13:40 to 13:44.")
+    );
+    assert!(!own.body.contains("Drop") && !own.body.contains("globex"), "{}", own.body);
+    let earlier = bench.get("/v1/chart.svg?from=2026-11-20T11:00:00Z&to=2026-11-20T12:00:00Z").await;
+    assert!(!described(&earlier).contains("Burst"));
+}
+
+#[tokio::test]
+async fn what_a_link_marks_tells_no_name() {
+    let bench = bursts().await;
+    let link = async |token: &str, query: &str| {
+        let body = json!({"query": query}).to_string();
+        let request = Request::post("/v1/embed")
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json");
+        let answer = bench.send(request.body(Body::from(body)).unwrap()).await;
+        let answer: Value = serde_json::from_str(&answer.body).unwrap();
+        answer["url"].as_str().unwrap().strip_prefix("/embed?").unwrap().to_owned()
+    };
+    let range = "from=2026-11-20T12:00:00Z&to=2026-11-20T13:00:00Z&resolution=1m&tz=UTC";
+    let own = link(&bench.acme, range).await;
+    let picture = bench.get_as("", &format!("/embed/chart.svg?{own}")).await;
+    let words = described(&picture);
+    assert!(words.contains("Burst: up to 6.4 times what is expected, 20 Nov, 12:40 to 12:44."), "{words}");
+    for name in ["acme", "web", "production", "checkout", "Drop", "globex"] {
+        assert!(!words.contains(name), "{name}: {words}");
+    }
+    let of_flag = link(&bench.operator, &format!("{range}&flag=checkout")).await;
+    let picture = bench.get_as("", &format!("/embed/chart.svg?{of_flag}")).await;
+    assert_eq!(described(&picture).matches("Burst").count(), 1, "of the flag alone");
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_answer_takes_no_picture_away_and_marks_are_said_not_to_be_known() {
+    let bench = Bench::new().over_ledger(Arc::new(Mute::default()));
+    let picture = bench.get(CHART).await;
+    assert!(described(&picture).contains("could not be read"), "{}", picture.body);
+    assert!(!picture.body.contains("/secret/path"));
+    let page = bench.get("/usage?plain=1").await;
+    assert!(page.body.contains("Bursts and drops could not be read"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn where_no_ledger_is_kept_there_are_no_marks() {
+    let bench = Bench::new().without_ledger();
+    let picture = bench.get(CHART).await;
+    assert!(!described(&picture).contains("Burst"), "{}", picture.body);
+    assert_eq!(bench.get(BURSTS).await.problem(404)["type"], "urn:flagmeter:problem:no-ledger");
+    let page = bench.get("/usage?plain=1").await;
+    assert!(page.status == 200 && !page.body.contains("Out of the ordinary"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn plain_pages_have_a_table_of_what_their_picture_marks() {
+    let bench = bursts().await;
+    let reply = bench.get_as(&bench.acme, "/usage?plain=1").await;
+    let (_, table) = reply.body.split_once("Bursts and drops, Europe/Berlin").expect(&reply.body);
+    let table = table.split("</table>").next().unwrap();
+    for told in [
+        "▲ burst",
+        "web",
+        "production",
+        "checkout",
+        "13:44",
+        "it goes on",
+        "6.4 ×",
+        "78 – 122",
+        "&amp;plain=1",
+    ] {
+        assert!(table.contains(told), "{told}: {table}");
+    }
+    assert!(!reply.body.contains("globex") && !table.contains("▼"), "{table}");
+    let at_time = at("2026-11-20T12:30:00Z");
+    bench.seal(at_time, at(NOW), &[(&acme(), flag("checkout"), at_time, 3)]).await;
+    let reply = bench.get_as(&bench.acme, "/flags/acme/web/checkout?plain=1&from=-24h").await;
+    let (_, table) = reply.body.split_once("Bursts and drops,").expect(&reply.body);
+    let table = table.split("</table>").next().unwrap();
+    assert_eq!((table.matches("▲").count(), table.contains("5.1 ×")), (1, true), "{table}");
 }
 
 #[tokio::test]
