@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
+use chrono_tz::Tz;
 use flagmeter_ledger::{Episode, EpisodePage, Episodes};
 use flagmeter_model::{Meter, Name, TimeRange};
 use serde::Serialize;
@@ -22,6 +23,7 @@ use crate::{
     App, Error, Result,
     access::Principal,
     caching::{self, Stays, Tag},
+    civil,
     operator::bursts::ToldAlert,
     parameters::{Parameters, name},
     problem::Refusals,
@@ -49,9 +51,9 @@ const LIMIT_MAX: usize = 1_000;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Told {
     /// Bursts and drops, in the order in which they began; where there are more than fit, the last ones.
-    pub(crate) bursts: Vec<Burst>,
+    bursts: Vec<Burst>,
     /// Whether there are more, which began before these: ask for a shorter range, or for less.
-    pub(crate) more: bool,
+    more: bool,
 }
 
 /// A burst or a drop, from its beginning on.
@@ -62,70 +64,118 @@ pub(crate) struct Burst {
     id: String,
     /// Whose.
     #[schema(value_type = String, example = "acme")]
-    pub(crate) customer: Name,
+    customer: Name,
     /// In which project; null is all of the customer.
     #[schema(required, value_type = Option<String>, example = "web")]
-    pub(crate) project: Option<Name>,
+    project: Option<Name>,
     /// In which environment; null is all of the project.
     #[schema(required, value_type = Option<String>, example = "production")]
-    pub(crate) environment: Option<Name>,
+    environment: Option<Name>,
     /// Of which flag; null is all of the environment.
     #[schema(required, value_type = Option<String>, example = json!(null))]
-    pub(crate) flag: Option<Name>,
+    flag: Option<Name>,
     /// What is counted: `evaluations` or `requests`.
     #[schema(example = "evaluations")]
-    pub(crate) meter: &'static str,
+    meter: &'static str,
     /// `burst`, or `drop`: traffic that stops.
     #[schema(example = "burst")]
-    pub(crate) kind: &'static str,
-    /// When it began.
+    kind: &'static str,
+    /// When it began, by the clocks of the zone.
     #[schema(example = "2026-11-20T12:40:00Z")]
-    pub(crate) since: String,
+    since: String,
     /// The end of the counts in which it was seen to be over; null while it goes on.
     #[schema(required, example = "2026-11-20T13:05:00Z")]
-    pub(crate) until: Option<String>,
+    until: Option<String>,
     /// Why it is over: `calm`, `new_level` (so much is expected now) or `unknown` (nothing is known any more). Null while it
     /// goes on.
     #[schema(required, example = "calm")]
-    pub(crate) why: Option<&'static str>,
+    why: Option<&'static str>,
     /// What was expected of a minute when it began.
     #[schema(example = "100")]
-    pub(crate) expected: String,
+    expected: String,
     /// Less would have been out of the ordinary.
     #[schema(example = "78")]
-    pub(crate) low: String,
+    low: String,
     /// And more than this.
     #[schema(example = "122")]
-    pub(crate) high: String,
+    high: String,
     /// The highest minute that is told of it; of a drop, the lowest.
     #[schema(example = "500")]
-    pub(crate) peak: String,
+    peak: String,
     /// How many times of what was expected that is.
     #[schema(example = 5.0)]
-    pub(crate) ratio: f64,
+    ratio: f64,
     /// Counts beyond what was expected, as last told; of a drop, those that were missing.
     #[schema(example = "800")]
-    pub(crate) excess: String,
+    excess: String,
     /// Whether it was decided by the rule for traffic of which too few weeks are known.
     #[schema(example = false)]
-    pub(crate) learning: bool,
+    learning: bool,
     /// Path and query of the page that shows it.
     #[schema(example = "/usage?customer=acme&project=web&environment=production&meter=evaluations")]
-    pub(crate) chart: String,
+    chart: String,
 }
 
-impl From<Episode> for Burst {
-    fn from(episode: Episode) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "how many times, for people")]
-        let ratio = episode.percent() as f64 / 100.0;
+/// What a link tells of a burst or a drop: that it was there, and no name and no count.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ToldByLink {
+    /// Bursts and drops, in the order in which they began; where there are more than fit, the last ones.
+    bursts: Vec<BurstByLink>,
+    /// Whether there are more, which began before these.
+    more: bool,
+}
+
+/// A burst or a drop, without names.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BurstByLink {
+    /// `burst`, or `drop`: traffic that stops.
+    #[schema(example = "burst")]
+    kind: &'static str,
+    /// When it began.
+    #[schema(example = "2026-11-20T12:40:00Z")]
+    since: String,
+    /// The end of the counts in which it was seen to be over; null while it goes on.
+    #[schema(required, example = "2026-11-20T13:05:00Z")]
+    until: Option<String>,
+    /// The highest minute of it in times of what was expected; of a drop, the lowest.
+    #[schema(example = 5.0)]
+    ratio: f64,
+}
+
+/// When it began and was over, by the clocks of a zone.
+fn times(episode: &Episode, zone: Tz) -> (String, Option<String>) {
+    let at = |at| civil::rfc3339(zone, at);
+    (at(episode.began.alerted.since), episode.until().map(at))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "how many times, for people")]
+fn ratio(episode: &Episode) -> f64 {
+    episode.percent() as f64 / 100.0
+}
+
+impl ToldByLink {
+    /// Of what is marked.
+    pub(crate) fn of(page: &EpisodePage, zone: Tz) -> Self {
+        let one = |episode: &Episode| {
+            let (since, until) = times(episode, zone);
+            let kind = episode.began.alerted.kind.name();
+            BurstByLink { kind, since, until, ratio: ratio(episode) }
+        };
+        Self { bursts: page.episodes.iter().map(one).collect(), more: page.more }
+    }
+}
+
+impl Burst {
+    fn of(episode: Episode, zone: Tz) -> Self {
+        let (ratio, (since, until)) = (ratio(&episode), times(&episode, zone));
         let Episode { began, over } = episode;
         let began = ToldAlert::from(began);
         let (id, expected, low, high) = (began.id.clone(), began.expected, began.low, began.high);
         let (began_excess, began_peak, began_chart) = (began.excess, began.peak, began.chart);
         // What is over says how much it was in the end, and where that is to be seen.
-        let (until, why, excess, peak, chart) = match over.map(ToldAlert::from) {
-            Some(over) => (Some(over.seen_at), over.why, over.excess, over.peak, over.chart),
-            None => (None, None, began_excess, began_peak, began_chart),
+        let (why, excess, peak, chart) = match over.map(ToldAlert::from) {
+            Some(over) => (over.why, over.excess, over.peak, over.chart),
+            None => (None, began_excess, began_peak, began_chart),
         };
         Self {
             id,
@@ -135,7 +185,7 @@ impl From<Episode> for Burst {
             flag: began.flag,
             meter: began.meter,
             kind: began.kind,
-            since: began.since,
+            since,
             until,
             why,
             expected,
@@ -162,7 +212,7 @@ impl From<Episode> for Burst {
     params(
         ("from" = Option<String>, Query, description = "Start: RFC 3339, a date, or a time before now such as -24h, -30d, -15m. Default -24h.", example = "-24h"),
         ("to" = Option<String>, Query, description = "End, not included: the same, or `now`, the default.", example = "now"),
-        ("tz" = Option<String>, Query, description = "IANA time zone whose dates are meant. Default: the customer's own zone, else UTC.", example = "Europe/Berlin"),
+        ("tz" = Option<String>, Query, description = "IANA time zone whose dates are meant, and whose clocks tell the times of the answer. Default: the customer's own zone, else UTC.", example = "Europe/Berlin"),
         ("meter" = Option<String>, Query, description = "`evaluations` or `requests`. Default: both."),
         ("customer" = Option<Vec<String>>, Query, description = "Only these customers. Repeat for several."),
         ("project" = Option<Vec<String>>, Query, description = "Only these projects. Repeat for several."),
@@ -190,7 +240,7 @@ pub(crate) async fn bursts(
     let EpisodePage { episodes, more } = reading.episodes(asked).await?;
     let room = reading.room_for(episodes.len()).await?;
     app.metrics.rows(episodes.len());
-    let bursts = episodes.into_iter().map(Burst::from).collect();
+    let bursts = episodes.into_iter().map(|episode| Burst::of(episode, zone)).collect();
     respond(&headers, &Told { bursts, more }, room)
 }
 

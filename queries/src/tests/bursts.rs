@@ -100,6 +100,8 @@ async fn a_customer_is_told_its_own_alone_and_whose_token_may_is_told_all() {
     let answer = bench.get_as(&bench.acme, BURSTS).await.json();
     assert_eq!(told(&answer), [WHOLE, OF_FLAG, REQUESTS]);
     assert!(!answer.to_string().contains("globex"));
+    // By the clocks of its zone.
+    assert_eq!(answer["bursts"][0]["since"], "2026-11-20T13:40:00+01:00");
     bench.get_as(&bench.acme, &format!("{BURSTS}?customer=globex")).await.problem(403);
     assert_eq!(told(&bench.get_as(&bench.billing, BURSTS).await.json()), [OTHER, WHOLE, OF_FLAG, REQUESTS]);
     bench.get_as("", BURSTS).await.problem(401);
@@ -223,6 +225,15 @@ async fn what_a_link_marks_tells_no_name() {
     for name in ["acme", "web", "production", "checkout", "Drop", "globex"] {
         assert!(!words.contains(name), "{name}: {words}");
     }
+    let told = bench.get_as("", &format!("/embed/bursts?{own}")).await.json();
+    let expected = json!({"bursts": [
+        {"kind": "burst", "since": "2026-11-20T12:40:00Z", "until": "2026-11-20T12:44:00Z", "ratio": 6.4},
+        {"kind": "burst", "since": "2026-11-20T12:41:00Z", "until": null, "ratio": 5.12},
+    ], "more": false});
+    assert_eq!(told, expected);
+    bench.get_as("", "/embed/bursts?link=made-up").await.problem(401);
+    let by_sdk = link(&bench.acme, &format!("{range}&sdk=python")).await;
+    assert_eq!(bench.get_as("", &format!("/embed/bursts?{by_sdk}")).await.json()["bursts"], json!([]));
     let of_flag = link(&bench.operator, &format!("{range}&flag=checkout")).await;
     let picture = bench.get_as("", &format!("/embed/chart.svg?{of_flag}")).await;
     assert_eq!(described(&picture).matches("Burst").count(), 1, "of the flag alone");

@@ -122,7 +122,7 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
         "/v1/session",
         "/v1/usage",
     ];
-    let embed = ["/embed", "/embed/chart.svg", "/embed/live", "/openapi.json"];
+    let embed = ["/embed", "/embed/bursts", "/embed/chart.svg", "/embed/live", "/openapi.json"];
     let before = [&embed, &billing[..], &["/v1/bursts", "/v1/chart.svg", "/v1/embed"]].concat();
     assert_eq!(paths, [&before, &others[..]].concat());
     // What needs a link, and what answers no question, have tests of their own.
@@ -161,6 +161,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/embed", embed::KNOWN),
         ("/embed/chart.svg", embed::KNOWN),
         ("/embed/live", embed::LIVE_KNOWN),
+        ("/embed/bursts", embed::LIVE_KNOWN),
     ] {
         let none = Vec::new();
         let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap_or(&none);
@@ -355,7 +356,7 @@ async fn the_document_says_which_paths_need_a_token() {
             }
         }
     }
-    let links = ["/embed", "/embed/chart.svg", "/embed/live"].map(|path| ("get", path));
-    assert_eq!(open[..3], links);
-    assert_eq!(open[3..], [("get", "/openapi.json"), ("delete", "/v1/session"), ("post", "/v1/session")]);
+    let links = ["/embed", "/embed/bursts", "/embed/chart.svg", "/embed/live"].map(|path| ("get", path));
+    assert_eq!(open[..4], links);
+    assert_eq!(open[4..], [("get", "/openapi.json"), ("delete", "/v1/session"), ("post", "/v1/session")]);
 }
