@@ -120,6 +120,12 @@ impl Detector {
         matches!(self.state, State::Going(_))
     }
 
+    /// Whether something was told that is not over, and the last minute was still out of the ordinary.
+    pub const fn is_out(&self) -> bool {
+        // What was last known was not calm; a last minute that is not known is neither.
+        matches!(&self.state, State::Going(going) if going.last_at.as_millis() == going.known_at.as_millis())
+    }
+
     /// Goes on from what was told by another one until `now`, the end of the last grain. What this one has found of
     /// that time by itself counts for nothing.
     pub fn go_on_from(&mut self, before: Before, now: Timestamp) {
