@@ -21,7 +21,7 @@ SAID
       return 0
     fi
     printf 'the list of advisories could not be fetched: checking against the older copy in %s\n' "${copies[0]%/crates}"
-    check+=(--offline)
   fi
-  "${check[@]}" check --hide-inclusion-graph advisories
+  # What was fetched is not fetched again: that failure would not be forgiven.
+  "${check[@]}" check --hide-inclusion-graph --disable-fetch advisories
 }

@@ -9,9 +9,9 @@ compose_config() {
 
 # It must be right, hold no secret, and a check that lets a mistake pass shows nothing: so mistakes are made.
 check_compose_file() {
-  local compose_file=docker-compose.yml broken mistake services
-  compose_config --quiet
-  if compose_config | grep -n 'secret-'; then
+  local compose_file=docker-compose.yml broken mistake services whole
+  whole=$(compose_config)
+  if grep -n 'secret-' <<<"$whole"; then
     printf 'docker-compose.yml puts a secret where everyone reads it: give it to the service as a file, under secrets\n'
     return 1
   fi

@@ -7,7 +7,7 @@ import time
 import health
 from stand import eventually
 
-SHOWN_WITHIN_S = 90
+SHOWN_WITHIN_S = 300
 BOARD = "compression.json"
 
 

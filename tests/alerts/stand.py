@@ -1,6 +1,7 @@
 """What these tests stand on: a demo of flagmeter, a Prometheus that scrapes it, and waiting until something is so."""
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-READY_WITHIN_S = 120
+READY_WITHIN_S = 400
 PORTS = iter(random.sample(range(20_000, 30_000), 1_000))
 PORTS_LOCK = threading.Lock()
 CONFIG = """
@@ -41,7 +42,7 @@ def get(url, token=None, body=None, headers=None):
     headers = dict(headers or {})
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, http.client.HTTPException):
         request = urllib.request.Request(url, data=body, headers=headers)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.read().decode()
@@ -63,12 +64,12 @@ def without_settings():
     return {name: value for name, value in os.environ.items() if not name.startswith("FLAGMETER_")}
 
 
-def new_token(binary, data, http):
+def new_token(binary, data, address):
     """A token of an operator, which the running server knows within a second."""
     command = [binary, "token", "create", "operator", "--set", f"data.path={data}"]
     made = subprocess.run(command, env=without_settings(), check=True, capture_output=True, text=True)
     token = made.stdout.strip()
-    eventually("the token is known", 30, lambda: get(f"http://{http}/v1/usage", token))
+    eventually("the token is known", READY_WITHIN_S, lambda: get(f"http://{address}/v1/session", token))
     return token
 
 
@@ -187,7 +188,9 @@ class Prometheus:
         return {one["metric"].get(label): float(one["value"][1]) for one in found["result"]}
 
     def series(self, query, seconds=None):
-        """How many series a query finds, over the last seconds or now; fails with what Prometheus says of a wrong one."""
+        """How many series with a number in them a query finds, over the last seconds or now; fails with what Prometheus says of
+        a wrong one.
+        """
         now = time.time()
         path, params = "query", {"query": query}
         if seconds is not None:
@@ -196,9 +199,11 @@ class Prometheus:
             with urllib.request.urlopen(
                 f"{self.url}/{path}?{urllib.parse.urlencode(params)}", timeout=30
             ) as told:
-                return len(json.load(told)["data"]["result"])
+                found = json.load(told)["data"]["result"]
         except urllib.error.HTTPError as refused:
             raise SystemExit(f"{query}\nPrometheus says: {refused.read().decode()}") from refused
+        values = [one.get("values") or [one["value"]] for one in found]
+        return sum(any(value != "NaN" for _, value in series) for series in values)
 
     def names(self):
         """Of all metrics that it knows."""

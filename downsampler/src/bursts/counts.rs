@@ -1,19 +1,16 @@
 //! What the store tells of traffic, as the watch needs it: counts of all environments at once, by bucket.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::collections::HashMap;
 
-use flagmeter_ledger::{AlertKind, Alerted, Contributor, Part, Subject};
+use flagmeter_ledger::Subject;
 use flagmeter_model::{Environment, Meter, Name, TimeRange, Timestamp};
 use flagmeter_store::{AxisChoice, Dimension, Filter, Read, RowState, Store, TierChoice};
 
-use crate::{Error, Result};
+use super::series::GRAIN_SECONDS;
+use crate::Result;
 
 /// Environments that are watched at most: what each costs is in docs/bursts.md.
 const ENVIRONMENTS_MAX: usize = 20_000;
-/// Flags or SDKs of an environment that are looked at for what an alert comes from, at most.
-const CONTRIBUTORS_READ_MAX: usize = 100_000;
-/// Contributors of each sort that are told.
-const CONTRIBUTORS_TOLD: usize = 5;
 /// Environments, as they are told apart.
 const BY_ENVIRONMENT: [Dimension; 3] = [Dimension::Customer, Dimension::Project, Dimension::Environment];
 
@@ -28,8 +25,22 @@ pub(super) struct Counts {
     pub(super) states: Vec<RowState>,
     /// Everything before this is in; `None` before the first count.
     pub(super) complete_until: Option<Timestamp>,
-    /// Those of each environment that was counted in any of them.
-    pub(super) rows: HashMap<Environment, Vec<u64>>,
+    /// Those of each environment that was counted in any of them, and of each project and customer with several of these.
+    pub(super) rows: HashMap<Subject, Vec<u64>>,
+}
+
+/// Which part of a bucket a grain is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    part: u64,
+    parts: u64,
+}
+
+impl Share {
+    /// Of this count; the rest is in the first ones.
+    pub(super) fn of(self, count: u64) -> u64 {
+        count / self.parts + u64::from(self.part < count % self.parts)
+    }
 }
 
 impl Counts {
@@ -52,7 +63,7 @@ impl Counts {
             }
             _ => None,
         };
-        let rows = answer.rows.into_iter().filter_map(row).collect();
+        let rows = with_wholes(answer.rows.into_iter().filter_map(row).collect());
         let complete_until = answer.complete_until;
         Ok(Self { from: range.from, seconds, states: answer.states, complete_until, rows })
     }
@@ -73,65 +84,96 @@ impl Counts {
     pub(super) fn is_complete(&self, bucket: usize) -> bool {
         self.states.get(bucket) == Some(&RowState::Complete)
     }
-}
 
-/// All of it.
-fn of(subject: &Subject) -> Filter {
-    let names = |name: Option<&Name>| name.cloned().into_iter().collect();
-    Filter {
-        customers: vec![subject.customer().clone()],
-        projects: names(subject.project()),
-        environments: names(subject.environment()),
-        names: names(subject.flag()),
-        ..Filter::default()
+    /// A bucket in grains of ten seconds.
+    pub(super) fn grains(&self, bucket: usize) -> impl Iterator<Item = (usize, Timestamp, Share)> + use<> {
+        let (start, parts) = (self.start(bucket), (self.seconds / GRAIN_SECONDS).max(1).unsigned_abs());
+        (0..parts).map(move |part| {
+            (bucket, start.plus_seconds(part.cast_signed() * GRAIN_SECONDS), Share { part, parts })
+        })
+    }
+
+    /// What such a row has of a bucket; `None` where not all of it is known, which is not zero.
+    pub(super) fn count(&self, row: Option<&[u64]>, bucket: usize) -> Option<u64> {
+        let count = row.and_then(|row| row.get(bucket)).copied().unwrap_or_default();
+        self.is_complete(bucket).then_some(count)
+    }
+
+    /// The row of one; `None` where nothing was counted. `parts` are the environments of which it may be a whole.
+    pub(super) fn row<'a>(&self, of: &Subject, parts: impl Iterator<Item = &'a Subject>) -> Option<&[u64]> {
+        of_whole(&self.rows, of, parts).map(Vec::as_slice)
     }
 }
 
-/// Where most of what was counted beyond (or below) the ordinary comes from: what was counted since it began, beside as
-/// much time just before.
-pub(super) async fn contributors(store: &dyn Store, alerted: &Alerted) -> Result<Vec<Contributor>> {
-    let (since, seen_at) = (alerted.since.floor_to(10), alerted.seen_at.floor_to(10));
-    let before = since.plus_millis(-seen_at.millis_since(since));
-    if before >= since {
-        return Ok(Vec::new());
+/// What is there of one; or of the one environment of it that there is anything of.
+pub(super) fn of_whole<'a, 'b, T>(
+    all: &'a HashMap<Subject, T>,
+    of: &Subject,
+    mut parts: impl Iterator<Item = &'b Subject>,
+) -> Option<&'a T> {
+    all.get(of).or_else(|| parts.find_map(|part| all.get(part).filter(|_| of.covers(part))))
+}
+
+/// Beside environments the projects and customers of which several were counted.
+fn with_wholes(rows: HashMap<Environment, Vec<u64>>) -> HashMap<Subject, Vec<u64>> {
+    let mut wholes: HashMap<Subject, (usize, Vec<u64>)> = HashMap::new();
+    for (Environment { customer, project, .. }, row) in &rows {
+        let project = Subject::Project { customer: customer.clone(), project: project.clone() };
+        for whole in [project, Subject::Customer(customer.clone())] {
+            let (parts, sums) = wholes.entry(whole).or_insert_with(|| (0, vec![0; row.len()]));
+            *parts += 1;
+            for (sum, count) in sums.iter_mut().zip(row) {
+                *sum = sum.saturating_add(*count);
+            }
+        }
     }
-    let filter = of(&alerted.of);
-    let mut told = Vec::new();
-    for (part, dimension) in [(Part::Flag, Dimension::Name), (Part::Sdk, Dimension::Sdk)] {
-        let read = Read {
-            meter: alerted.meter,
-            edges: vec![before, since, seen_at],
-            filter: filter.clone(),
-            group_by: vec![dimension],
-            tiers: TierChoice::Cover,
-            axis: AxisChoice::Any,
-            groups_max: CONTRIBUTORS_READ_MAX,
+    let wholes = wholes.into_iter().filter(|(_, (parts, _))| *parts > 1).map(|(of, (_, sums))| (of, sums));
+    rows.into_iter().map(|(environment, row)| (environment.into(), row)).chain(wholes).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_is_spread_over_its_grains_to_the_last_count() {
+        let (from, states) = (Timestamp::EPOCH, vec![RowState::Complete, RowState::Unknown]);
+        let counts = Counts { from, seconds: 60, states, complete_until: None, rows: HashMap::new() };
+        let row: &[u64] = &[20, 0];
+        let spread: Vec<_> = counts.grains(0).map(|(_, start, share)| (start, share.of(20))).collect();
+        assert_eq!(spread.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [4, 4, 3, 3, 3, 3]);
+        assert_eq!(spread[5].0, Timestamp::from_seconds_clamped(50));
+        assert_eq!(counts.count(Some(row), 0), Some(20));
+        assert_eq!(counts.count(Some(row), 1), None, "unknown is never zero");
+        assert_eq!(counts.count(None, 0), Some(0));
+        let tens = Counts { seconds: 10, ..counts };
+        let whole: Vec<_> =
+            tens.grains(1).map(|(bucket, start, share)| (bucket, start, share.of(7))).collect();
+        assert_eq!(whole, [(1, Timestamp::from_seconds_clamped(10), 7)]);
+    }
+
+    #[test]
+    fn wholes_are_the_sums_of_what_was_counted_of_them() {
+        let name = |text: &str| Name::new(text).unwrap();
+        let environment = |customer: &str, project: &str, environment: &str| Environment {
+            customer: name(customer),
+            project: name(project),
+            environment: name(environment),
         };
-        let rows = match store.read(&read).await {
-            // What is not known before it began is not nothing, and all would seem to come from whoever is named first.
-            Ok(answer) if answer.states.iter().any(|state| *state != RowState::Complete) => continue,
-            Ok(answer) => answer.rows,
-            // An alert without them is worth more than none.
-            Err(flagmeter_store::Error::TooMany { .. }) => continue,
-            Err(error) => return Err(Error::Store(error)),
-        };
-        let kept = i64::MAX.unsigned_abs();
-        let mut parts: Vec<Contributor> = rows
-            .into_iter()
-            .filter_map(|row| {
-                let [before, count] = <[u64; 2]>::try_from(row.counts).ok()?;
-                let name = row.group.into_iter().next().flatten();
-                Some(Contributor { part, name, count: count.min(kept), before: before.min(kept) })
-            })
+        let [live, test] = ["live", "test"].map(|one| environment("acme", "web", one));
+        let (app, other) = (environment("acme", "app", "live"), environment("beta", "web", "live"));
+        let rows: HashMap<_, _> = (0..)
+            .zip([&live, &test, &app, &other])
+            .map(|(at, one)| (one.clone(), vec![10_u64.pow(at), 1]))
             .collect();
-        let weight = |one: &Contributor| match alerted.kind {
-            AlertKind::Burst => one.count.saturating_sub(one.before),
-            AlertKind::Drop => one.before.saturating_sub(one.count),
-        };
-        parts.retain(|one| weight(one) > 0);
-        parts.sort_by_key(|one| (Reverse(weight(one)), one.name.clone()));
-        parts.truncate(CONTRIBUTORS_TOLD);
-        told.extend(parts);
+        let rows = with_wholes(rows);
+        let web = Subject::Project { customer: name("acme"), project: name("web") };
+        let parts: Vec<Subject> = [live, test, app, other].map(Subject::from).into();
+        let row = |of: &Subject| of_whole(&rows, of, parts.iter()).cloned();
+        assert_eq!(row(&web), Some(vec![11, 2]));
+        assert_eq!(row(&Subject::Customer(name("acme"))), Some(vec![111, 3]));
+        // Of one part alone there is no other row.
+        assert_eq!(row(&Subject::Customer(name("beta"))), Some(vec![1_000, 1]));
+        assert_eq!((rows.len(), row(&Subject::Customer(name("nobody")))), (6, None));
     }
-    Ok(told)
 }

@@ -1,8 +1,8 @@
 //! What is measured of the watch over traffic.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use flagmeter_ledger::{Alert, AlertKind};
+use flagmeter_ledger::{Alert, AlertKind, Subject};
 use flagmeter_model::Timestamp;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -26,7 +26,7 @@ pub(super) struct Metrics {
 /// What is watched now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Watched {
-    /// Environments of which too few weeks are known.
+    /// Those of which too few weeks are known.
     pub(super) learning: usize,
     /// The others.
     pub(super) known: usize,
@@ -38,7 +38,7 @@ pub(super) struct Watched {
 impl Metrics {
     pub(super) fn register(registry: &Registry) -> Result<Self> {
         let gauges = |name: &str, help: &str, label: &str| -> Result<IntGaugeVec> {
-            let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+            let gauges = IntGaugeVec::new(Opts::new(name, help), &["of", label])?;
             registry.register(Box::new(gauges.clone()))?;
             Ok(gauges)
         };
@@ -47,7 +47,7 @@ impl Metrics {
                 "flagmeter_downsampler_alerts_total",
                 "Bursts and drops of traffic that were found to begin and to be over, and appended to the ledger.",
             ),
-            &["kind", "said"],
+            &["of", "kind", "said"],
         )?;
         registry.register(Box::new(alerts.clone()))?;
         let muted = IntCounterVec::new(
@@ -55,7 +55,7 @@ impl Metrics {
                 "flagmeter_downsampler_alerts_muted_total",
                 "Of the alerts that were appended, those that nobody is told of: a planned mute was in force.",
             ),
-            &["kind", "said"],
+            &["of", "kind", "said"],
         )?;
         registry.register(Box::new(muted.clone()))?;
         let in_force = IntGauge::new(
@@ -85,12 +85,12 @@ impl Metrics {
             alerts,
             active: gauges(
                 "flagmeter_downsampler_bursts_active",
-                "Environments with a burst, or with a drop, that goes on.",
+                "Customers, projects and environments with a burst, or with a drop, that goes on and was told.",
                 "kind",
             )?,
             watched: gauges(
                 "flagmeter_downsampler_bursts_watched",
-                "Environments that are watched: learning while too few weeks of them are known.",
+                "Customers, projects and environments that are watched: learning while too few weeks of them are known.",
                 "state",
             )?,
             failures,
@@ -100,21 +100,23 @@ impl Metrics {
             looks,
         };
         // So that rates begin at 0, not at the first event.
-        for kind in AlertKind::ALL {
-            for said in ["began", "over"] {
-                metrics.alerts.with_label_values(&[kind.name(), said]).inc_by(0);
-                metrics.muted.with_label_values(&[kind.name(), said]).inc_by(0);
+        for of in Subject::SORTS {
+            for kind in AlertKind::ALL {
+                for said in ["began", "over"] {
+                    metrics.alerts.with_label_values(&[of, kind.name(), said]).inc_by(0);
+                    metrics.muted.with_label_values(&[of, kind.name(), said]).inc_by(0);
+                }
             }
         }
-        metrics.watched(Watched::default());
+        metrics.watched(&BTreeMap::new());
         Ok(metrics)
     }
 
     pub(super) fn told(&self, alert: &Alert) {
-        let (kind, said) = (alert.alerted.kind.name(), alert.alerted.said());
-        self.alerts.with_label_values(&[kind, said]).inc();
+        let labels = [alert.alerted.of.sort(), alert.alerted.kind.name(), alert.alerted.said()];
+        self.alerts.with_label_values(&labels).inc();
         if alert.muted.is_some() {
-            self.muted.with_label_values(&[kind, said]).inc();
+            self.muted.with_label_values(&labels).inc();
         }
     }
 
@@ -123,14 +125,18 @@ impl Metrics {
         self.in_force.set(i64::try_from(mutes).unwrap_or(i64::MAX));
     }
 
-    pub(super) fn watched(&self, watched: Watched) {
-        let set = |gauges: &IntGaugeVec, label: &str, number: usize| {
-            gauges.with_label_values(&[label]).set(i64::try_from(number).unwrap_or(i64::MAX));
-        };
-        set(&self.watched, "learning", watched.learning);
-        set(&self.watched, "known", watched.known);
-        set(&self.active, AlertKind::Burst.name(), watched.bursts);
-        set(&self.active, AlertKind::Drop.name(), watched.drops);
+    /// What is watched, by what it is one of.
+    pub(super) fn watched(&self, watched: &BTreeMap<&'static str, Watched>) {
+        for of in Subject::SORTS {
+            let set = |gauges: &IntGaugeVec, label: &str, number: usize| {
+                gauges.with_label_values(&[of, label]).set(i64::try_from(number).unwrap_or(i64::MAX));
+            };
+            let watched = watched.get(of).copied().unwrap_or_default();
+            set(&self.watched, "learning", watched.learning);
+            set(&self.watched, "known", watched.known);
+            set(&self.active, AlertKind::Burst.name(), watched.bursts);
+            set(&self.active, AlertKind::Drop.name(), watched.drops);
+        }
     }
 
     /// How many are in force.

@@ -2,14 +2,15 @@
 //! up.
 //!
 //! Every few seconds the counts of the last tens of seconds are read, of all environments in one question, and each
-//! environment's detector ([`flagmeter_bursts`]) is fed with them. What the same minutes of earlier weeks were is read every
-//! five minutes. What begins and what is over goes to the ledger, which keeps each once, whoever finds it.
+//! environment's detector ([`flagmeter_bursts`]) is fed with them; so are those of projects and customers, with the sums.
+//! What the same minutes of earlier weeks were is read every five minutes. What begins and what is over goes to the
+//! ledger, which keeps each once, whoever finds it.
 //!
 //! # After a restart
 //!
 //! Nothing is kept but the ledger. A detector has all that it remembers from the last week, so it is fed with that again:
 //! the week in minutes, and the last hour as finely as it came. In that hour it goes on from what the ledger says
-//! was told of its environment last. So what was found before is not found anew, what began while nobody watched is told
+//! was told of its series last. So what was found before is not found anew, what began while nobody watched is told
 //! now, and what goes on is seen to end.
 //!
 //! # What outlasts its mute
@@ -17,9 +18,12 @@
 //! What was muted when it began is told again at a look that sees it go on and no mute in force for it. Which these are the
 //! ledger says at each look, so nothing of that is kept here either; and the ledger decides, so it is told once.
 
+mod contributors;
 mod counts;
+mod customer;
 mod metrics;
 mod panel;
+mod series;
 #[cfg(test)]
 mod tests;
 mod weeks;
@@ -30,14 +34,16 @@ use std::{
     time::Duration,
 };
 
-use counts::{Counts, contributors};
+use contributors::contributors;
+use counts::Counts;
 use flagmeter_bursts::SLOT_SECONDS;
-use flagmeter_ledger::{Alert, Alerted, Ledger, Mute, MuteState, Mutes, Muting, Said};
+use flagmeter_ledger::{Alert, Alerted, Ledger, Mute, MuteState, Mutes, Muting, Said, Subject};
 use flagmeter_model::{Clock, Environment, Meter, Name, TimeRange, Timestamp};
 use flagmeter_store::Store;
 use metrics::Metrics;
-use panel::{GRAIN_SECONDS, Panel};
+use panel::Panel;
 use prometheus::Registry;
+use series::GRAIN_SECONDS;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -136,7 +142,7 @@ impl Bursts {
         let until = self.watching.as_ref().map(|watching| watching.panel.end());
         self.metrics.looked(began.elapsed(), until, self.clock.now());
         if let Some(watching) = &self.watching {
-            self.metrics.watched(watching.panel.watched());
+            self.metrics.watched(&watching.panel.watched());
         }
         next
     }
@@ -300,7 +306,9 @@ async fn there_since(store: &dyn Store, now: Timestamp) -> Result<BTreeMap<Envir
     let (from, to) = (now.plus_seconds(-THERE_SECONDS).floor_to(3_600), now.ceil_to(3_600));
     let hours = Counts::read(store, TimeRange::new(from, to), 3_600).await?;
     let first = |row: &Vec<u64>| row.iter().position(|count| *count > 0);
-    let of =
-        |(environment, row): (&Environment, &Vec<u64>)| Some((environment.clone(), hours.start(first(row)?)));
+    let of = |(of, row): (&Subject, &Vec<u64>)| match of {
+        Subject::Environment(environment) => Some((environment.clone(), hours.start(first(row)?))),
+        _ => None,
+    };
     Ok(hours.rows.iter().filter_map(of).collect())
 }

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use flagmeter_bursts::{SLOT_SECONDS, Seen, WEEK_SECONDS, Week, Weeks};
-use flagmeter_model::{Environment, TimeRange, Timestamp};
+use flagmeter_ledger::Subject;
+use flagmeter_model::{TimeRange, Timestamp};
 use flagmeter_store::Store;
 
-use super::counts::Counts;
+use super::counts::{Counts, of_whole};
 use crate::Result;
 
 /// Slots around one that are asked for, on either side.
@@ -27,7 +28,7 @@ pub(super) struct Past {
 #[derive(Debug, Default)]
 struct Slot {
     minutes: u32,
-    seen: HashMap<Environment, Seen>,
+    seen: HashMap<Subject, Seen>,
 }
 
 impl Past {
@@ -65,8 +66,14 @@ impl Past {
         self.slots.retain(|(week, start), _| start.plus_seconds(week * WEEK_SECONDS) >= first);
     }
 
-    /// What the slots around this one were for an environment that is there since then.
-    pub(super) fn weeks(&self, slot: Timestamp, environment: &Environment, there_since: Timestamp) -> Weeks {
+    /// What the slots around this one were for one that is there since then. `parts` are the environments of which it may
+    /// be a whole.
+    pub(super) fn weeks<'a>(
+        &self,
+        slot: Timestamp,
+        (of, there_since): (&Subject, Timestamp),
+        parts: &(impl Iterator<Item = &'a Subject> + Clone),
+    ) -> Weeks {
         let week = |week: i64| -> Week {
             std::array::from_fn(|at| {
                 let offset = (i64::try_from(at).unwrap_or(0) - AROUND) * SLOT_SECONDS;
@@ -74,7 +81,7 @@ impl Past {
                 let known = self.slots.get(&(week, start)).filter(|slot| slot.minutes > 0);
                 let known = known.filter(|_| start >= there_since)?;
                 let nothing = Seen { mean: 0.0, highest: 0.0 };
-                Some(known.seen.get(environment).copied().unwrap_or(nothing))
+                Some(of_whole(&known.seen, of, parts.clone()).copied().unwrap_or(nothing))
             })
         };
         Weeks([week(1), week(2), week(3), week(4)])
@@ -91,16 +98,16 @@ fn slots_of(counts: &Counts) -> BTreeMap<Timestamp, Slot> {
             minutes.push(bucket);
         }
     }
-    for (environment, row) in &counts.rows {
+    for (of, row) in &counts.rows {
         for (slot, minutes) in slots.values_mut() {
-            let of = |minute: &usize| row.get(*minute).copied().unwrap_or_default();
-            let (sum, highest) = minutes.iter().map(of).fold((0_u64, 0_u64), |(sum, highest), count| {
+            let count = |minute: &usize| row.get(*minute).copied().unwrap_or_default();
+            let (sum, highest) = minutes.iter().map(count).fold((0_u64, 0_u64), |(sum, highest), count| {
                 (sum.saturating_add(count), highest.max(count))
             });
             if sum > 0 {
                 #[expect(clippy::cast_precision_loss, reason = "an expectation needs no more than 15 digits")]
                 let (sum, highest) = (sum as f64, highest as f64);
-                slot.seen.insert(environment.clone(), Seen { mean: sum / f64::from(slot.minutes), highest });
+                slot.seen.insert(of.clone(), Seen { mean: sum / f64::from(slot.minutes), highest });
             }
         }
     }

@@ -89,9 +89,7 @@ impl Server {
     }
 
     async fn until_it_got(&self, requests: usize) {
-        while self.got.lock().len() < requests {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("it is sent", async || self.got.lock().len() >= requests).await;
     }
 }
 
@@ -154,9 +152,8 @@ impl World {
     }
 
     async fn until_delivered(&self, number: u64) {
-        while self.ledger.delivered(Notice::Crossing).await.unwrap().get() < number {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let delivered = async || self.ledger.delivered(Notice::Crossing).await.unwrap().get() >= number;
+        until("it is delivered", delivered).await;
     }
 }
 
@@ -165,11 +162,18 @@ fn open(folder: &tempfile::TempDir) -> Arc<dyn Ledger> {
     Arc::new(EmbeddedLedger::open(&config).unwrap())
 }
 
-/// It has looked once more.
-async fn until_nothing_waits(metrics: &Metrics) {
-    while Notice::ALL.iter().any(|of| metrics.of(*of)[2..] != [0, 0]) {
+/// Waits until something holds; what never does fails.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let until = tokio::time::Instant::now() + Duration::from_mins(2);
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < until, "it never came: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// It has looked once more.
+async fn until_nothing_waits(metrics: &Metrics) {
+    until("nothing waits", async || Notice::ALL.iter().all(|of| metrics.of(*of)[2..] == [0, 0])).await;
 }
 
 fn told(got: &[Got]) -> Vec<u64> {
@@ -262,9 +266,8 @@ async fn one_that_is_not_taken_holds_back_its_sort_and_lets_the_other_go_first()
     let metrics = webhook.metrics.clone();
     let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
     running.spawn(webhook.run(stop.clone()));
-    while world.ledger.delivered(Notice::Alert).await.unwrap().get() < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let delivered = async || world.ledger.delivered(Notice::Alert).await.unwrap().get() >= 2;
+    until("both are delivered", delivered).await;
     until_nothing_waits(&metrics).await;
     stop.cancel();
     running.join_next().await.unwrap().unwrap().unwrap();

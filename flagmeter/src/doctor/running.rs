@@ -53,15 +53,15 @@ const NOT_ZERO: &[(&str, &str)] = &[
     ),
 ];
 
-/// A clock beside this machine's.
-pub(super) fn clock(about: &str, there: Timestamp, here: Timestamp) -> Finding {
+/// A clock, read between two readings of this machine's.
+pub(super) fn clock(about: &str, there: Timestamp, (asked, answered): (Timestamp, Timestamp)) -> Finding {
     // A time of whole seconds is half a second past, on average.
-    let ahead_ms = there.millis_since(here) + 500;
-    if ahead_ms.abs() <= SKEW_MAX_MS {
+    let (ahead_ms, behind_ms) = (there.millis_since(answered) + 500, asked.millis_since(there) - 500);
+    let (way, by_ms) = if ahead_ms > behind_ms { ("ahead of", ahead_ms) } else { ("behind", behind_ms) };
+    if by_ms <= SKEW_MAX_MS {
         return Finding::ok(about, "its clock agrees with this machine's");
     }
-    let seconds = ahead_ms.unsigned_abs().div_ceil(1000);
-    let way = if ahead_ms > 0 { "ahead of" } else { "behind" };
+    let seconds = by_ms.unsigned_abs().div_ceil(1000);
     Finding::wrong(
         about,
         format!(
@@ -89,6 +89,7 @@ pub(super) fn own(config: &Config) -> Vec<Url> {
 /// A process: whether it is ready, which version it is, what its clock says, and signs of trouble.
 pub(super) async fn process(url: &Url, report: &mut Report) {
     let mut connection = Connection::new(url.clone());
+    let asked_at = SystemClock.now();
     let ready = match connection.answer("/readyz", None).await {
         Ok(ready) => ready,
         Err(error) => {
@@ -98,10 +99,11 @@ pub(super) async fn process(url: &Url, report: &mut Report) {
             return report.tell(Finding::wrong(url.authority.clone(), says));
         }
     };
+    let answered_at = SystemClock.now();
     let name = url.authority.clone();
     report.tell(readiness(&name, &ready));
     if let Some(time) = ready.date {
-        report.tell(clock(&name, time, SystemClock.now()));
+        report.tell(clock(&name, time, (asked_at, answered_at)));
     }
     match connection.get("/metrics", None).await {
         Ok(metrics) => {
@@ -216,13 +218,18 @@ mod tests {
     #[test]
     fn clocks_may_differ_by_what_reading_them_takes_and_not_by_more() {
         let here = Timestamp::from_seconds_clamped(1_000).plus_millis(900);
-        let there = |seconds| clock("c", Timestamp::from_seconds_clamped(seconds), here);
+        let there = |seconds| clock("c", Timestamp::from_seconds_clamped(seconds), (here, here));
         assert_eq!(
             (there(1_000).state, there(1_002).state, there(998).state),
             (State::Ok, State::Ok, State::Ok)
         );
         assert!(there(1_013).says.starts_with("its clock is 13 s ahead of"), "{:?}", there(1_013));
         assert!(there(988).says.starts_with("its clock is 13 s behind"), "{:?}", there(988));
+        // Of an answer that took its time it is not known when in it the clock was read.
+        let slowly = |seconds| {
+            clock("c", Timestamp::from_seconds_clamped(seconds), (here.plus_seconds(-30), here)).state
+        };
+        assert_eq!((slowly(971), slowly(1_000), slowly(960)), (State::Ok, State::Ok, State::Wrong));
     }
 
     #[test]

@@ -59,8 +59,9 @@ pub(super) async fn influx(config: &Config, report: &mut Report) {
         Ok(_) => report.tell(Finding::ok("influxdb", format!("the buckets {prefix}_… at {url}"))),
         Err(error) => return report.tell(Finding::wrong("influxdb", error.to_string())),
     }
+    let asked_at = SystemClock.now();
     match influx::time_of_server(&influx).await {
-        Ok(time) => report.tell(clock("influxdb", time, SystemClock.now())),
+        Ok(time) => report.tell(clock("influxdb", time, (asked_at, SystemClock.now()))),
         Err(error) => report.tell(Finding::skipped("influxdb", error.to_string())),
     }
 }

@@ -165,7 +165,7 @@ fn a_burst_is_delivered_once_though_server_and_receiver_are_killed_in_between() 
     server.kill();
 
     // One takes the first, and dies over the second, as does the server.
-    let receiver = Receiver::at(&address, &[204, 503, 503, 503, 503]);
+    let receiver = Receiver::at(&address, &[204, 503, 503, 503, 503, 503, 503, 503, 503, 503]);
     let server = Server::start(&folder);
     let first = eventually("both were sent", || receiver.got(), |got| got.len() >= 2);
     server.kill();

@@ -17,8 +17,8 @@ use serde_json::Value;
 
 use crate::http;
 
-const READY_WITHIN: Duration = Duration::from_mins(1);
-const STOPPED_WITHIN: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(4);
+const STOPPED_WITHIN: Duration = Duration::from_mins(4);
 const POLL_EVERY: Duration = Duration::from_millis(10);
 
 /// A data folder and the addresses of the server that works on it, the same over all its starts.
@@ -238,7 +238,7 @@ pub(crate) fn eventually<T: std::fmt::Debug>(
     mut look: impl FnMut() -> T,
     holds: impl Fn(&T) -> bool,
 ) -> T {
-    let until = Instant::now() + Duration::from_mins(2);
+    let until = Instant::now() + Duration::from_mins(8);
     loop {
         let seen = look();
         if holds(&seen) {

@@ -159,7 +159,7 @@ async fn a_link_ends_with_its_time_and_with_its_token() {
 #[tokio::test]
 async fn a_stream_ends_with_its_link() {
     let bench = two_customers().await;
-    let link = link(&bench, &bench.acme, &json!({"expires_in": "1s"})).await;
+    let link = link(&bench, &bench.acme, &json!({"expires_in": "5s"})).await;
     let request = Request::get(format!("/embed/live?{link}")).body(Body::empty()).unwrap();
     let whole = tokio::time::timeout(Duration::from_mins(1), bench.send(request)).await;
     let reply = whole.expect("it goes on after its link");

@@ -43,7 +43,7 @@ async fn what_begins_and_ends_while_a_mute_is_in_force_is_kept_and_not_told() {
     bursts.look().await;
     world.bursts().look().await;
     assert_eq!(world.muted(began).await, [("began", 3, true), ("calm", 11, true)]);
-    let counted = |said: &str| bursts.metrics.muted.with_label_values(&["burst", said]).get();
+    let counted = |said: &str| bursts.metrics.muted.with_label_values(&["environment", "burst", said]).get();
     assert_eq!((counted("began"), counted("over")), (1, 1));
     world.minutes(60, 120).await;
     bursts.look().await;

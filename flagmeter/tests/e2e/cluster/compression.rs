@@ -147,7 +147,7 @@ fn compression_reaches_nobody_half_and_all_customers_and_is_switched_off_without
 
 fn by_customer(queries: &Stage, token: &str) -> BTreeMap<String, u64> {
     let path = "/v1/usage?from=-1h&to=now&resolution=10s&group_by=customer&sdk=compression";
-    let answer = queries.get(path, token).expect("an answer");
+    let answer = queries.eventually("counts are told", |queries| queries.get(path, token));
     let mut counts = BTreeMap::new();
     for row in answer["rows"].as_array().expect("rows") {
         if let (Some(customer), Some(count)) = (row["customer"].as_str(), row["count"].as_u64()) {

@@ -30,8 +30,10 @@ fn what_is_missing_in_the_servers_is_told_with_what_makes_it_and_what_is_there_i
     let processes: Vec<&str> = processes.iter().map(String::as_str).collect();
     let (url, token) = (stages[3].url(), cluster.operator_token(&stages[3]));
     let asked = [&processes[..], &["--url", &url, "--token", &token]].concat();
-    stages[3].eventually("all is well", |_| doctor(&cluster, "ingest", &[], &asked).success.then_some(()));
-    let well = doctor(&cluster, "ingest", &[], &asked);
+    let well = stages[3].eventually("all is well", |_| {
+        let told = doctor(&cluster, "ingest", &[], &asked);
+        told.success.then_some(told)
+    });
     says(&well, "ok", "kafka", "4 partitions");
     says(&well, "ok", "influxdb", "its clock agrees");
     assert_eq!(well.stdout.matches("as this program").count(), 4, "{well:?}");

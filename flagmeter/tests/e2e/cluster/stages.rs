@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a stage may take for anything: machines that run tests may be busy with others.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_mins(8);
 const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// The key of the environment for counts that are known to the last.

@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use super::world::{DIGITS, MARKS};
 
 /// How long a stream may take to say something.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// An answer, or what a stream begins with.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use flagmeter_model::Timestamp;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-/// How long anything may take that is to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take that is to come: after a computation that took two seconds a question rests for 18.
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What a viewer has put together.
 #[derive(Debug, Default)]

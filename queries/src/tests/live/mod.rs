@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::response::Response;
 pub(crate) use client::Client;
-use client::Watching;
+use client::{PATIENCE, Watching};
 use flagmeter_model::ManualClock;
 use serde_json::Value;
 
@@ -64,11 +64,9 @@ async fn refusal(bench: &Bench, token: &str, query: &str, status: u16) -> Reply 
 
 /// Looks until it is so.
 async fn eventually(what: &str, is_so: impl Fn() -> bool) {
-    for _ in 0..4_000 {
-        if is_so() {
-            return;
-        }
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < until, "it never came: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("it never came: {what}");
 }

@@ -181,8 +181,8 @@ async fn who_comes_back_gets_what_it_missed_and_no_more() {
     assert_eq!(lost.next().await.unwrap().name, "snapshot");
 }
 
-/// Looks until nothing is computed any more: with someone there, it is every few milliseconds; on a machine that is hard
-/// at work, where a question rests for longer, still within a second.
+/// Looks until nothing is computed any more: with someone there, it is every few milliseconds. Where time is told, a
+/// computation takes none, and no question rests for longer.
 async fn nobody_computes(told: &Told) {
     for _ in 0..20 {
         let reads = told.reads.load(Ordering::SeqCst);
@@ -194,7 +194,7 @@ async fn nobody_computes(told: &Told) {
     panic!("it is computed though nobody watches");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_comes_when_all_have_left_is_shown_what_is_now() {
     let (bench, told) = told(quick());
     watch(&bench, &bench.operator, "from=-1h").await.until("delta").await;
@@ -212,7 +212,7 @@ async fn who_comes_when_all_have_left_is_shown_what_is_now() {
     assert_eq!(first.json(), bench.get("/v1/usage?from=-1h").await.json());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_last_to_leave_finds_its_place_again() {
     let (bench, told) = told(quick());
     let mut watching = watch_after(&bench, "from=-1h", None).await;
@@ -237,7 +237,7 @@ async fn a_question_that_nobody_watches_any_more_is_forgotten() {
     watch(&bench, &bench.operator, "").await.until("delta").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_slow_viewer_gets_a_fresh_snapshot() {
     let (bench, told) = told(quick_live(|live| live.interval = Duration::from_millis(1)));
     let query = "from=-10m&resolution=10s";

@@ -179,7 +179,7 @@ fn serve(
 
 /// Waits for what others bring about; not for ever, so that what never comes is a test that fails.
 fn wait_until(is_so: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_mins(2);
     while !is_so() && Instant::now() < until {
         thread::sleep(Duration::from_millis(1));
     }

@@ -13,6 +13,8 @@ use flagmeter_store::{
 use super::*;
 use crate::simulation::ModelStore;
 
+mod wholes;
+
 /// A world of one environment. Times are in seconds after that in which the store's checks take place.
 struct World {
     _folder: tempfile::TempDir,
@@ -53,6 +55,29 @@ impl World {
         write(&*self.store, &[seal]).await.unwrap();
         self.end = ends;
         self.clock.set(at(ends));
+    }
+
+    /// So many minutes in which each of these counts so often in ten seconds.
+    async fn count(&mut self, minutes: i64, each: &[(Environment, SeriesKey, u64)]) {
+        let ends = self.end + 60 * minutes;
+        self.seals += 1;
+        let mut seal = Seal::new(1, self.seals).unwrap().covering(self.end, ends);
+        for second in (self.end..ends).step_by(10) {
+            for (of, key, count) in each.iter().filter(|(.., count)| *count > 0) {
+                seal = seal.count(of, key, second, *count);
+            }
+        }
+        write(&*self.store, &[seal]).await.unwrap();
+        self.end = ends;
+        self.clock.set(at(ends));
+    }
+
+    /// Of what something is told, its kind and what is said.
+    async fn told_of(&self) -> Vec<String> {
+        let told = |Alert { alerted, .. }: &Alert| {
+            format!("{} of {}: {}", alerted.kind.name(), alerted.of, alerted.said.name())
+        };
+        self.alerts().await.iter().map(told).collect()
     }
 
     /// So long nobody counts.
@@ -126,6 +151,7 @@ async fn a_burst_is_told_once_and_that_it_is_over_whoever_watches_and_however_of
         (Part::Flag, Some("search"), 300, 30),
         (Part::Sdk, None, 2_700, 270),
         (Part::Sdk, Some("go"), 300, 30),
+        (Part::Node, Some("1"), 3_000, 300),
     ];
     assert_eq!(parts, expected);
     let alerted = &alerts[1].alerted;
@@ -173,10 +199,8 @@ async fn what_is_not_known_is_no_drop_and_ends_a_burst_for_want_of_knowledge() {
     assert_eq!(told[1..], [("burst", "unknown", began, began + 240 + 1_800)]);
     let over = &world.alerts().await[1].alerted;
     assert_eq!((over.observed, over.percent), (None, None));
-    assert_eq!(
-        bursts.watching.as_ref().unwrap().panel.watched(),
-        metrics::Watched { learning: 1, ..metrics::Watched::default() }
-    );
+    let watched = metrics::Watched { learning: 1, ..metrics::Watched::default() };
+    assert_eq!(bursts.watching.as_ref().unwrap().panel.watched(), Map::from([("environment", watched)]));
 }
 
 /// Where two weeks are known it is compared with these: five times as much is told within two minutes.
@@ -202,7 +226,7 @@ async fn with_earlier_weeks_five_times_as_much_is_told_within_two_minutes_and_si
     let alerted = world.alerts().await[0].alerted.clone();
     assert!(!alerted.is_learning && alerted.expected == 600, "{alerted:?}");
     assert!(alerted.low < 600 && (601..1_200).contains(&alerted.high), "{alerted:?}");
-    let watched = bursts.watching.as_ref().unwrap().panel.watched();
+    let watched = bursts.watching.as_ref().unwrap().panel.watched()["environment"];
     assert_eq!((watched.known, watched.learning, watched.bursts), (1, 0, 1));
     world.minutes(30, 600).await;
     world.minutes(9, 0).await;
@@ -264,7 +288,7 @@ async fn one_that_is_new_among_others_learns_first() {
     let mut bursts = world.bursts();
     bursts.look().await;
     assert_eq!(world.told().await, []);
-    let watched = bursts.watching.as_ref().unwrap().panel.watched();
+    let watched = bursts.watching.as_ref().unwrap().panel.watched()["environment"];
     assert_eq!((watched.known, watched.learning), (1, 1));
     let there: Map<_, _> = there_since(&*world.store, at(second + 1_800)).await.unwrap();
     assert_eq!(there.get(&new), Some(&at(second).floor_to(HOUR)));
@@ -339,7 +363,7 @@ async fn what_an_alert_comes_from_is_not_told_where_the_time_before_is_not_known
     world.minutes(5, 1_200).await;
     world.bursts().look().await;
     let mut alerted = world.alerts().await.remove(0).alerted;
-    assert_eq!(contributors(&*world.store, &alerted).await.unwrap().len(), 4);
+    assert_eq!(contributors(&*world.store, &alerted).await.unwrap().len(), 5);
     (alerted.since, alerted.seen_at) = (at(60), at(240));
     assert_eq!(contributors(&*world.store, &alerted).await.unwrap(), []);
 }

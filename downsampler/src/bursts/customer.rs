@@ -1,0 +1,178 @@
+//! All that is watched of a customer: each environment, and what several of them are together.
+//!
+//! A whole says what none of its parts says by itself: what it finds is told when it has gone on for a minute in which
+//! nothing of that kind went on in any part of it.
+
+use std::{collections::BTreeMap, iter};
+
+use flagmeter_ledger::{AlertKind, Alerted, Subject};
+use flagmeter_model::{Environment, Timestamp};
+
+use super::{
+    counts::Counts,
+    series::{GRAIN_SECONDS, Series},
+    weeks::Past,
+};
+
+/// So long a whole waits for one of its parts to tell what goes on.
+const WAITS_SECONDS: i64 = 60;
+
+/// What is watched of a customer.
+#[derive(Debug, Default)]
+pub(super) struct Customer {
+    environments: BTreeMap<Subject, Series>,
+    /// Each project with several environments, and then the customer, where it has several projects: parts come first.
+    wholes: Vec<Whole>,
+}
+
+/// Several environments together.
+#[derive(Debug)]
+struct Whole {
+    series: Series,
+    /// Where what goes on is not told: since when nothing of it goes on in any part.
+    waits_since: Option<Timestamp>,
+}
+
+impl Customer {
+    /// Watches an environment as well, and what it is a part of; `end` is the end of what was fed.
+    pub(super) fn watch(
+        &mut self,
+        environment: &Environment,
+        there_since: Option<Timestamp>,
+        end: Timestamp,
+    ) -> &mut Series {
+        let of = Subject::from(environment.clone());
+        if !self.environments.contains_key(&of) {
+            let Environment { customer, project, .. } = environment.clone();
+            let project = Subject::Project { customer: customer.clone(), project };
+            let customer = Subject::Customer(customer);
+            self.grow(&project, true, there_since, end);
+            let is_new = !self.environments.keys().any(|other| project.covers(other));
+            self.grow(&customer, is_new, there_since, end);
+        }
+        self.environments.entry(of.clone()).or_insert_with(|| Series::new(of, there_since))
+    }
+
+    /// Watches a whole where what comes is its second part; until now it was the same as its first one.
+    fn grow(&mut self, of: &Subject, is_part: bool, there_since: Option<Timestamp>, end: Timestamp) {
+        if let Some(Whole { series, .. }) = self.wholes.iter_mut().find(|whole| whole.series.of == *of) {
+            series.there_since = earliest(series.there_since, there_since);
+            return;
+        }
+        let first = self.environments.values().find(|series| of.covers(&series.of));
+        let Some(first) = first.filter(|_| is_part) else { return };
+        let project = self.wholes.iter().find(|whole| of.covers(&whole.series.of));
+        let mut series = project.map_or(first, |whole| &whole.series).like(of.clone(), end);
+        series.there_since = earliest(series.there_since, there_since);
+        self.add(series);
+    }
+
+    fn add(&mut self, series: Series) {
+        self.wholes.push(Whole { series, waits_since: None });
+        self.wholes.sort_by(|one, other| other.series.of.cmp(&one.series.of));
+    }
+
+    /// What was told last of a whole is gone on from, whatever of it is watched now.
+    pub(super) fn resume_whole(&mut self, told: Alerted, until: Timestamp) {
+        if !self.wholes.iter().any(|whole| whole.series.of == told.of) {
+            self.add(Series::new(told.of.clone(), Some(told.since)));
+        }
+        if let Some(whole) = self.wholes.iter_mut().find(|whole| whole.series.of == told.of) {
+            whole.series.resume(told, until);
+        }
+    }
+
+    /// What wholes find before anything that was told of a part of theirs is told, or was told by that part: somebody
+    /// watched then.
+    pub(super) fn resume_wholes(&mut self, until: Timestamp) {
+        for Whole { series: whole, .. } in &mut self.wholes {
+            let parts = self.environments.values().filter(|part| whole.of.covers(&part.of));
+            let told = parts.filter_map(Series::resumes_at).max();
+            whole.resume_at(told.map_or(until, |told| told.max(until)));
+        }
+        // Parts come first.
+        for at in 1..self.wholes.len() {
+            let (parts, rest) = self.wholes.split_at_mut(at);
+            let Some(Whole { series: whole, .. }) = rest.first_mut() else { continue };
+            let parts = parts.iter().filter(|part| whole.of.covers(&part.series.of));
+            if let Some(told) = parts.filter_map(|part| part.series.resumes_at()).max() {
+                whole.resume_at(told);
+            }
+        }
+    }
+
+    /// Takes the first buckets, and says what is found. Longer ones are spread evenly.
+    pub(super) fn feed(&mut self, counts: &Counts, settled: usize, past: &Past) -> Vec<Alerted> {
+        let Self { environments, wholes } = self;
+        let rows: Vec<_> = environments.keys().map(|of| counts.row(of, iter::empty())).collect();
+        let rows_of_wholes: Vec<_> =
+            wholes.iter().map(|whole| counts.row(&whole.series.of, environments.keys())).collect();
+        let mut found = Vec::new();
+        for (bucket, start, share) in (0..settled).flat_map(|bucket| counts.grains(bucket)) {
+            let count = |row: Option<&[u64]>| counts.count(row, bucket).map(|count| share.of(count));
+            for (series, row) in environments.values_mut().zip(&rows) {
+                let weeks = |of: &Subject, slot, since| past.weeks(slot, (of, since), &iter::empty());
+                found.extend(series.take((start, count(*row)), weeks));
+            }
+            for (at, row) in rows_of_wholes.iter().enumerate() {
+                let (before, rest) = wholes.split_at_mut(at);
+                let Some(whole) = rest.first_mut() else { continue };
+                let weeks = |of: &Subject, slot, since| past.weeks(slot, (of, since), &environments.keys());
+                let found_here = whole.series.take((start, count(*row)), weeks);
+                let goes_on = |of: &Subject, kind| {
+                    let parts = environments.values().chain(before.iter().map(|part| &part.series));
+                    parts.filter(|part| part.going() == Some(kind)).any(|part| of.covers(&part.of))
+                };
+                found.extend(whole.tell(found_here, start.plus_seconds(GRAIN_SECONDS), goes_on));
+            }
+        }
+        found
+    }
+
+    /// That of an environment or a whole, if it is watched.
+    pub(super) fn series(&self, of: &Subject) -> Option<&Series> {
+        let wholes = || self.wholes.iter().map(|whole| &whole.series).find(|series| series.of == *of);
+        self.environments.get(of).or_else(wholes)
+    }
+
+    /// What is watched, and whether what goes on of it is told.
+    pub(super) fn watched(&self) -> impl Iterator<Item = (&Series, bool)> {
+        let environments = self.environments.values().map(|series| (series, true));
+        environments.chain(self.wholes.iter().map(|whole| (&whole.series, whole.waits_since.is_none())))
+    }
+}
+
+impl Whole {
+    /// What is told now, where this was found.
+    fn tell(
+        &mut self,
+        found: Option<Alerted>,
+        end: Timestamp,
+        goes_on: impl Fn(&Subject, AlertKind) -> bool,
+    ) -> Option<Alerted> {
+        if let Some(found) = found {
+            if found.said.is_over() {
+                self.waits_since = None;
+                // The ledger knows whether anybody told that it began.
+                return Some(found);
+            }
+            self.waits_since = Some(end);
+        }
+        let (since, kind) = (self.waits_since?, self.series.going()?);
+        if goes_on(&self.series.of, kind) {
+            self.waits_since = Some(end);
+            return None;
+        }
+        if end.millis_since(since) < 1_000 * WAITS_SECONDS {
+            return None;
+        }
+        let told = self.series.as_it_is(end)?;
+        self.waits_since = None;
+        Some(told)
+    }
+}
+
+/// The earlier one that is known.
+fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}
