@@ -279,6 +279,7 @@ async fn plain_pages_have_a_table_of_what_their_picture_marks() {
         assert!(table.contains(told), "{told}: {table}");
     }
     assert!(!reply.body.contains("globex") && !table.contains("▼"), "{table}");
+    assert!(!table.contains("acme<"), "its own name says nothing to a customer: {table}");
     let at_time = at("2026-11-20T12:30:00Z");
     bench.seal(at_time, at(NOW), &[(&acme(), flag("checkout"), at_time, 3)]).await;
     let reply = bench.get_as(&bench.acme, "/flags/acme/web/checkout?plain=1&from=-24h").await;
