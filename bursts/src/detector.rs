@@ -120,10 +120,13 @@ impl Detector {
         matches!(self.state, State::Going(_))
     }
 
-    /// Whether something was told that is not over, and the last minute was still out of the ordinary.
-    pub const fn is_out(&self) -> bool {
-        // What was last known was not calm; a last minute that is not known is neither.
-        matches!(&self.state, State::Going(going) if going.last_at.as_millis() == going.known_at.as_millis())
+    /// The highest minute (of a drop the lowest) of what was told and goes on; `None` where nothing does, or was calm in the
+    /// last minute that is known.
+    pub fn worst(&self) -> Option<u64> {
+        match &self.state {
+            State::Going(going) if going.last_at == going.known_at => Some(going.extreme),
+            State::Going(_) | State::Watching | State::Cooling { .. } => None,
+        }
     }
 
     /// Goes on from what was told by another one until `now`, the end of the last grain. What this one has found of

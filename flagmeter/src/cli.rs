@@ -14,6 +14,7 @@ use crate::{
     demo::{self, DemoArgs},
     doctor::{self, DoctorArgs},
     flags::{self, FlagsCommand},
+    mute::{self, MuteArgs},
     output,
     process::{ProcessArgs, ServeArgs},
     registry,
@@ -79,6 +80,9 @@ enum Command {
     /// Show live rates in the terminal: who counts how much, what changes, and bursts of the last hour
     #[command(after_help = TOP_EXAMPLES)]
     Top(TopArgs),
+    /// Mute bursts and drops for a while, because of a launch or a load test: they are kept, and nobody is told
+    #[command(after_help = MUTE_EXAMPLES)]
+    Mute(MuteArgs),
     /// Replay counts of files through the rule that finds bursts
     #[command(after_help = BURSTS_EXAMPLES)]
     Bursts {
@@ -227,6 +231,17 @@ Examples:
 Keys: q quits, s sorts, / filters, p pauses, arrows scroll. Where stdout is no terminal it prints one table and ends.
 NO_COLOR=1 leaves colours out.";
 
+const MUTE_EXAMPLES: &str = "\
+Examples:
+  flagmeter mute acme --for 2h --reason 'load test'
+  flagmeter mute acme/web/production --from 2026-11-23T18:00:00Z --to 2026-11-23T20:00:00Z --reason 'launch of the search'
+  flagmeter mute --customer 'a/b' --project web --for 90m --reason 'names with slashes'
+  flagmeter mute acme --for 1h --reason \"deploy $ID\" --key \"deploy-$ID\"
+  flagmeter mute list
+  flagmeter mute end mute_3c3e76676dc2392abcf7b8cdcc76a6e3
+It asks a running server, with an operator's token in FLAGMETER_TOKEN or in a file. What goes on when a mute is over is
+told then: docs/bursts.md.";
+
 const BURSTS_EXAMPLES: &str = "\
 Examples:
   flagmeter bursts replay counts.csv
@@ -291,6 +306,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Command::Audit(args) => block_on(audit::run(args)),
         Command::Doctor(args) => block_on(doctor::run(args)),
         Command::Top(args) => block_on(top::run(args)),
+        Command::Mute(args) => block_on(mute::run(args)),
         Command::Bursts { command } => bursts::run(command),
         Command::Flags { command } => flags::run(command),
         Command::Token { command } => token::run(command),

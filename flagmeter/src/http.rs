@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use flagmeter_model::Timestamp;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Request, Response, body::Incoming, client::conn::http1, header};
+use hyper::{Method, Request, Response, body::Incoming, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinHandle};
 
@@ -146,13 +146,29 @@ impl Connection {
 
     /// The same; any status is an answer.
     pub(crate) async fn answer(&mut self, path: &str, token: Option<&str>) -> Result<Answer> {
+        self.send(Method::GET, path, token, &[], Bytes::new()).await
+    }
+
+    /// The same with another method, with headers and a body.
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer> {
         let url = format!("{}{path}", self.url);
         let failed = |reason: String| Error::Http { url, reason };
-        let mut request = Request::get(path).header(header::HOST, self.url.authority.as_str());
+        let request = Request::builder().method(method).uri(path);
+        let mut request = request.header(header::HOST, self.url.authority.as_str());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        match request.body(Full::default()) {
+        match request.body(Full::new(body)) {
             Ok(request) => self.ask(request).await.map_err(|broken| failed(broken.reason)),
             Err(error) => Err(failed(error.to_string())),
         }

@@ -8,6 +8,7 @@
 //! and InfluxDB (`stage`), whose topics and buckets it makes ([`topic`], [`store`]). It watches the registry's file
 //! for them ([`registry`]). Beside the server it holds what people use around one: a load that speaks like SDKs do
 //! ([`send`]), the proof that all answers agree ([`audit`]), tokens ([`token`]), live rates in the terminal ([`top`]),
+//! planned mutes ([`mute`]),
 //! what would have been said of a file of counts ([`bursts`]), what runtime flags are ([`flags`]), and all of it at once ([`demo`]).
 //!
 //! What goes in: a command line, settings, a registry, signals. What comes out: one clear sentence and an exit
@@ -20,6 +21,7 @@
 //! - What was acknowledged survives every way in which the process can end; the order of shutdown only makes
 //!   the next start shorter.
 
+mod asking;
 mod audit;
 mod bursts;
 mod cli;
@@ -29,6 +31,7 @@ mod doctor;
 mod error;
 mod flags;
 mod http;
+mod mute;
 mod output;
 mod process;
 mod registry;

@@ -10,7 +10,7 @@ use flagmeter_model::{Meter, Name, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Position, Result, Subject};
+use crate::{Error, MuteId, Position, Result, Subject};
 
 /// All but what is never special in an address.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -109,6 +109,8 @@ pub struct Alert {
     pub alerted: Alerted,
     /// When, by the clock of who appended it.
     pub alerted_at: Timestamp,
+    /// By which mute it is muted; `None`: it is told.
+    pub muted: Option<MuteId>,
 }
 
 /// The last that was said of a series.
@@ -122,6 +124,8 @@ pub struct LastSaid {
     pub since: Timestamp,
     /// When it was seen.
     pub seen_at: Timestamp,
+    /// By which mute it was muted, if it was.
+    pub muted: Option<MuteId>,
 }
 
 /// A question for alerts, in the order in which they became known.
@@ -133,6 +137,8 @@ pub struct Alerts {
     pub kind: Option<AlertKind>,
     /// Those alone that began and are not over.
     pub active: bool,
+    /// Those alone that are muted, or are not; `None` means either.
+    pub muted: Option<bool>,
     /// Those after this.
     pub after: Position,
     /// At most so many, at least 1.
@@ -232,17 +238,16 @@ impl Alerted {
 
     /// A name for it that is the same wherever and whenever it is told: letters, digits and a `_`.
     pub fn id(&self) -> String {
+        id_of(&self.key())
+    }
+
+    fn key(&self) -> String {
         let parts = [self.of.project(), self.of.environment(), self.of.flag()];
         let [project, environment, flag] = parts.map(|name| name.map_or("", Name::as_str));
         let (customer, said) = (self.of.customer(), self.said());
         let (kind, meter, since) = (self.kind.name(), self.meter, self.since);
         // No name is empty, and none holds a line feed.
-        let key = format!("{customer}\n{project}\n{environment}\n{flag}\n{meter}\n{kind}\n{since}\n{said}");
-        let digest = Sha256::digest(key);
-        digest.iter().take(16).fold("alert_".to_owned(), |mut id, byte| {
-            let _infallible = write!(id, "{byte:02x}");
-            id
-        })
+        format!("{customer}\n{project}\n{environment}\n{flag}\n{meter}\n{kind}\n{since}\n{said}")
     }
 
     /// `began` or `over`.
@@ -300,28 +305,65 @@ impl Alerted {
         Ok(())
     }
 
-    /// What is kept of it if it says something new after `last`.
-    fn follows(&self, last: Option<LastSaid>) -> Option<Self> {
-        match (last, self.said) {
-            (None, Said::Began) => Some(self.clone()),
-            (Some(last), Said::Began) => {
-                (last.said.is_over() && self.since >= last.seen_at).then(|| self.clone())
-            }
-            // What is over is what was told to have begun, whenever the one who says so saw it begin.
-            (Some(last), _)
-                if !last.said.is_over() && last.kind == self.kind && self.seen_at > last.seen_at =>
-            {
-                Some(Self { since: last.since, ..self.clone() })
-            }
-            (_, _) => None,
+    /// What is kept of it if it says something new after `last`, and by which mute it is muted; `muted` is the mute that
+    /// covers it.
+    fn follows(&self, last: Option<LastSaid>, muted: Option<MuteId>) -> Option<(Self, Option<MuteId>)> {
+        let Some(last) = last else {
+            return (self.said == Said::Began).then(|| (self.clone(), muted));
+        };
+        if last.said.is_over() {
+            return (self.said == Said::Began && self.since >= last.seen_at).then(|| (self.clone(), muted));
+        }
+        // What goes on is what was kept to have begun, whenever the one who says so saw it begin.
+        let goes_on = || Self { since: last.since, ..self.clone() };
+        let is_same = last.kind == self.kind && self.seen_at > last.seen_at;
+        let is_new = match self.said {
+            // It has outlasted its mute, and nobody was told that it began.
+            Said::Began => last.muted.is_some() && muted.is_none(),
+            // What somebody was told to have begun is told to be over, and nothing else is.
+            Said::Calm | Said::NewLevel | Said::Unknown => true,
+        };
+        let muted = last.muted.filter(|_| self.said.is_over());
+        (is_same && is_new).then(|| (goes_on(), muted))
+    }
+}
+
+impl Alert {
+    /// A name for it that is the same wherever and whenever it is told: letters, digits and a `_`. What is muted has another
+    /// one than the same where it is told: of what outlasts its mute, both are kept.
+    pub fn id(&self) -> String {
+        if self.muted.is_some() {
+            id_of(&format!("{}\nmuted", self.alerted.key()))
+        } else {
+            self.alerted.id()
         }
     }
 }
 
-/// The alerts that say something new, in the order given; `last` tells what was said last of the series of one. Pure.
+impl LastSaid {
+    /// What an alert says.
+    pub const fn of(alert: &Alert) -> Self {
+        let Alert { alerted: Alerted { kind, said, since, seen_at, .. }, muted, .. } = alert;
+        Self { kind: *kind, said: *said, since: *since, seen_at: *seen_at, muted: *muted }
+    }
+}
+
+fn id_of(key: &str) -> String {
+    let digest = Sha256::digest(key);
+    digest.iter().take(16).fold("alert_".to_owned(), |mut id, byte| {
+        let _infallible = write!(id, "{byte:02x}");
+        id
+    })
+}
+
+/// The alerts that say something new, in the order given; `last` tells what was said last of the series of one, and `muted`
+/// which mute covers it. Pure.
 pub fn new_alerts(
     alerted: &[Alerted],
-    mut last: impl FnMut(&Alerted) -> Result<Option<LastSaid>>,
+    (mut last, mut muted): (
+        impl FnMut(&Alerted) -> Result<Option<LastSaid>>,
+        impl FnMut(&Alerted) -> Result<Option<MuteId>>,
+    ),
     end: Position,
     at: Timestamp,
 ) -> Result<Vec<Alert>> {
@@ -339,14 +381,14 @@ pub fn new_alerts(
             .map_err(|why| Error::Refused(format!("the {} of {} {why}", alerted.kind.name(), alerted.of)))?;
         let same = new.iter().rev().find(|other| other.alerted.series() == alerted.series());
         let last = match same {
-            Some(Alert { alerted: Alerted { kind, said, since, seen_at, .. }, .. }) => {
-                Some(LastSaid { kind: *kind, said: *said, since: *since, seen_at: *seen_at })
-            }
+            Some(same) => Some(LastSaid::of(same)),
             None => last(alerted)?,
         };
-        if let Some(alerted) = alerted.follows(last) {
+        // The end is muted where the beginning was.
+        let muted = if alerted.said.is_over() { None } else { muted(alerted)? };
+        if let Some((alerted, muted)) = alerted.follows(last, muted) {
             let number = new.last().map_or(end, |last| last.number).next();
-            new.push(Alert { number, alerted, alerted_at: at });
+            new.push(Alert { number, alerted, alerted_at: at, muted });
         }
     }
     Ok(new)

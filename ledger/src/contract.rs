@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::{
     Alert, AlertPage, Alerted, Alerts, Crossed, Crossing, CrossingPage, Crossings, EpisodePage, Episodes,
-    Notice, Result,
+    Mute, MuteId, MutePage, Mutes, Muting, Notice, Result,
 };
 
 /// The place of a row in the feed: 1 is the first; 0 stands before it.
@@ -258,12 +258,24 @@ pub trait Ledger: Send + Sync + 'static {
     /// returned from [`alert`](Self::alert) before this was called. Without its contributors.
     async fn standing_alerts(&self, since: Timestamp) -> Result<Vec<Alert>>;
 
+    /// The last alert of each series that goes on and is muted, as far as this process knows. Without its contributors.
+    async fn muted_alerts(&self) -> Result<Vec<Alert>>;
+
     /// Up to which crossing or alert all were delivered to who is told of them, as anyone said that returned from
     /// [`deliver`](Self::deliver) before this was called.
     async fn delivered(&self, of: Notice) -> Result<Position>;
 
     /// Keeps up to which one, that is there, all were delivered. Never less than before.
     async fn deliver(&self, of: Notice, until: Position) -> Result<()>;
+
+    // Operators.
+
+    /// Appends a mute, and tells how it is kept: the one that is there already, where one has its id. Fails with
+    /// [`Refused`](crate::Error::Refused) and a sentence where it cannot be.
+    async fn mute(&self, muting: Muting, at: Timestamp) -> Result<Mute>;
+
+    /// Ends a mute that is not over, and tells how it is kept then; `None` where there is none. The first end stands.
+    async fn end_mute(&self, id: MuteId, by: String, at: Timestamp) -> Result<Option<Mute>>;
 
     // Queries: they see what this process has learnt of.
 
@@ -298,4 +310,7 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// What goes on at any time of a range, each with its end if it is over.
     async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage>;
+
+    /// Mutes, those that are over last first.
+    async fn mutes(&self, mutes: Mutes) -> Result<MutePage>;
 }

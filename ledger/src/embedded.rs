@@ -6,7 +6,8 @@ use tokio::sync::watch;
 
 use crate::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Config, Crossed, Crossing, CrossingPage,
-    Crossings, Entry, EpisodePage, Episodes, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
+    Crossings, Entry, EpisodePage, Episodes, Feed, Hours, Ledger, Mute, MuteId, MutePage, Mutes, Muting,
+    Notice, Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -70,6 +71,10 @@ impl Ledger for EmbeddedLedger {
         self.book.read(move |book| book::standing_alerts(book, since)).await
     }
 
+    async fn muted_alerts(&self) -> Result<Vec<Alert>> {
+        self.book.read(book::muted_alerts).await
+    }
+
     async fn delivered(&self, of: Notice) -> Result<Position> {
         self.book.read(move |book| book::delivered(book, of)).await
     }
@@ -79,6 +84,26 @@ impl Ledger for EmbeddedLedger {
             .write(move |step| {
                 let entry = book::plan_delivery(step, of, until)?;
                 book::apply(step, &entry)
+            })
+            .await
+    }
+
+    async fn mute(&self, muting: Muting, at: Timestamp) -> Result<Mute> {
+        self.book
+            .write(move |step| {
+                let (entry, mute) = book::plan_mute(step, &muting, at)?;
+                book::apply(step, &entry)?;
+                Ok(mute)
+            })
+            .await
+    }
+
+    async fn end_mute(&self, id: MuteId, by: String, at: Timestamp) -> Result<Option<Mute>> {
+        self.book
+            .write(move |step| {
+                let (entry, mute) = book::plan_mute_end(step, id, &by, at)?;
+                book::apply(step, &entry)?;
+                Ok(mute)
             })
             .await
     }
@@ -121,6 +146,10 @@ impl Ledger for EmbeddedLedger {
 
     async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
         self.book.read(move |book| book::episodes(book, &episodes)).await
+    }
+
+    async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
+        self.book.read(move |book| book::mutes(book, &mutes)).await
     }
 }
 
@@ -207,6 +236,7 @@ mod tests {
         ledger.announce(Timestamp::from_seconds_clamped(7_200)).await.unwrap();
         drop(ledger);
         let old = "DROP TABLE alerts; DROP TABLE episodes; DROP TABLE contributors; DROP TABLE crossings; DROP TABLE deliveries;
+                   DROP TABLE mutes;
                    PRAGMA user_version = 1";
         rusqlite::Connection::open(&config.path).unwrap().execute_batch(old).unwrap();
         let ledger = EmbeddedLedger::open(&config).unwrap();
@@ -235,7 +265,7 @@ mod tests {
         let config = Config { path: folder.path().join("ledger.sqlite") };
         drop(EmbeddedLedger::open(&config).unwrap());
         // As version 3 had it.
-        let old = "DROP TABLE alerts; DROP TABLE episodes; DROP TABLE contributors; DROP TABLE deliveries;
+        let old = "DROP TABLE alerts; DROP TABLE episodes; DROP TABLE contributors; DROP TABLE deliveries; DROP TABLE mutes;
                    CREATE TABLE deliveries (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT;
                    INSERT INTO deliveries VALUES (1, 7);
                    PRAGMA user_version = 3";

@@ -2,7 +2,7 @@
 
 use flagmeter_model::Timestamp;
 
-use crate::{Alert, Closing, Crossing, Position, Row};
+use crate::{Alert, Closing, Crossing, Mute, MuteEnd, Position, Row};
 
 /// One step of a ledger, whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,4 +21,8 @@ pub struct Entry {
     pub alerts: Vec<Alert>,
     /// All alerts up to this one were delivered.
     pub alerts_delivered: Option<Position>,
+    /// Mutes, in the order of their numbers.
+    pub mutes: Vec<Mute>,
+    /// Mutes that were ended before their time.
+    pub mute_ends: Vec<MuteEnd>,
 }

@@ -15,7 +15,9 @@
 //!
 //! Beside the rows stand *crossings*: thresholds of customers' plans, each told once in a period ([`Ledger::cross`]);
 //! and *alerts*: traffic that is out of the ordinary, told once when it began and once when it is over ([`Ledger::alert`]);
-//! the two of them are an *episode*, which charts ask for by time ([`Ledger::episodes`]). Both have numbers of their own.
+//! the two of them are an *episode*, which charts ask for by time ([`Ledger::episodes`]). Both have numbers of their own. What
+//! is out of the ordinary while a planned *mute* is in force ([`Ledger::mute`]) is kept like all else, and says by which one it
+//! is muted.
 //!
 //! # Backends
 //!
@@ -33,6 +35,9 @@
 //! - Crossings are numbered 1, 2, 3 … without gaps; there is one of each customer, meter, period and percentage, whoever
 //!   finds it again.
 //! - Alerts are numbered 1, 2, 3 … without gaps; of each series what began and what is over take turns, whoever watches it.
+//! - Whether an alert is muted is decided in the step that appends it, against the mutes before it in the ledger; of what was
+//!   told to have begun, the end is told.
+//! - A mute is never changed or removed: it is over at its time, or ended once.
 //! - An append is there whole or not at all.
 
 mod alert;
@@ -52,6 +57,7 @@ mod error;
 pub mod fuzzing;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+mod mute;
 mod notice;
 mod subject;
 
@@ -68,5 +74,6 @@ pub use embedded::EmbeddedLedger;
 pub use entry::Entry;
 pub use episode::{Episode, EpisodePage, Episodes};
 pub use error::{Error, Result};
+pub use mute::{Ended, Mute, MuteEnd, MuteId, MuteKey, MutePage, MuteState, Mutes, Muting};
 pub use notice::Notice;
 pub use subject::Subject;

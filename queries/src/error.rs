@@ -85,6 +85,17 @@ pub enum Error {
         /// The parameter that holds the cursor.
         name: &'static str,
     },
+    /// A mute that cannot be: the sentence says why.
+    #[error("{0}")]
+    MuteRefused(String),
+    /// No such mute.
+    #[error(
+        "There is no mute {0:?}: GET /v1/operator/mutes, or `flagmeter mute list`, shows which there are."
+    )]
+    MuteUnknown(String),
+    /// A key that stands for another mute.
+    #[error("This Idempotency-Key was used for another mute, {0}: choose a new key for a new mute.")]
+    KeyReused(String),
     /// Hours that are not final are on no bill.
     #[error("{0}")]
     NotFinal(String),
@@ -156,7 +167,7 @@ pub enum Error {
         chars_max: usize,
     },
     /// The system gave no random numbers.
-    #[error("the system has no random numbers to make a token from: {0}")]
+    #[error("the system has no random numbers: {0}")]
     Random(String),
     /// Two metrics of one name.
     #[error("the metrics of queries cannot be registered: {0}")]

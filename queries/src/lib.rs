@@ -16,7 +16,8 @@
 //!
 //! `/v1/bursts` tells what was out of the ordinary within a range, and charts mark it: `bursts`.
 //!
-//! `/v1/operator/…` tells those who run it where counts are on their way, and whose they are: `operator`.
+//! `/v1/operator/…` tells those who run it where counts are on their way, and whose they are, and takes what they plan:
+//! `operator`.
 //!
 //! Beside all that, `heartbeat` measures how long counts take from an edge to an answer.
 //!
@@ -34,7 +35,7 @@
 //! - The rows of an answer add up to its total, whatever the limit.
 //! - An unknown parameter is refused: a typo must not widen a bill.
 //! - Buckets, groups, rows, values of a filter, reads at once, unsent answers, streams and time are all bounded.
-//! - Nothing here writes to the store. The one thing written is the audit log of tokens.
+//! - Nothing here writes to the store. What is written is the audit log of tokens, and operators' mutes in the ledger.
 
 pub mod access;
 mod answer;
@@ -182,6 +183,8 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(billing::to_date::usage_to_date))
         .routes(routes!(billing::thresholds::thresholds))
         .routes(routes!(operator::bursts::bursts))
+        .routes(routes!(operator::mutes::mutes, operator::mutes::create))
+        .routes(routes!(operator::mutes::end))
         .routes(routes!(operator::nodes::nodes))
         .routes(routes!(operator::pipeline::pipeline))
         .routes(routes!(operator::top::top))

@@ -42,6 +42,7 @@ pub(crate) mod name {
     pub(crate) const LIMIT: &str = "limit";
     pub(crate) const LINK: &str = "link";
     pub(crate) const METER: &str = "meter";
+    pub(crate) const MUTED: &str = "muted";
     pub(crate) const PAST_REMOVAL: &str = "past_removal";
     pub(crate) const PERIOD: &str = "period";
     pub(crate) const PLAIN: &str = "plain";
@@ -50,6 +51,7 @@ pub(crate) mod name {
     pub(crate) const RESOLUTION: &str = "resolution";
     pub(crate) const SDK: &str = "sdk";
     pub(crate) const STALE_FOR: &str = "stale_for";
+    pub(crate) const STATE: &str = "state";
     pub(crate) const STYLE: &str = "style";
     pub(crate) const THEME: &str = "theme";
     pub(crate) const TITLE: &str = "title";
@@ -149,7 +151,12 @@ impl Parameters {
 
     /// Whether something is asked for that is not unless it is.
     pub(crate) fn is(&self, name: &'static str) -> Result<bool> {
-        Ok(self.choice(name, |text| text.parse().ok(), &["true", "false"])?.unwrap_or(false))
+        Ok(self.either(name)?.unwrap_or(false))
+    }
+
+    /// Whether those alone are asked for that are so, or that are not; `None` for both.
+    pub(crate) fn either(&self, name: &'static str) -> Result<Option<bool>> {
+        self.choice(name, |text| text.parse().ok(), &["true", "false"])
     }
 
     /// A number from 1 to `max`.

@@ -88,6 +88,9 @@ const fn kind(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::LedgerBehind { .. } => {
             (StatusCode::CONFLICT, "ledger-behind", "The ledger holds less than that")
         }
+        Error::MuteRefused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "mute-refused", "This mute cannot be"),
+        Error::MuteUnknown(_) => (StatusCode::NOT_FOUND, "mute-unknown", "There is no such mute"),
+        Error::KeyReused(_) => (StatusCode::CONFLICT, "key-reused", "This key stands for another mute"),
         Error::NotFinal(_) => (StatusCode::CONFLICT, "not-final", "Not all of these hours are final"),
         Error::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many queries at once"),
         Error::OwnStreams { .. } => {

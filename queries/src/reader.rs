@@ -4,7 +4,7 @@ use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use flagmeter_ledger::{
     AlertPage, Alerts, Closing, CrossingPage, Crossings, EpisodePage, Episodes, Error as LedgerError, Feed,
-    Hours, Ledger, Page, Position,
+    Hours, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Page, Position,
 };
 use flagmeter_model::{Meter, Name, Tier, Timestamp};
 use flagmeter_store::{
@@ -260,6 +260,21 @@ impl Reading<'_> {
     /// What goes on at any time of a range.
     pub(crate) async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.episodes(episodes)).await
+    }
+
+    /// Mutes, those that are over last first.
+    pub(crate) async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.mutes(mutes)).await
+    }
+
+    /// Makes a mute. Where no answer comes in time it may be made all the same: whoever asks again says the same id.
+    pub(crate) async fn mute(&self, muting: Muting, at: Timestamp) -> Result<Mute> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.mute(muting, at)).await
+    }
+
+    /// Ends a mute.
+    pub(crate) async fn end_mute(&self, id: MuteId, by: String, at: Timestamp) -> Result<Option<Mute>> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.end_mute(id, by, at)).await
     }
 
     /// The last closing of a ledger that ends with `as_of`.

@@ -129,6 +129,12 @@ impl Customer {
         found
     }
 
+    /// That of an environment or a whole, if it is watched.
+    pub(super) fn series(&self, of: &Subject) -> Option<&Series> {
+        let wholes = || self.wholes.iter().map(|whole| &whole.series).find(|series| series.of == *of);
+        self.environments.get(of).or_else(wholes)
+    }
+
     /// What is watched, and whether what goes on of it is told.
     pub(super) fn watched(&self) -> impl Iterator<Item = (&Series, bool)> {
         let environments = self.environments.values().map(|series| (series, true));

@@ -17,6 +17,8 @@ pub(super) struct Metrics {
     pub(super) active: IntGaugeVec,
     pub(super) watched: IntGaugeVec,
     pub(super) failures: IntCounter,
+    pub(super) muted: IntCounterVec,
+    in_force: IntGauge,
     lag: IntGauge,
     looks: Histogram,
 }
@@ -48,6 +50,19 @@ impl Metrics {
             &["of", "kind", "said"],
         )?;
         registry.register(Box::new(alerts.clone()))?;
+        let muted = IntCounterVec::new(
+            Opts::new(
+                "flagmeter_downsampler_alerts_muted_total",
+                "Of the alerts that were appended, those that nobody is told of: a planned mute was in force.",
+            ),
+            &["of", "kind", "said"],
+        )?;
+        registry.register(Box::new(muted.clone()))?;
+        let in_force = IntGauge::new(
+            "flagmeter_downsampler_mutes_in_force",
+            "Planned mutes that are in force, at the last look.",
+        )?;
+        registry.register(Box::new(in_force.clone()))?;
         let failures = IntCounter::new(
             "flagmeter_downsampler_bursts_failures_total",
             "Looks at traffic that failed; they are repeated within seconds, and nothing is left out.",
@@ -79,6 +94,8 @@ impl Metrics {
                 "state",
             )?,
             failures,
+            muted,
+            in_force,
             lag,
             looks,
         };
@@ -87,6 +104,7 @@ impl Metrics {
             for kind in AlertKind::ALL {
                 for said in ["began", "over"] {
                     metrics.alerts.with_label_values(&[of, kind.name(), said]).inc_by(0);
+                    metrics.muted.with_label_values(&[of, kind.name(), said]).inc_by(0);
                 }
             }
         }
@@ -95,8 +113,16 @@ impl Metrics {
     }
 
     pub(super) fn told(&self, alert: &Alert) {
-        let (of, kind) = (alert.alerted.of.sort(), alert.alerted.kind.name());
-        self.alerts.with_label_values(&[of, kind, alert.alerted.said()]).inc();
+        let labels = [alert.alerted.of.sort(), alert.alerted.kind.name(), alert.alerted.said()];
+        self.alerts.with_label_values(&labels).inc();
+        if alert.muted.is_some() {
+            self.muted.with_label_values(&labels).inc();
+        }
+    }
+
+    /// Tells how many are in force.
+    pub(super) fn mutes(&self, mutes: usize) {
+        self.in_force.set(i64::try_from(mutes).unwrap_or(i64::MAX));
     }
 
     /// What is watched, by what it is one of.
@@ -111,6 +137,12 @@ impl Metrics {
             set(&self.active, AlertKind::Burst.name(), watched.bursts);
             set(&self.active, AlertKind::Drop.name(), watched.drops);
         }
+    }
+
+    /// How many are in force.
+    #[cfg(test)]
+    pub(super) fn in_force(&self) -> i64 {
+        self.in_force.get()
     }
 
     pub(super) fn looked(&self, took: Duration, until: Option<Timestamp>, now: Timestamp) {

@@ -12,6 +12,11 @@
 //! the week in minutes, and the last hour as finely as it came. In that hour it goes on from what the ledger says
 //! was told of its series last. So what was found before is not found anew, what began while nobody watched is told
 //! now, and what goes on is seen to end.
+//!
+//! # What outlasts its mute
+//!
+//! What was muted when it began is told again at a look that sees it go on and no mute in force for it. Which these are the
+//! ledger says at each look, so nothing of that is kept here either; and the ledger decides, so it is told once.
 
 mod contributors;
 mod counts;
@@ -32,7 +37,7 @@ use std::{
 use contributors::contributors;
 use counts::Counts;
 use flagmeter_bursts::SLOT_SECONDS;
-use flagmeter_ledger::{Alert, Alerted, Ledger, Said, Subject};
+use flagmeter_ledger::{Alert, Alerted, Ledger, Mute, MuteState, Mutes, Muting, Said, Subject};
 use flagmeter_model::{Clock, Environment, Meter, Name, TimeRange, Timestamp};
 use flagmeter_store::Store;
 use metrics::Metrics;
@@ -165,6 +170,27 @@ impl Bursts {
                 break;
             }
         }
+        self.tell().await?;
+        self.tell_what_outlasts_its_mute().await
+    }
+
+    async fn tell_what_outlasts_its_mute(&mut self) -> Result<()> {
+        let Some(watching) = &self.watching else { return Ok(()) };
+        let seen_at = watching.panel.end();
+        self.metrics.mutes(in_force(&*self.ledger, self.clock.now()).await?.len());
+        let muted = self.ledger.muted_alerts().await?;
+        if muted.is_empty() {
+            return Ok(());
+        }
+        // As far as is known here: it is the ledger that decides.
+        let in_force = in_force(&*self.ledger, seen_at).await?;
+        let outlasts = |alerted: &Alerted| {
+            (self.is_watched)(alerted.of.customer())
+                && alerted.seen_at < seen_at
+                && !in_force.iter().any(|mute| mute.covers(&alerted.of, seen_at))
+        };
+        let outlasting = muted.into_iter().map(|alert| alert.alerted).filter(outlasts);
+        self.found.extend(outlasting.filter_map(|alerted| watching.panel.goes_on(&alerted)));
         self.tell().await
     }
 
@@ -194,9 +220,11 @@ impl Bursts {
             self.found.pop_front();
             for alert in alerts {
                 self.metrics.told(&alert);
-                let Alert { alerted: Alerted { observed, expected, low, high, excess, .. }, .. } = alert;
-                let what = webhook::what(&alert.alerted);
-                info!(observed, expected, low, high, excess, id = alert.alerted.id(), "{what}");
+                let (id, what) = (alert.id(), webhook::what(&alert.alerted));
+                let Alert { alerted: Alerted { observed, expected, low, high, excess, .. }, muted, .. } =
+                    alert;
+                let muted = muted.map(tracing::field::display);
+                info!(observed, expected, low, high, excess, id, muted, "{what}");
             }
         }
         Ok(())
@@ -257,6 +285,13 @@ impl Watching {
         self.past.forget_before(self.panel.end());
         Ok((found, self.panel.end() < range.to || range.to == now))
     }
+}
+
+/// The mutes that are in force: no more than may stand.
+async fn in_force(ledger: &dyn Ledger, at: Timestamp) -> Result<Vec<Mute>> {
+    let state = Some(MuteState::Active);
+    let asked = Mutes { customers: Vec::new(), state, at, after: None, limit: Muting::STANDING_MAX };
+    Ok(ledger.mutes(asked).await?.mutes)
 }
 
 /// Until when something is known for good; `None` before the first count.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flagmeter_ledger::{Alert, AlertKind, Alerted, Subject};
-use flagmeter_model::{Environment, Name, Timestamp};
+use flagmeter_model::{Environment, Meter, Name, Timestamp};
 
 use super::{counts::Counts, customer::Customer, metrics::Watched, weeks::Past};
 
@@ -69,6 +69,13 @@ impl Panel {
         self.end = counts.start(settled);
         told.sort_by(|one, other| one.seen_at.cmp(&other.seen_at).then_with(|| one.of.cmp(&other.of)));
         told
+    }
+
+    /// What was told to have begun, as it is now; `None` where it does not go on, as far as is seen here.
+    pub(super) fn goes_on(&self, told: &Alerted) -> Option<Alerted> {
+        let series = self.customers.get(told.of.customer())?.series(&told.of)?;
+        let is_watched = told.meter == Meter::Evaluations && series.going() == Some(told.kind);
+        is_watched.then(|| series.now(told, self.end)).flatten()
     }
 
     /// What is watched now, by what it is one of.

@@ -79,19 +79,24 @@ impl Series {
         self.detector.is_learning()
     }
 
-    /// What goes on, as it is now; `None` where the last minute was nothing special.
-    pub(super) fn as_it_is(&mut self, end: Timestamp) -> Option<Alerted> {
-        let observed = self.detector.last_minute().filter(|_| self.detector.is_out())?;
-        let Going { began, excess } = self.going.as_mut()?;
-        began.seen_at = end;
-        began.observed = Some(observed);
-        began.percent = Some(percent(of_count(observed) / of_count(began.expected.max(1))));
-        began.excess = whole(*excess);
-        began.peak = match began.kind {
-            AlertKind::Burst => began.peak.max(observed),
-            AlertKind::Drop => began.peak.min(observed),
-        };
-        Some(began.clone())
+    /// What goes on, as it is at `end`; `None` where the last minute was nothing special.
+    pub(super) fn as_it_is(&self, end: Timestamp) -> Option<Alerted> {
+        self.now(&self.going.as_ref()?.began, end)
+    }
+
+    /// The same of what was told of it, be it by another one.
+    pub(super) fn now(&self, told: &Alerted, end: Timestamp) -> Option<Alerted> {
+        let Going { excess, .. } = self.going.as_ref()?;
+        let (peak, observed) = (self.detector.worst()?, self.detector.last_minute()?);
+        Some(Alerted {
+            seen_at: end,
+            observed: Some(observed),
+            percent: Some(percent(of_count(observed) / of_count(told.expected.max(1)))),
+            excess: whole(*excess),
+            peak,
+            contributors: Vec::new(),
+            ..told.clone()
+        })
     }
 
     /// Takes the count of the grain that began at `start`, and says what is found. `weeks` is asked for the same slot of

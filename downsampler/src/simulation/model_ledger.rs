@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flagmeter_ledger::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
-    EpisodePage, Episodes, Error, Feed, Hours, Latest, Ledger, Notice, Page, Position, Result, Row, Standing,
-    decide,
+    EpisodePage, Episodes, Error, Feed, Hours, Latest, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Notice,
+    Page, Position, Result, Row, Standing, decide,
 };
 use flagmeter_model::Timestamp;
 use parking_lot::Mutex;
@@ -124,6 +124,18 @@ impl Ledger for ModelLedger {
         Ok(Vec::new())
     }
 
+    async fn muted_alerts(&self) -> Result<Vec<Alert>> {
+        Ok(Vec::new())
+    }
+
+    async fn mute(&self, muting: Muting, made_at: Timestamp) -> Result<Mute> {
+        Ok(Mute { number: Position::START.next(), muting, made_at, ended: None })
+    }
+
+    async fn end_mute(&self, _: MuteId, _: String, _: Timestamp) -> Result<Option<Mute>> {
+        Ok(None)
+    }
+
     fn alerts_end(&self) -> watch::Receiver<Position> {
         watch::channel(Position::START).1
     }
@@ -134,5 +146,9 @@ impl Ledger for ModelLedger {
 
     async fn episodes(&self, _: Episodes) -> Result<EpisodePage> {
         Ok(EpisodePage::default())
+    }
+
+    async fn mutes(&self, _: Mutes) -> Result<MutePage> {
+        Ok(MutePage::default())
     }
 }

@@ -1,6 +1,6 @@
 //! What is sent: the same bytes each time.
 
-use flagmeter_ledger::{Alert, AlertKind, Alerted, Contributor, Crossed, Crossing, Notice, Position};
+use flagmeter_ledger::{Alert, AlertKind, Alerted, Contributor, Crossed, Crossing, MuteId, Notice, Position};
 use flagmeter_model::{Name, Timestamp};
 use serde::Serialize;
 
@@ -99,7 +99,15 @@ impl Told {
     pub(super) fn id(&self) -> String {
         match self {
             Self::Crossing(crossing) => crossing.crossed.id(),
-            Self::Alert(alert) => alert.alerted.id(),
+            Self::Alert(alert) => alert.id(),
+        }
+    }
+
+    /// By which mute it is muted: nobody is told then.
+    pub(super) const fn muted(&self) -> Option<MuteId> {
+        match self {
+            Self::Crossing(_) => None,
+            Self::Alert(alert) => alert.muted,
         }
     }
 
@@ -161,7 +169,7 @@ fn of_alert(alert: &Alert, link_base: &str) -> serde_json::Result<String> {
         },
         timestamp: alert.alerted_at.to_string(),
         data: OfAlert {
-            id: alerted.id(),
+            id: alert.id(),
             customer: of.customer().as_str(),
             project: of.project().map(Name::as_str),
             environment: of.environment().map(Name::as_str),

@@ -1,7 +1,7 @@
 //! What is measured of the webhook.
 
 use flagmeter_ledger::Notice;
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::Result;
 
@@ -10,6 +10,7 @@ use crate::Result;
 pub(super) struct Metrics {
     delivered: IntCounterVec,
     failed: IntCounterVec,
+    muted: IntCounter,
     waiting: IntGaugeVec,
     oldest: IntGauge,
 }
@@ -34,6 +35,11 @@ impl Metrics {
             "How long ago the first that waits was found, at the last look; 0 while none waits.",
         )?;
         registry.register(Box::new(oldest.clone()))?;
+        let muted = IntCounter::new(
+            "flagmeter_downsampler_webhook_muted_total",
+            "Alerts that the webhook has moved past and not posted, because a planned mute was in force.",
+        )?;
+        registry.register(Box::new(muted.clone()))?;
         let metrics = Self {
             delivered: counter(
                 "flagmeter_downsampler_webhook_delivered_total",
@@ -43,6 +49,7 @@ impl Metrics {
                 "flagmeter_downsampler_webhook_failures_total",
                 "Attempts to deliver a crossing or an alert that its receiver did not take; it is sent again.",
             )?,
+            muted,
             waiting,
             oldest,
         };
@@ -63,6 +70,10 @@ impl Metrics {
         self.failed.with_label_values(&[of.name()]).inc_by(attempts);
     }
 
+    pub(super) fn muted(&self) {
+        self.muted.inc();
+    }
+
     /// Tells how many wait.
     pub(super) fn waits(&self, of: Notice, notices: u64) {
         self.waiting.with_label_values(&[of.name()]).set(i64::try_from(notices).unwrap_or(i64::MAX));
@@ -71,6 +82,12 @@ impl Metrics {
     /// Tells how long the first that waits has waited.
     pub(super) fn oldest(&self, milliseconds: i64) {
         self.oldest.set(milliseconds.max(0) / 1_000);
+    }
+
+    /// How many were moved past.
+    #[cfg(test)]
+    pub(super) fn moved_past(&self) -> u64 {
+        self.muted.get()
     }
 
     /// What is counted of one: delivered, failed, waiting; and how long the first of all has waited.

@@ -5,7 +5,8 @@
 //! least once, each time with the same `webhook-id` and the same bytes, and once where nothing is cut off between its answer
 //! and the ledger. Where several processes could tell it, the one that told the last one does, and others wait a while.
 //! Crossings come in their order and alerts in theirs; of both, what was found first is told first. One that is not taken
-//! holds those of its sort back, and lets the next one of the other sort go first.
+//! holds those of its sort back, and lets the next one of the other sort go first. What is muted is moved past in its turn: the
+//! ledger keeps how far all was delivered, and nobody is told.
 
 mod body;
 mod metrics;
@@ -158,12 +159,17 @@ impl Webhook {
             return Ok(Next::More);
         }
         let (of, id, what) = (told.of(), told.id(), told.what());
+        if let Some(mute) = told.muted() {
+            self.pass(&told);
+            self.metrics.muted();
+            info!(of = of.name(), id, what, %mute, "not posted by the webhook: it is muted");
+            self.ledger.deliver(of, told.number()).await?;
+            return Ok(Next::More);
+        }
         match self.receiver.post(&told, &self.link_base, now).await {
             Ok(()) => {
                 self.refused = None;
-                if let Some(position) = self.told.get_mut(of as usize) {
-                    *position = told.number();
-                }
+                self.pass(&told);
                 self.metrics.delivered(of, 1);
                 info!(of = of.name(), id, what, "delivered by the webhook");
                 self.ledger.deliver(of, told.number()).await?;
@@ -175,6 +181,13 @@ impl Webhook {
                 warn!(of = of.name(), id, what, why, "not delivered by the webhook yet; it is sent again");
                 Ok(Next::Again(again_after))
             }
+        }
+    }
+
+    /// It is done with, also where the ledger does not know it yet.
+    fn pass(&mut self, told: &Told) {
+        if let Some(position) = self.told.get_mut(told.of() as usize) {
+            *position = told.number();
         }
     }
 
@@ -201,7 +214,8 @@ impl Webhook {
                 self.ledger.crossings(asked).await?.crossings.pop().map(Told::Crossing)
             }
             Notice::Alert => {
-                let asked = Alerts { customers: Vec::new(), kind: None, active: false, after, limit: 1 };
+                let asked =
+                    Alerts { customers: Vec::new(), kind: None, active: false, muted: None, after, limit: 1 };
                 self.ledger.alerts(asked).await?.alerts.pop().map(Told::Alert)
             }
         })

@@ -2,7 +2,8 @@ use std::{collections::VecDeque, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flagmeter_ledger::{
-    AlertKind, Alerted, Config as LedgerConfig, Contributor, Crossed, EmbeddedLedger, Part, Said,
+    AlertKind, Alerted, Config as LedgerConfig, Contributor, Crossed, EmbeddedLedger, MuteId, Muting, Part,
+    Said,
 };
 use flagmeter_model::{Environment, ManualClock, Meter, Name, Timestamp};
 use hmac::{Hmac, Mac as _};
@@ -293,6 +294,48 @@ async fn one_that_is_not_taken_holds_back_its_sort_and_lets_the_other_go_first()
     assert_eq!((&last["data"]["observed"], &last["data"]["ratio"]), (&().into(), &().into()));
     assert_eq!(metrics.of(Notice::Alert), [2, 1, 0, 0]);
     assert_eq!(metrics.of(Notice::Crossing), [1, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_is_muted_is_moved_past_and_told_once_when_it_outlasts_its_mute() {
+    let (mut world, server) = (World::crossed(&[]).await, Server::answering(&[]).await);
+    let [began, over] = burst();
+    let at = |second: i64| began.since.plus_seconds(second);
+    let muting = Muting {
+        id: MuteId::new(42),
+        of: began.of.clone(),
+        from: at(0),
+        to: at(600),
+        reason: "a launch".into(),
+        by: "test".into(),
+    };
+    world.ledger.mute(muting, at(0)).await.unwrap();
+    world.ledger.alert(vec![began.clone()], at(125)).await.unwrap();
+    for _ in 0..2 {
+        // Each time by another process, which finds the ledger as the one before has left it.
+        drop(std::mem::replace(&mut world.ledger, open(&tempfile::tempdir().unwrap())));
+        world.ledger = open(&world.folder);
+        let mut webhook = world.webhook(&server);
+        let is_first = world.ledger.delivered(Notice::Alert).await.unwrap() == Position::START;
+        if is_first {
+            assert_eq!(webhook.step().await.unwrap(), Next::More);
+        }
+        assert_eq!(webhook.step().await.unwrap(), Next::News);
+        assert_eq!(webhook.metrics.moved_past(), u64::from(is_first));
+        assert_eq!(webhook.metrics.of(Notice::Alert), [0; 4]);
+    }
+    assert!(server.got().is_empty());
+    // It goes on, and then it is over.
+    let outlasts = Alerted { seen_at: at(600), ..began.clone() };
+    for alerted in [outlasts, over.clone()] {
+        world.ledger.alert(vec![alerted], at(605)).await.unwrap();
+    }
+    let mut webhook = world.webhook(&server);
+    while webhook.step().await.unwrap() == Next::More {}
+    assert_eq!((webhook.metrics.moved_past(), webhook.metrics.of(Notice::Alert)), (0, [2, 0, 0, 0]));
+    let got = server.got();
+    let ids: Vec<_> = got.iter().map(|got| got.header("webhook-id")).collect();
+    assert_eq!(ids, [began.id(), over.id()]);
 }
 
 #[tokio::test]

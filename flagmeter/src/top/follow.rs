@@ -9,7 +9,10 @@ use super::{
     board::{Board, Told},
     events::{Event, Reader},
 };
-use crate::http::{self, Answer, Streamed, Url};
+use crate::{
+    asking::said,
+    http::{self, Streamed, Url},
+};
 
 /// The server says something every 15 seconds: after this it is taken for gone.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -144,12 +147,6 @@ fn take(
 /// Whether asking again is of no use: not so for too many streams, and for servers that are busy or away.
 const fn is_final(status: u16) -> bool {
     matches!(status, 400..=428 | 430..=499)
-}
-
-/// What an answer says is wrong.
-pub(super) fn said(answer: &Answer) -> String {
-    let problem: Option<Problem> = serde_json::from_slice(&answer.body).ok();
-    problem.map_or_else(|| format!("the server answered {}", answer.status), |problem| problem.detail)
 }
 
 #[cfg(test)]

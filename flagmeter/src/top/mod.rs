@@ -16,9 +16,7 @@ mod view;
 use std::{
     env,
     ffi::OsStr,
-    fs,
     io::{self, IsTerminal as _},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -31,7 +29,7 @@ use tokio::{
 
 use self::{
     board::{Board, Told},
-    follow::{Followed, Question, follow, said},
+    follow::{Followed, Question, follow},
     keys::{Next, press},
     table::{Table, table},
     terminal::{Input, Terminal, read, written},
@@ -39,7 +37,8 @@ use self::{
 };
 use crate::{
     Error, Result,
-    http::{Connection, Url, percent_encoded},
+    asking::{ServerArgs, said},
+    http::{Connection, percent_encoded},
     output,
     signals::Signals,
 };
@@ -55,12 +54,8 @@ const REDRAW_EVERY: Duration = Duration::from_secs(1);
 /// What `flagmeter top` is asked for.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct TopArgs {
-    /// Which server
-    #[arg(long, default_value = "http://127.0.0.1:8080", env = "FLAGMETER_URL")]
-    url: Url,
-    // It is not taken from the command line, which everyone on the machine can read.
-    #[arg(long, value_name = "FILE", help = "A file that holds the token [default: FLAGMETER_TOKEN]")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
     /// What a line is [default: customer for an operator's token, else flag]
     #[arg(long, value_enum)]
     by: Option<By>,
@@ -110,28 +105,6 @@ enum Meter {
 }
 
 impl TopArgs {
-    /// From the file, else from the variable.
-    fn token(&self, variable: Option<String>) -> Result<String> {
-        let token = match &self.token_file {
-            Some(path) => {
-                fs::read_to_string(path).map_err(|reason| Error::File { path: path.clone(), reason })?
-            }
-            None => variable.unwrap_or_default(),
-        };
-        let token = token.trim();
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let place = self
-                .token_file
-                .as_ref()
-                .map_or_else(|| "FLAGMETER_TOKEN".into(), |path| path.display().to_string());
-            return Err(Error::Usage(format!(
-                "{place} holds no token: `flagmeter token create operator` (or customer) makes one; set \
-                 FLAGMETER_TOKEN to it, or name a file that holds it with --token-file"
-            )));
-        }
-        Ok(token.to_owned())
-    }
-
     fn question(&self, range: &str, by: By, token: &str) -> Question {
         let meter = match self.meter {
             Meter::Evaluations => "evaluations",
@@ -143,7 +116,7 @@ impl TopArgs {
             values.iter().map(move |value| format!("&{name}={}", percent_encoded(value)))
         });
         Question {
-            url: self.url.clone(),
+            url: self.server.url.clone(),
             token: token.to_owned(),
             query: format!("{range}&meter={meter}&group_by={}{}", by.name(), filters.collect::<String>()),
             by: by.name().to_owned(),
@@ -153,8 +126,8 @@ impl TopArgs {
 
 /// Shows live rates until its viewer has seen enough, or prints them once.
 pub(crate) async fn run(args: TopArgs) -> Result<()> {
-    let token = args.token(env::var("FLAGMETER_TOKEN").ok())?;
-    let mut connection = Connection::new(args.url.clone());
+    let token = args.server.token()?;
+    let mut connection = Connection::new(args.server.url.clone());
     let by = match args.by {
         Some(by) => by,
         None => by_of(&mut connection, &token).await?,
@@ -209,7 +182,8 @@ fn print(table: &Table, args: &TopArgs, colours: bool) -> Result<()> {
     }
     let terminal = Terminal::size().filter(|_| io::stdout().is_terminal());
     let width = terminal.map_or(WIDTH, |size| size.width);
-    let drawn = draw(table, args.url.authority.clone(), None, &View::default(), Size { width, height: None });
+    let drawn =
+        draw(table, args.server.url.authority.clone(), None, &View::default(), Size { width, height: None });
     output::say(if colours { written(&drawn, true, "\n") } else { view::plain(&drawn) });
     Ok(())
 }
@@ -327,23 +301,6 @@ mod tests {
 
     fn parse(args: &[&str]) -> TopArgs {
         Command::try_parse_from(["top"].iter().chain(args)).unwrap().top
-    }
-
-    #[test]
-    fn the_token_comes_from_a_file_or_a_variable_and_never_from_the_command_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token");
-        fs::write(&path, "fm_a_b\n").unwrap();
-        let with_file = parse(&["--token-file", path.to_str().unwrap()]);
-        assert_eq!(with_file.token(Some("fm_c_d".into())).unwrap(), "fm_a_b");
-        assert_eq!(parse(&[]).token(Some("fm_c_d".into())).unwrap(), "fm_c_d");
-        for nothing in [None, Some(String::new()), Some("fm_ü".into()), Some("a b".into())] {
-            assert!(matches!(parse(&[]).token(nothing), Err(Error::Usage(_))));
-        }
-        fs::write(&path, "\n").unwrap();
-        let refused = with_file.token(None).unwrap_err().to_string();
-        assert!(refused.contains("holds no token") && refused.contains("--token-file"), "{refused}");
-        assert!(Command::try_parse_from(["top", "--token", "fm_a_b"]).is_err());
     }
 
     #[test]

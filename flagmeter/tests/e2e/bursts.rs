@@ -22,17 +22,17 @@ use serde_json::{Value, json};
 
 use crate::server::{DataFolder, Server, eventually, free_address};
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-struct Got {
-    id: String,
-    body: Value,
+pub(crate) struct Got {
+    pub(crate) id: String,
+    pub(crate) body: Value,
 }
 
 /// What is told at an address. It answers what it was told to, in order, and then that it takes everything.
-struct Receiver {
+pub(crate) struct Receiver {
     address: String,
     got: Arc<Mutex<Vec<Got>>>,
     stops: Arc<AtomicBool>,
@@ -40,7 +40,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn at(address: &str, answers: &[u16]) -> Self {
+    pub(crate) fn at(address: &str, answers: &[u16]) -> Self {
         let listener = TcpListener::bind(address).expect("the address is free");
         let (got, stops) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (requests, told) = (Arc::clone(&got), Arc::clone(&stops));
@@ -62,7 +62,7 @@ impl Receiver {
         Self { address: address.to_owned(), got, stops, thread: Some(thread) }
     }
 
-    fn got(&self) -> Vec<Got> {
+    pub(crate) fn got(&self) -> Vec<Got> {
         self.got.lock().expect("no panic").clone()
     }
 }

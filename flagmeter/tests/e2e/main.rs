@@ -13,6 +13,7 @@ mod flags;
 mod http;
 mod kill;
 mod late;
+mod mutes;
 mod proxy;
 mod registry;
 mod requests;

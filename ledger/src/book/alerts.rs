@@ -3,15 +3,15 @@
 use flagmeter_model::{Meter, Name, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::{episodes, look::position};
+use super::{episodes, look::position, mutes::covering};
 use crate::{
-    Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, Entry, Error, LastSaid, Part, Position,
-    Result, Said, Subject, new_alerts,
+    Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, Entry, Error, LastSaid, MuteId, Part,
+    Position, Result, Said, Subject, new_alerts,
 };
 
 /// The columns of an alert, in the order in which [`alert`] reads them.
 pub(super) const COLUMNS: &str = "number, customer, project, environment, flag, meter, kind, said, since, seen_at, observed, \
-                       expected, low, high, percent, excess, peak, is_learning, alerted_at";
+                       expected, low, high, percent, excess, peak, is_learning, alerted_at, muted";
 /// Alerts that one question looks at.
 const LOOKED_AT_MAX: usize = 20_000;
 /// Whether nothing was said of the series of `one` since.
@@ -31,7 +31,12 @@ pub(crate) fn plan_alerts(
     alerted: &[Alerted],
     at: Timestamp,
 ) -> Result<(Entry, Vec<Alert>)> {
-    let alerts = new_alerts(alerted, |alerted| last_said(book, alerted), alerts_end(book)?, at)?;
+    // What was seen while a mute was in force, and what would be told while one is.
+    let muted = |alerted: &Alerted| {
+        let seen = covering(book, alerted, alerted.seen_at)?;
+        if seen.is_some() { Ok(seen) } else { covering(book, alerted, at) }
+    };
+    let alerts = new_alerts(alerted, (|alerted| last_said(book, alerted), muted), alerts_end(book)?, at)?;
     Ok((Entry { alerts: alerts.clone(), ..Entry::default() }, alerts))
 }
 
@@ -44,12 +49,7 @@ fn last_said(book: &Connection, alerted: &Alerted) -> Result<Option<LastSaid>> {
     let [project, environment, flag] = parts(&alerted.of);
     let series = params![alerted.of.customer().as_str(), project, environment, flag, alerted.meter.number()];
     let found = statement.query_row(series, |row| Ok(alert(row))).optional()?.transpose()?;
-    Ok(found.map(|Alert { alerted: Alerted { kind, said, since, seen_at, .. }, .. }| LastSaid {
-        kind,
-        said,
-        since,
-        seen_at,
-    }))
+    Ok(found.as_ref().map(LastSaid::of))
 }
 
 /// Project, environment and flag, as they are kept: NULL for all of them.
@@ -64,6 +64,20 @@ pub(crate) fn standing_alerts(book: &Connection, since: Timestamp) -> Result<Vec
     );
     let mut statement = book.prepare_cached(&select)?;
     let mut found = statement.query([since.as_millis()])?;
+    let mut alerts = Vec::new();
+    while let Some(row) = found.next()? {
+        alerts.push(alert(row)?);
+    }
+    Ok(alerts)
+}
+
+/// The last alert of each series that goes on and that nobody was told of.
+pub(crate) fn muted_alerts(book: &Connection) -> Result<Vec<Alert>> {
+    let select = format!(
+        "SELECT {COLUMNS} FROM alerts AS one WHERE muted IS NOT NULL AND said = 'began' AND {IS_LAST} ORDER BY number"
+    );
+    let mut statement = book.prepare_cached(&select)?;
+    let mut found = statement.query([])?;
     let mut alerts = Vec::new();
     while let Some(row) = found.next()? {
         alerts.push(alert(row)?);
@@ -114,7 +128,7 @@ fn insert(step: &Transaction<'_>, new: &Alert) -> Result<()> {
     let [project, environment, flag] = parts(&alerted.of);
     let insert = format!(
         "INSERT INTO alerts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
-         ?17, ?18, ?19)"
+         ?17, ?18, ?19, ?20)"
     );
     let number = new.number.get().cast_signed();
     step.prepare_cached(&insert)?.execute(params![
@@ -137,6 +151,7 @@ fn insert(step: &Transaction<'_>, new: &Alert) -> Result<()> {
         alerted.peak.cast_signed(),
         alerted.is_learning,
         new.alerted_at.as_millis(),
+        new.muted.map(|mute| mute.to_string()),
     ])?;
     let mut statement = step.prepare_cached("INSERT INTO contributors VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
     for (place, Contributor { part, name, count, before }) in (0_i64..).zip(&alerted.contributors) {
@@ -176,7 +191,8 @@ pub(crate) fn alerts(book: &Connection, asked: &Alerts) -> Result<AlertPage> {
         page.looked_to = next.number;
         let Alerted { of, kind, .. } = &next.alerted;
         let is_meant = (asked.customers.is_empty() || asked.customers.contains(of.customer()))
-            && asked.kind.is_none_or(|asked| asked == *kind);
+            && asked.kind.is_none_or(|asked| asked == *kind)
+            && asked.muted.is_none_or(|asked| asked == next.muted.is_some());
         if is_meant {
             page.alerts.push(with_contributors(book, next)?);
         }
@@ -231,6 +247,8 @@ pub(super) fn alert(row: &rusqlite::Row<'_>) -> Result<Alert> {
     let customer = name(1)?.ok_or_else(|| damaged("is nobody's"))?;
     let of = Subject::from_names(customer, name(2)?, name(3)?, name(4)?);
     let (kind, said): (String, String) = (row.get(6)?, row.get(7)?);
+    let muted: Option<String> = row.get(19)?;
+    let mute = |text: &str| MuteId::from_text(text).ok_or_else(|| damaged("is muted by what is no mute"));
     Ok(Alert {
         number: position(number),
         alerted: Alerted {
@@ -251,5 +269,6 @@ pub(super) fn alert(row: &rusqlite::Row<'_>) -> Result<Alert> {
             contributors: Vec::new(),
         },
         alerted_at: time(18)?,
+        muted: muted.as_deref().map(mute).transpose()?,
     })
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use flagmeter_model::{Environment, NodeId, Tier, Timestamp, Window};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::{alerts, crossings, deliveries, look::standing};
+use super::{alerts, crossings, deliveries, look::standing, mutes};
 use crate::{Append, Appended, Closing, Counted, Entry, Error, Latest, Position, Result, Row, decide};
 
 /// What an append comes to: the entry that it makes here and now. Nothing is changed.
@@ -90,6 +90,7 @@ pub(crate) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
     crossings::apply(step, entry)?;
     alerts::apply(step, entry)?;
     deliveries::apply(step, entry)?;
+    mutes::apply(step, entry)?;
     let mut end = standing(step)?.end;
     for row in &entry.rows {
         if row.position <= end {

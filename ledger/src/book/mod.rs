@@ -8,6 +8,7 @@ mod deliveries;
 mod episodes;
 mod grow;
 mod look;
+mod mutes;
 mod schema;
 mod source;
 
@@ -18,12 +19,13 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::{sync::watch, task::spawn_blocking};
 
-pub(crate) use self::alerts::{alerts, plan_alerts, standing_alerts};
+pub(crate) use self::alerts::{alerts, muted_alerts, plan_alerts, standing_alerts};
 pub(crate) use self::crossings::{crossings, plan_crossings};
 pub(crate) use self::deliveries::{delivered, plan_delivery};
 pub(crate) use self::episodes::episodes;
 pub(crate) use self::grow::{apply, plan};
 pub(crate) use self::look::{closing, feed, hours, settled, standing};
+pub(crate) use self::mutes::{mutes, plan_mute, plan_mute_end};
 #[cfg(feature = "kafka")]
 pub(crate) use self::source::{Taken, take, taken};
 use crate::{Error, Position, Result};

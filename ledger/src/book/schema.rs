@@ -109,9 +109,11 @@ const ALERTS: &str = "
         excess INTEGER NOT NULL,
         peak INTEGER NOT NULL,
         is_learning INTEGER NOT NULL,
-        alerted_at INTEGER NOT NULL
+        alerted_at INTEGER NOT NULL,
+        muted TEXT      -- by which mute; NULL for what is told
     ) STRICT;
     CREATE INDEX alerts_by_series ON alerts (customer, project, environment, flag, meter, number);
+    CREATE INDEX alerts_muted ON alerts (number) WHERE muted IS NOT NULL;
     -- What began, and with what it is over: made of alerts. Open ones have no end and no reach.
     CREATE TABLE episodes (
         began INTEGER PRIMARY KEY,
@@ -142,6 +144,24 @@ const ALERTS: &str = "
     INSERT INTO deliveries SELECT id, number FROM deliveries_of_crossings;
     INSERT INTO deliveries VALUES (2, 0);
     DROP TABLE deliveries_of_crossings;
+    -- Planned mutes. Only ever ended.
+    CREATE TABLE mutes (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        customer TEXT NOT NULL,
+        project TEXT,       -- NULL for all of the customer
+        environment TEXT,   -- NULL for all of the project
+        begins INTEGER NOT NULL,
+        ends INTEGER NOT NULL,
+        reason TEXT NOT NULL,
+        made_by TEXT NOT NULL,
+        made_at INTEGER NOT NULL,
+        ended_at INTEGER,   -- NULL unless it was ended before its time
+        ended_by TEXT,
+        until INTEGER NOT NULL  -- when it is over: what comes first of both
+    ) STRICT;
+    CREATE INDEX mutes_by_until ON mutes (until, number);
+    CREATE INDEX mutes_by_customer ON mutes (customer, until);
 ";
 
 /// Opens the writer's connection, and makes the tables in a new file.

@@ -4,6 +4,7 @@
 //! entry in when the last one is there. Counts and positions are decimal strings, because not every reader of JSON
 //! takes large numbers as they are; times are RFC 3339.
 
+mod mute;
 mod wire;
 
 #[cfg(test)]
@@ -13,10 +14,14 @@ use flagmeter_model::{Tier, Window};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use self::wire::{Instant, Number, WireAlert, WireClosing, WireCrossing, WireRow};
-use crate::{Alert, Crossing, Entry, Position, Row};
+use self::{
+    mute::{WireMute, WireMuteEnd},
+    wire::{Instant, Number, WireAlert, WireClosing, WireCrossing, WireRow},
+};
+use crate::{Alert, Crossing, Entry, Mute, MuteEnd, Position, Row};
 
-/// The versions that are written: the second one has crossings, the third one alerts, and each is written where there
+/// The versions that are written: the second one has crossings, the third one alerts and
+/// mutes, and each is written where there
 /// are any.
 const ROWS: u64 = 1;
 const CROSSINGS: u64 = 2;
@@ -53,11 +58,16 @@ struct Piece<R> {
     alerts: Vec<WireAlert>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     alerts_delivered: Option<Number>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    mutes: Vec<WireMute>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    mute_ends: Vec<WireMuteEnd>,
 }
 
 /// The version that an entry is written in: the first that has all that it holds.
 const fn version(entry: &Entry) -> u64 {
-    if !entry.alerts.is_empty() || entry.alerts_delivered.is_some() {
+    let has_mutes = !entry.mutes.is_empty() || !entry.mute_ends.is_empty();
+    if has_mutes || !entry.alerts.is_empty() || entry.alerts_delivered.is_some() {
         ALERTS
     } else if !entry.crossings.is_empty() || entry.delivered.is_some() {
         CROSSINGS
@@ -98,6 +108,8 @@ fn encode_in(entry: &Entry, piece_bytes: usize) -> Result<Vec<Vec<u8>>, String> 
             delivered: entry.delivered.filter(|_| number == last).map(Number::of),
             alerts: entry.alerts.iter().filter(|_| number == last).map(WireAlert::of).collect(),
             alerts_delivered: entry.alerts_delivered.filter(|_| number == last).map(Number::of),
+            mutes: entry.mutes.iter().filter(|_| number == last).map(WireMute::of).collect(),
+            mute_ends: entry.mute_ends.iter().filter(|_| number == last).map(WireMuteEnd::of).collect(),
         };
         serde_json::to_vec(&piece).map_err(|error| error.to_string())
     };
@@ -135,16 +147,21 @@ impl Gathering {
         if (!piece.alerts.is_empty() || piece.alerts_delivered.is_some()) && (v < ALERTS || piece.more) {
             return Err("alerts stand where none may".into());
         }
+        if (!piece.mutes.is_empty() || !piece.mute_ends.is_empty()) && (v < ALERTS || piece.more) {
+            return Err("mutes stand where none may".into());
+        }
         let delivered = piece.delivered.map(Number::position).transpose()?;
         let crossings = crossings(piece.crossings)?;
         let alerts_delivered = piece.alerts_delivered.map(Number::position).transpose()?;
         let alerts = alerts(piece.alerts)?;
+        let (mutes, mute_ends) = (mutes(piece.mutes)?, mute_ends(piece.mute_ends)?);
         let rows = rows(piece.rows, self.begun.rows.last())?;
         self.begun.announced = self.begun.announced.or(piece.announced.map(|at| at.0));
         self.begun.rows.extend(rows);
         self.begun.closing = piece.closing.map(WireClosing::closing);
         (self.begun.crossings, self.begun.delivered) = (crossings, delivered);
         (self.begun.alerts, self.begun.alerts_delivered) = (alerts, alerts_delivered);
+        (self.begun.mutes, self.begun.mute_ends) = (mutes, mute_ends);
         if piece.more {
             self.next = self.next.saturating_add(1);
             return Ok(None);
@@ -207,6 +224,31 @@ fn alerts(wire: Vec<WireAlert>) -> Result<Vec<Alert>, String> {
         alerts.push(alert);
     }
     Ok(alerts)
+}
+
+/// The mutes of an entry.
+fn mutes(wire: Vec<WireMute>) -> Result<Vec<Mute>, String> {
+    let mut mutes: Vec<Mute> = Vec::with_capacity(wire.len());
+    for mute in wire {
+        let mute = mute.mute()?;
+        let number = mute.number;
+        if mutes.last().is_some_and(|before| before.number.next() != number) || number == Position::START {
+            return Err(format!("mute {number} does not follow on the one before it"));
+        }
+        mute.muting.check().map_err(|why| format!("mute {number} cannot be: {why}"))?;
+        mutes.push(mute);
+    }
+    Ok(mutes)
+}
+
+/// Those that were ended.
+fn mute_ends(wire: Vec<WireMuteEnd>) -> Result<Vec<MuteEnd>, String> {
+    let end = |wire: WireMuteEnd| {
+        let end = wire.end();
+        end.check().map_err(|why| format!("the end of {} cannot be: {why}", end.id))?;
+        Ok(end)
+    };
+    wire.into_iter().map(end).collect()
 }
 
 /// What every row keeps to, whatever stands before it.

@@ -5,6 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::mute::WireMuteId;
 use crate::{
     Alert, AlertKind, Alerted, Closing, Contributor, Crossed, Crossing, Part, Position, Row, Said, Subject,
 };
@@ -191,6 +192,8 @@ pub(super) struct WireAlert {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     contributors: Vec<WireContributor>,
     alerted_at: Instant,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    muted: Option<WireMuteId>,
 }
 
 impl WireAlert {
@@ -224,6 +227,7 @@ impl WireAlert {
             learning: alerted.is_learning,
             contributors: alerted.contributors.into_iter().map(contributor).collect(),
             alerted_at: Instant(alert.alerted_at),
+            muted: alert.muted.map(WireMuteId),
         }
     }
 
@@ -253,7 +257,8 @@ impl WireAlert {
             is_learning: self.learning,
             contributors: self.contributors.into_iter().map(contributor).collect(),
         };
-        Ok(Alert { number: self.number.position()?, alerted, alerted_at: self.alerted_at.0 })
+        let (number, alerted_at) = (self.number.position()?, self.alerted_at.0);
+        Ok(Alert { number, alerted, alerted_at, muted: self.muted.map(|mute| mute.0) })
     }
 }
 

@@ -50,11 +50,11 @@ pub(crate) fn over(began: &Alerted, minutes: i64) -> Alerted {
 
 pub(crate) fn all(customers: &[&str]) -> Alerts {
     let customers = customers.iter().map(|customer| name(customer)).collect();
-    Alerts { customers, kind: None, active: false, after: Position::START, limit: 100 }
+    Alerts { customers, kind: None, active: false, muted: None, after: Position::START, limit: 100 }
 }
 
 /// All of them, `asked.limit` at a time.
-async fn told(ledger: &dyn Ledger, mut asked: Alerts) -> Result<Vec<Alert>> {
+pub(super) async fn told(ledger: &dyn Ledger, mut asked: Alerts) -> Result<Vec<Alert>> {
     let mut all = Vec::new();
     loop {
         let page = ledger.alerts(asked.clone()).await?;

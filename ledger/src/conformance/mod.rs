@@ -8,6 +8,7 @@ pub(crate) mod appending;
 pub(crate) mod crossing;
 pub(crate) mod episode;
 pub(crate) mod fixture;
+pub(crate) mod muting;
 pub(crate) mod reading;
 
 use std::sync::Arc;
@@ -85,6 +86,18 @@ macro_rules! ledger_conformance {
                 episodes_are_those_that_a_filter_means,
                 the_newest_episodes_are_kept_and_it_is_said_that_there_are_more,
                 episodes_are_found_like_in_a_plain_list,
+                what_outlasts_its_mute_is_one_episode,
+            }
+            muting {
+                a_mute_is_kept_once_and_ended_once,
+                a_mute_that_cannot_be_is_refused,
+                mutes_come_in_pages_those_that_are_over_last_first,
+                mutes_of_two_and_after_a_crash_are_kept_once,
+                what_a_mute_covers_is_kept_muted_from_its_beginning_to_its_end,
+                times_of_a_mute_have_edges,
+                what_somebody_was_told_to_have_begun_is_told_to_be_over,
+                what_outlasts_its_mute_is_told_once,
+                any_history_tells_what_is_not_muted_and_each_once,
             }
             reading {
                 the_feed_comes_in_pages,

@@ -51,7 +51,8 @@ pub use self::config::Config;
 use self::tail::{Seen, Tail};
 use crate::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
-    Entry, EpisodePage, Episodes, Error, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
+    Entry, EpisodePage, Episodes, Error, Feed, Hours, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Notice,
+    Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -175,6 +176,10 @@ impl Ledger for KafkaLedger {
         .await
     }
 
+    async fn muted_alerts(&self) -> Result<Vec<Alert>> {
+        self.0.book.read(book::muted_alerts).await
+    }
+
     async fn delivered(&self, of: Notice) -> Result<Position> {
         self.work(move |inner| {
             inner.catch_up(Instant::now() + inner.config.log.append_timeout)?;
@@ -185,6 +190,14 @@ impl Ledger for KafkaLedger {
 
     async fn deliver(&self, of: Notice, until: Position) -> Result<()> {
         self.work(move |inner| inner.change(|book| Ok((book::plan_delivery(book, of, until)?, ())))).await
+    }
+
+    async fn mute(&self, muting: Muting, at: Timestamp) -> Result<Mute> {
+        self.work(move |inner| inner.change(|book| book::plan_mute(book, &muting, at))).await
+    }
+
+    async fn end_mute(&self, id: MuteId, by: String, at: Timestamp) -> Result<Option<Mute>> {
+        self.work(move |inner| inner.change(|book| book::plan_mute_end(book, id, &by, at))).await
     }
 
     fn end(&self) -> watch::Receiver<Position> {
@@ -225,6 +238,10 @@ impl Ledger for KafkaLedger {
 
     async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
         self.0.book.read(move |book| book::episodes(book, &episodes)).await
+    }
+
+    async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
+        self.0.book.read(move |book| book::mutes(book, &mutes)).await
     }
 }
 

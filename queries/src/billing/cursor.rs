@@ -4,7 +4,7 @@
 //! its token does not: a tag tells those of others, and made-up ones, from our own, and its digits tell nothing to who
 //! looks at them.
 
-use flagmeter_ledger::{Position, RowKey};
+use flagmeter_ledger::{MuteKey, Position, RowKey};
 use flagmeter_model::{Environment, Meter, Name, Timestamp};
 use sha2::{Digest as _, Sha256};
 
@@ -25,6 +25,8 @@ enum Kind {
     Crossings = 3,
     /// An [`AlertedTo`].
     Alerts = 4,
+    /// A [`MutedTo`].
+    Mutes = 5,
 }
 
 /// The ledger as it stood at some time. The same question to the same snapshot has the same answer for ever.
@@ -168,16 +170,43 @@ impl AlertedTo {
     }
 }
 
+/// How far mutes were looked at. It is nobody's, as that of alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MutedTo(pub(crate) MuteKey);
+
+impl MutedTo {
+    /// As a cursor.
+    pub(crate) fn cursor(self) -> String {
+        let Self(MuteKey { until, number }) = self;
+        sealed(Kind::Mutes, None, &[until.as_millis().to_be_bytes(), number.get().to_be_bytes()].concat())
+    }
+
+    /// Reads the parameter `name`.
+    pub(crate) fn from_cursor(name: &'static str, text: &str) -> Result<Self> {
+        opened(Kind::Mutes, None, text)
+            .and_then(|bytes| Self::from_bytes(&bytes))
+            .ok_or_else(|| not_next(name))
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (until, number) = bytes.split_first_chunk::<8>()?;
+        let number = Position::new(u64::from_be_bytes(<[u8; 8]>::try_from(number).ok()?));
+        Some(Self(MuteKey { until: Timestamp::from_millis(i64::from_be_bytes(*until)).ok()?, number }))
+    }
+}
+
 /// A place in something that is told in order.
 fn place(kind: Kind, name: &'static str, text: &str, owner: Option<&Name>) -> Result<Position> {
     let bytes = opened(kind, owner, text).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-    bytes.map(|bytes| Position::new(u64::from_be_bytes(bytes))).ok_or_else(|| {
-        Error::parameter(
-            name,
-            "It is not the `next` of an earlier answer of this address to this token: take that, or leave it out to \
-             begin with the first.",
-        )
-    })
+    bytes.map(|bytes| Position::new(u64::from_be_bytes(bytes))).ok_or_else(|| not_next(name))
+}
+
+fn not_next(name: &'static str) -> Error {
+    Error::parameter(
+        name,
+        "It is not the `next` of an earlier answer of this address to this token: take that, or leave it out to \
+         begin with the first.",
+    )
 }
 
 /// A short digest of the parts of a question.

@@ -18,7 +18,8 @@ use crate::{
 };
 
 /// The parameters that it knows.
-pub(crate) const KNOWN: &[&str] = &[name::ACTIVE, name::AFTER, name::CUSTOMER, name::KIND, name::LIMIT];
+pub(crate) const KNOWN: &[&str] =
+    &[name::ACTIVE, name::AFTER, name::CUSTOMER, name::KIND, name::LIMIT, name::MUTED];
 /// What may be asked for.
 pub(crate) const KINDS: &[&str] = &[AlertKind::Burst.name(), AlertKind::Drop.name()];
 
@@ -97,6 +98,10 @@ pub(crate) struct ToldAlert {
     /// Whether it was decided by the rule for traffic of which too few weeks are known.
     #[schema(example = false)]
     pub(crate) learning: bool,
+    /// By which planned mute it is muted; null: it is told. What is muted and goes on when its mute is over is told then, with
+    /// an `id` of its own.
+    #[schema(required, example = json!(null))]
+    pub(crate) muted: Option<String>,
     /// Where most of it comes from. Empty for what is over.
     pub(crate) contributors: Vec<ToldContributor>,
     /// Path and query of the page that shows it.
@@ -123,8 +128,9 @@ pub(crate) struct ToldContributor {
 
 impl From<Alert> for ToldAlert {
     fn from(alert: Alert) -> Self {
+        let (id, muted) = (alert.id(), alert.muted.map(|mute| mute.to_string()));
         let (alerted_at, alerted) = (alert.alerted_at.to_string(), alert.alerted);
-        let (id, chart, said) = (alerted.id(), alerted.chart(), alerted.said());
+        let (chart, said) = (alerted.chart(), alerted.said());
         #[expect(clippy::cast_precision_loss, reason = "how many times, for people")]
         let ratio = alerted.percent.map(|percent| percent as f64 / 100.0);
         Self {
@@ -148,6 +154,7 @@ impl From<Alert> for ToldAlert {
             excess: alerted.excess.to_string(),
             peak: alerted.peak.to_string(),
             learning: alerted.is_learning,
+            muted,
             contributors: alerted.contributors.into_iter().map(ToldContributor::from).collect(),
             chart,
         }
@@ -173,6 +180,7 @@ impl From<Contributor> for ToldContributor {
         ("customer" = Option<Vec<String>>, Query, description = "Of these customers; may be repeated. Default: all."),
         ("kind" = Option<String>, Query, description = "`burst` or `drop`. Default: both."),
         ("active" = Option<bool>, Query, description = "Those alone that began and are not over. Default false."),
+        ("muted" = Option<bool>, Query, description = "Those alone that are muted (`true`), or that are told (`false`). Default: both."),
         ("after" = Option<String>, Query, description = "`next` of the answer before. Default: from the first one."),
         ("limit" = Option<usize>, Query, minimum = 1, maximum = 10_000, description = "Alerts at most. Default 1000."),
     ),
@@ -200,6 +208,7 @@ pub(crate) async fn answer(
         customers: principal.scope(parameters.filter()?)?.of_ledger().customers,
         kind: parameters.choice(name::KIND, AlertKind::from_name, KINDS)?,
         active: parameters.is(name::ACTIVE)?,
+        muted: parameters.either(name::MUTED)?,
         after: after.map_or(Position::START, |after| after.0),
         limit: parameters.number(name::LIMIT, LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT),
     };

@@ -1,7 +1,8 @@
 //! `/v1/operator/…`: what those see who run it, and nobody else: the edges, the way of a count with how it goes at each
-//! stage, whose traffic is large or changes, and whose is out of the ordinary.
+//! stage, whose traffic is large or changes, and whose is out of the ordinary; and what was planned, so that it wakes nobody.
 
 pub(crate) mod bursts;
+pub(crate) mod mutes;
 pub(crate) mod nodes;
 pub(crate) mod pipeline;
 pub(crate) mod top;

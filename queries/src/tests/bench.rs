@@ -15,8 +15,8 @@ use axum::{
     response::Response,
     routing::post,
 };
-use flagmeter_ledger::{Config as LedgerConfig, EmbeddedLedger, Ledger};
-use flagmeter_model::{Environment, ManualClock, Meter, Name, Registry, SeriesKey, Timestamp};
+use flagmeter_ledger::{Config as LedgerConfig, EmbeddedLedger, Ledger, Mute, MuteId, Muting, Subject};
+use flagmeter_model::{Clock as _, Environment, ManualClock, Meter, Name, Registry, SeriesKey, Timestamp};
 use flagmeter_store::{
     Store,
     conformance::fixture::{self, START, Seal},
@@ -251,6 +251,15 @@ impl Bench {
     /// Rolls up every tier, as the downsampler does; the times are on the hour.
     pub(super) async fn roll_up(&self, from: Timestamp, until: Timestamp) {
         fixture::roll_up(&*self.store, after_start(from), after_start(until)).await.unwrap();
+    }
+
+    /// Mutes all of a customer for two hours from now on.
+    pub(super) async fn mute(&self, customer: &str, reason: &str) -> Mute {
+        let id = MuteId::new(self.seals.fetch_add(1, Ordering::SeqCst).into());
+        let (of, now) = (Subject::Customer(name(customer)), self.clock.now());
+        let (from, to, by) = (now, now.plus_seconds(7_200), "0123456789ab, on call".to_owned());
+        let muting = Muting { id, of, from, to, reason: reason.to_owned(), by };
+        self.ledger.mute(muting, now).await.unwrap()
     }
 
     /// Asks as an operator.

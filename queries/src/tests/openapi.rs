@@ -114,6 +114,8 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
         "/v1/flags",
         "/v1/live",
         "/v1/operator/bursts",
+        "/v1/operator/mutes",
+        "/v1/operator/mutes/{id}",
         "/v1/operator/nodes",
         "/v1/operator/pipeline",
         "/v1/operator/top",
@@ -125,8 +127,8 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
     let embed = ["/embed", "/embed/bursts", "/embed/chart.svg", "/embed/live", "/openapi.json"];
     let before = [&embed, &billing[..], &["/v1/bursts", "/v1/chart.svg", "/v1/embed"]].concat();
     assert_eq!(paths, [&before, &others[..]].concat());
-    // What needs a link, and what answers no question, have tests of their own.
-    for path in paths.into_iter().filter(|path| !path.contains("/embed")) {
+    // What needs a link, what answers no question, and what is not read have tests of their own.
+    for path in paths.into_iter().filter(|path| !path.contains("/embed") && !path.contains('{')) {
         let address = format!("{path}{}", needed(&path));
         // A stream has no end.
         let answer = bench.ask(&bench.operator, &address).await;
@@ -149,6 +151,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/v1/reconcile", reconcile::KNOWN),
         ("/v1/reconcile/billing", reconcile::billed::KNOWN),
         ("/v1/operator/bursts", operator::bursts::KNOWN),
+        ("/v1/operator/mutes", operator::mutes::KNOWN),
         ("/v1/operator/nodes", operator::nodes::KNOWN),
         ("/v1/operator/pipeline", operator::pipeline::KNOWN),
         ("/v1/operator/top", operator::top::KNOWN),
@@ -286,6 +289,7 @@ async fn answers_are_as_the_document_says() {
     };
     bench.ledger.cross(vec![crossed], at(NOW)).await.unwrap();
     bench.ledger.alert(vec![began("acme")], at(NOW)).await.unwrap();
+    bench.mute("acme", "launch").await;
     let document = document(&bench).await;
     for address in [
         "/v1/usage",
@@ -295,6 +299,7 @@ async fn answers_are_as_the_document_says() {
         "/v1/reconcile",
         "/v1/reconcile?from=-2h&group_by=environment",
         "/v1/operator/bursts",
+        "/v1/operator/mutes",
         "/v1/operator/nodes",
         "/v1/operator/pipeline",
         "/v1/operator/top",
@@ -329,7 +334,9 @@ async fn problems_and_examples_are_as_the_document_says() {
     }
     for path in document["paths"].as_object().unwrap().keys().filter(|path| path.starts_with("/v1/")) {
         for status in ["400", "401", "403", "422", "503"] {
-            let method = if path == "/v1/embed" { "post" } else { "get" };
+            let operations = document["paths"][path].as_object().unwrap();
+            let method =
+                ["get", "post", "delete"].into_iter().find(|it| operations.contains_key(*it)).unwrap();
             let refusal = &document["paths"][path][method]["responses"][status]["content"];
             let schema = &refusal["application/problem+json"]["schema"];
             assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{path}: {status}");

@@ -432,6 +432,35 @@ async fn operators_see_what_is_out_of_the_ordinary_and_not_over() {
 }
 
 #[tokio::test]
+async fn operators_see_what_is_muted_until_when_and_why() {
+    let bench = Bench::new();
+    let none = bench.get("/operators?plain=1").await;
+    assert!(none.body.contains("Nothing is muted, and nothing is going to be."), "{}", none.body);
+    bench.mute("globex", "for later").await;
+    let ended = bench.mute("globex", "over already").await;
+    bench.mute("acme", "launch <b>now</b>").await;
+    bench.ledger.end_mute(ended.muting.id, "test".into(), at(NOW)).await.unwrap();
+    bench.ledger.alert(vec![began("acme")], at(NOW)).await.unwrap();
+    let reply = bench.get("/operators?plain=1&tz=Europe/Berlin").await;
+    let after = |what: &str| {
+        let table = reply.body.split(what).nth(1).unwrap().split("</table>").next().unwrap();
+        text(table)
+    };
+    let bursts = after("Bursts and drops that are not over");
+    assert!(
+        bursts.contains("burst, muted until 2026-11-20 14:44:54: launch &lt;b&gt;now&lt;/b&gt;"),
+        "{bursts}"
+    );
+    let mutes = after("<h2>Planned mutes</h2>");
+    for told in
+        ["acmein force2026-11-20 12:44:54", "launch &lt;b&gt;now&lt;/b&gt;0123456789ab, on call", "for later"]
+    {
+        assert!(mutes.contains(told), "{told}: {mutes}");
+    }
+    assert!(!mutes.contains("over already"), "{mutes}");
+}
+
+#[tokio::test]
 async fn operators_see_nodes_and_fates_and_nobody_else_does() {
     let bench = counted().await;
     let reply = bench.get("/operators?plain=1").await;

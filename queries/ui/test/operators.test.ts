@@ -10,6 +10,7 @@ import {
   turns,
   verdict,
 } from "../src/views/operators/figures";
+import { type Mute, mutedBy, standing } from "../src/views/operators/mutes";
 import {
   askedBy,
   type CustomerLine,
@@ -150,5 +151,37 @@ describe("fates", () => {
     expect(balance(fates({ balanced: null, in_flight: 3 }), true).says).toMatch(/in flight/);
     expect(balance(fates({ balanced: null }), false).says).toMatch(/while counts came in/);
     expect(balance(fates({ balanced: null, in_flight: null }), true).says).toMatch(/not known/);
+  });
+});
+
+describe("planned mutes", () => {
+  const mute = (id: string, state: Mute["state"], from: string, until: string): Mute => ({
+    id,
+    customer: "acme",
+    project: null,
+    environment: null,
+    state,
+    from,
+    until,
+    reason: "launch",
+    made_by: "0123456789ab",
+  });
+
+  it("stand by when they are over, and then by when they begin", () => {
+    const mutes = [
+      mute("later", "planned", "2026-11-25T00:00:00Z", "2026-11-26T00:00:00Z"),
+      mute("long", "active", "2026-11-20T00:00:00Z", "2026-11-24T00:00:00Z"),
+      mute("next", "planned", "2026-11-24T00:00:00Z", "2026-11-28T00:00:00Z"),
+      mute("short", "active", "2026-11-20T01:00:00Z", "2026-11-20T02:00:00.500Z"),
+      mute("over", "over", "2026-11-19T00:00:00Z", "2026-11-19T02:00:00Z"),
+    ];
+    expect(standing(mutes).map(({ id }) => id)).toEqual(["short", "long", "next", "later"]);
+  });
+
+  it("say until when and why, as far as they are known", () => {
+    const active = mute("a", "active", "2026-11-20T00:00:00Z", "2026-11-20T14:40:00Z");
+    expect(mutedBy(active)).toMatch(/^muted until .*, 14:40 UTC: launch$/);
+    expect(mutedBy({ ...active, state: "over" })).toBe("was muted: launch");
+    expect(mutedBy(undefined)).toBe("muted");
   });
 });

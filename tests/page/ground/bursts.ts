@@ -22,6 +22,7 @@ const burst = {
   excess: "82400",
   peak: "51200",
   learning: false,
+  muted: null as string | null,
   contributors: [
     { by: "flag", name: "checkout <b>v2</b>", count: "90000", before: "9000" },
     { by: "flag", name: null, count: "2400", before: "1000" },
@@ -37,13 +38,43 @@ const drop = {
   observed: "0",
   ratio: 0,
   learning: true,
+  muted: "mute_0000000000000000000000000000002a",
   contributors: [],
   chart: "/usage?customer=globex&project=web&environment=production&resolution=1m",
 };
 
-/** From now on this page is told of one burst and one drop, or of none. */
+const mute = {
+  id: "mute_0000000000000000000000000000002a",
+  customer: "globex",
+  project: null,
+  environment: null,
+  registered: true,
+  state: "active",
+  from: "2026-11-20T12:00:00Z",
+  to: "2026-11-20T14:40:00Z",
+  until: "2026-11-20T14:40:00Z",
+  reason: "launch of <b>v2</b>",
+  made_by: "0123456789ab, on call",
+  made_at: "2026-11-20T11:00:00Z",
+  ended_by: null,
+  ended_at: null,
+};
+const planned = {
+  ...mute,
+  id: "mute_0000000000000000000000000000002b",
+  customer: "acme",
+  project: "web",
+  state: "planned",
+  from: "2026-11-21T12:00:00Z",
+  to: "2026-11-21T14:40:00Z",
+  until: "2026-11-21T14:40:00Z",
+};
+
+/** From now on this page is told of one burst and one drop that is muted, or of none. */
 export async function tellOfBursts(page: Page, some: boolean): Promise<void> {
   const alerts = some ? [burst, drop] : [];
+  const mutes = some ? [planned, mute] : [];
+  await page.route("**/v1/operator/mutes?*", (route) => route.fulfill({ json: { mutes, next: null } }));
   await page.route("**/v1/operator/bursts?*", (route) => {
     const { searchParams } = new URL(route.request().url());
     if (searchParams.get("active") !== "true") return route.abort();

@@ -67,13 +67,32 @@ test("what is out of the ordinary is told, the newest first, and leads to its ch
   ]);
   const [drop, burst] = await tableOf(table);
   expect(drop?.What).toContain("drop, still learning");
+  expect(drop?.What).toMatch(/muted until .*14:40 UTC: launch of <b>v2<\/b>/);
   expect(drop?.["In all"]).toBe("82,400 missing");
+  expect(burst?.What).not.toContain("muted");
   expect(burst?.["A minute"]).toBe("51,200");
   expect(burst?.Expected).toBe("7,800 – 12,200");
   expect(burst?.Times).toBe("5.12 ×");
   expect(burst?.["Most of it from"]).toBe("checkout <b>v2</b>, those without a name");
   await table.getByRole("link", { name: /acme/ }).click();
   await expect(page).toHaveURL(/\/usage\?.*customer=acme/);
+});
+
+test("planned mutes are told, those in force before those to come", async ({ signedIn: page }) => {
+  await tellOfBursts(page, false);
+  await open(page);
+  const panel = page.getByRole("region", { name: "Planned mutes", exact: true });
+  await expect(panel).toContainText("Nothing is muted, and nothing is going to be.");
+  await expect(panel.getByRole("table")).toHaveCount(0);
+  await tellOfBursts(page, true);
+  await page.reload();
+  const table = panel.getByRole("table");
+  await expect(table.getByRole("rowheader")).toHaveText(["globex", "acme › web"]);
+  const [inForce, toCome] = await tableOf(table);
+  expect([inForce?.State, toCome?.State].map((state) => state?.trim())).toEqual(["in force", "to come"]);
+  expect(inForce?.Why).toBe("launch of <b>v2</b>");
+  expect(inForce?.["Made by"]).toBe("0123456789ab, on call");
+  expect(inForce?.["Until (UTC)"]).toContain("14:40");
 });
 
 test("nodes are those of the API, each with its state and how far it has got", async ({

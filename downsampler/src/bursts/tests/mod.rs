@@ -1,3 +1,5 @@
+mod muted;
+
 use std::collections::BTreeMap as Map;
 
 use flagmeter_bursts::WEEK_SECONDS;
@@ -85,8 +87,14 @@ impl World {
     }
 
     async fn alerts(&self) -> Vec<Alert> {
-        let all =
-            Alerts { customers: Vec::new(), kind: None, active: false, after: Position::START, limit: 100 };
+        let all = Alerts {
+            customers: Vec::new(),
+            kind: None,
+            active: false,
+            muted: None,
+            after: Position::START,
+            limit: 100,
+        };
         self.ledger.alerts(all).await.unwrap().alerts
     }
 

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     bursts::{burst, history, wait_for},
     http,
+    server::run,
 };
 
 /// What is said, in order, with its ids.
@@ -30,12 +31,16 @@ fn told(queries: &Stage, token: &str, number: usize) -> Vec<(Value, Value)> {
     alerts.iter().map(|alert| (alert["said"].clone(), alert["id"].clone())).collect()
 }
 
-#[test]
-#[ignore = "needs Kafka and InfluxDB: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
-fn a_burst_is_told_once_by_two_that_watch_and_are_killed() {
-    let servers = Servers::from_environment();
-    let influx = Config::new(&servers.influx_url, &servers.influx_org, &servers.influx_token);
-    let cluster = Cluster::on(servers, &[]);
+/// What takes counts and answers.
+struct Running {
+    _edge: Stage,
+    _ingest: Stage,
+    queries: Stage,
+    token: String,
+}
+
+/// Starts all but those that watch, with a history; a burst comes by the door, late.
+fn with_a_burst(cluster: &Cluster, influx: Config) -> Running {
     cluster.set_up();
     let now = SystemClock.now().to_chrono();
     let config = Config { prefix: cluster.name().to_owned(), ..influx };
@@ -57,10 +62,19 @@ fn a_burst_is_told_once_by_two_that_watch_and_are_killed() {
         let counts = answer["rows"].as_array()?.iter().filter_map(|row| row["count"].as_u64());
         (counts.sum::<u64>() > 120_000).then_some(())
     });
+    Running { _edge: edge, _ingest: ingest, queries, token }
+}
 
+#[test]
+#[ignore = "needs Kafka and InfluxDB: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
+fn a_burst_is_told_once_by_two_that_watch_and_are_killed() {
+    let servers = Servers::from_environment();
+    let influx = Config::new(&servers.influx_url, &servers.influx_org, &servers.influx_token);
+    let cluster = Cluster::on(servers, &[]);
+    let Running { queries, token, .. } = &with_a_burst(&cluster, influx);
     let mut watching = [cluster.downsampler("downsampler-1"), cluster.downsampler("downsampler-2")];
     start_all(watching.iter_mut());
-    let first = told(&queries, &token, 2);
+    let first = told(queries, token, 2);
     let said: Vec<_> = first.iter().map(|(said, _)| said.clone()).collect();
     assert_eq!(said, [json!("began"), json!("over")]);
     for stage in &mut watching {
@@ -76,5 +90,41 @@ fn a_burst_is_told_once_by_two_that_watch_and_are_killed() {
         };
         stage.eventually("it looks", looks);
     }
-    assert_eq!(told(&queries, &token, 2), first, "nothing is told twice");
+    assert_eq!(told(queries, token, 2), first, "nothing is told twice");
+}
+
+/// Three processes, of which each has a book of the ledger: one takes the mute, and two find the burst.
+#[test]
+#[ignore = "needs Kafka and InfluxDB: ./services run cargo test --features flagmeter/kafka -- --include-ignored"]
+fn a_mute_that_queries_take_mutes_what_downsamplers_find() {
+    let servers = Servers::from_environment();
+    let influx = Config::new(&servers.influx_url, &servers.influx_org, &servers.influx_token);
+    let cluster = Cluster::on(servers, &[]);
+    let Running { queries, token, .. } = &with_a_burst(&cluster, influx);
+    let mute = |args: &[&str]| {
+        let url = format!("http://{}", queries.address());
+        let output = run(&[&["mute"], args, &["--url", &url]].concat(), &[("FLAGMETER_TOKEN", token)]);
+        assert!(output.success, "{output:?}");
+        output.stdout
+    };
+    let made = mute(&["acme/web", "--for", "2h", "--reason", "load test"]);
+    let id = made.trim_end().rsplit(' ').next().expect("an id");
+    let mut watching = [cluster.downsampler("downsampler-1"), cluster.downsampler("downsampler-2")];
+    start_all(watching.iter_mut());
+    told(queries, token, 2);
+    let answer = queries.get("/v1/operator/bursts?muted=true", token).expect("an answer");
+    let muted: Vec<_> =
+        answer["alerts"].as_array().expect("alerts").iter().map(|one| &one["muted"]).collect();
+    assert_eq!(muted, [id, id]);
+    for stage in &watching {
+        let in_force =
+            |stage: &Stage| stage.metric("flagmeter_downsampler_mutes_in_force").filter(|it| *it > 0.0);
+        stage.eventually("it knows of the mute", in_force);
+    }
+    assert!(mute(&["end", id]).contains("is muted no more"));
+    for stage in &watching {
+        let in_force =
+            |stage: &Stage| stage.metric("flagmeter_downsampler_mutes_in_force").filter(|it| *it < 1.0);
+        stage.eventually("it knows that it was ended", in_force);
+    }
 }

@@ -13,7 +13,7 @@ use crate::{bursts::marks::Marks, chart::Whose};
 const HOUR: usize = 60;
 
 fn alert(number: u64, alerted: Alerted) -> Alert {
-    Alert { number: Position::new(number), alerted, alerted_at: at(super::NOW) }
+    Alert { number: Position::new(number), alerted, alerted_at: at(super::NOW), muted: None }
 }
 
 /// One of 5.0 times what is expected (of a drop, 3 %), from here to there.

@@ -20,6 +20,7 @@ use crate::{
     access::Principal,
     operator::{
         bursts::{self, Bursts, ToldAlert},
+        mutes::{self, Mutes, ToldMute},
         nodes::{self, Nodes, Standing},
         pipeline::{self, Pipeline},
         top::{self, Top},
@@ -32,6 +33,8 @@ use crate::{
 const TOP: &str = "20";
 /// The bursts and drops that are told one by one.
 const BURSTS: &str = "100";
+/// The mutes that are asked for: as many as may be in force or to come.
+const MUTES: &str = "1000";
 /// Rows of a table at most.
 const ROWS_MAX: usize = 200;
 /// What is asked of customers' rates alone. Of all else it is always now.
@@ -40,6 +43,7 @@ const OF_TOP: &[&str] = &[name::FROM, name::TO, name::BY, name::WINDOW, name::LI
 struct Answer {
     pipeline: Pipeline,
     bursts: Result<Bursts>,
+    mutes: Result<Mutes>,
     top: Result<Top>,
     nodes: Result<Nodes>,
     fates: Result<Reconcile>,
@@ -69,6 +73,9 @@ async fn answer(app: &Arc<App>, principal: &Principal, view: &View) -> Result<An
     let going_on = [(name::ACTIVE, "true"), (name::LIMIT, BURSTS)];
     let parameters = view.parameters(&[OF_TOP, &[name::TZ]].concat(), &going_on, bursts::KNOWN)?;
     let bursts = in_its_place(bursts::answer(app, principal, &parameters).await)?;
+    let parameters =
+        view.parameters(&[OF_TOP, &[name::TZ]].concat(), &[(name::LIMIT, MUTES)], mutes::KNOWN)?;
+    let mutes = in_its_place(mutes::answer(app, principal, &parameters).await)?;
     let mut more = vec![(name::BY, customers::asked_by(customers::sort(view)))];
     if view.value(name::LIMIT).is_none() {
         more.push((name::LIMIT, TOP));
@@ -79,7 +86,7 @@ async fn answer(app: &Arc<App>, principal: &Principal, view: &View) -> Result<An
     let nodes = in_its_place(nodes::answer(app, principal, &parameters).await)?;
     let parameters = view.parameters(OF_TOP, &[], reconcile::KNOWN)?;
     let fates = in_its_place(reconcile::answer(app, principal, &parameters).await)?;
-    Ok(Answer { pipeline, bursts, top, nodes, fates })
+    Ok(Answer { pipeline, bursts, mutes, top, nodes, fates })
 }
 
 /// What is not answered at the moment hides nothing else: least of all the way, which says what is wrong.
@@ -92,7 +99,8 @@ fn in_its_place<A, R>(answer: Result<(A, R)>) -> Result<Result<A>> {
 }
 
 fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
-    let Answer { pipeline, bursts, top, nodes, fates } = answer;
+    let Answer { pipeline, bursts, mutes, top, nodes, fates } = answer;
+    let known = mutes.as_ref().map_or(&[][..], |mutes| mutes.mutes.as_slice());
     let missing = top.as_ref().map_or(&[][..], |top| top.missing_nodes.as_slice());
     html! {
         (way(&pipeline))
@@ -100,8 +108,12 @@ fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
             (words::completeness(pipeline.complete_until.as_deref(), missing))
         }
         @match bursts {
-            Ok(bursts) => (out_of_the_ordinary(&bursts, now)),
+            Ok(bursts) => (out_of_the_ordinary(&bursts, known, now)),
             Err(error) => { h2 { "Out of the ordinary" } (layout::why(&error)) },
+        }
+        @match &mutes {
+            Ok(mutes) => (planned(&mutes.mutes)),
+            Err(error) => { h2 { "Planned mutes" } (layout::why(error)) },
         }
         @match top {
             Ok(mut top) => (customers::customers(view, customers::sort(view), &mut top, names)),
@@ -118,11 +130,11 @@ fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
     }
 }
 
-fn out_of_the_ordinary(bursts: &Bursts, now: Timestamp) -> Markup {
+fn out_of_the_ordinary(bursts: &Bursts, mutes: &[ToldMute], now: Timestamp) -> Markup {
     let mut columns = heads(&["Of", "What", "Since"]);
     columns.extend(heads_of_numbers(&["A minute", "Expected", "Times", "In all"]));
     columns.extend(heads(&["Most of it from"]));
-    let rows = html! { @for alert in bursts.alerts.iter().rev() { (burst(alert, now)) } };
+    let rows = html! { @for alert in bursts.alerts.iter().rev() { (burst(alert, mutes, now)) } };
     let caption = html! {
         "Bursts and drops that are not over, as they were told"
         @if bursts.more { ". There are more: they are in /v1/operator/bursts" }
@@ -134,7 +146,8 @@ fn out_of_the_ordinary(bursts: &Bursts, now: Timestamp) -> Markup {
     }
 }
 
-fn burst(alert: &ToldAlert, now: Timestamp) -> Markup {
+fn burst(alert: &ToldAlert, mutes: &[ToldMute], now: Timestamp) -> Markup {
+    let quiet = alert.muted.as_ref().map(|id| mutes.iter().find(|mute| mute.id == *id));
     let (class, beyond) = if alert.kind == "burst" { ("partial", "more") } else { ("unknown", "missing") };
     let parts = [&alert.project, &alert.environment, &alert.flag];
     let who = parts.into_iter().flatten();
@@ -147,7 +160,17 @@ fn burst(alert: &ToldAlert, now: Timestamp) -> Markup {
                     @for one in who { " › " (words::name(one)) }
                 }
             }
-            td { span class={ "state " (class) } { (alert.kind) @if alert.learning { ", still learning" } } }
+            td {
+                span class={ "state " (class) } { (alert.kind) @if alert.learning { ", still learning" } }
+                @match quiet {
+                    None => {},
+                    Some(None) => ", muted",
+                    Some(Some(mute)) => {
+                        @if mute.state == "over" { ", was muted" } @else { ", muted until " (words::moment(&mute.until)) }
+                        ": " (words::name(&mute.reason))
+                    },
+                }
+            }
             td { (words::moment(&alert.since)) " (" (words::behind(&alert.since, now)) " ago)" }
             td.number { @match &alert.observed { Some(observed) => (words::digits(observed)), None => "not known" } }
             td.number { (words::digits(&alert.low)) " – " (words::digits(&alert.high)) }
@@ -160,6 +183,41 @@ fn burst(alert: &ToldAlert, now: Timestamp) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Those in force, and then those to come.
+fn planned(mutes: &[ToldMute]) -> Markup {
+    let columns = heads(&["Of", "State", "From", "Until", "Why", "Made by"]);
+    let of_state = |state: &str| mutes.iter().filter(|mute| mute.state == state).rev().collect::<Vec<_>>();
+    let (active, to_come) = (of_state("active"), of_state("planned"));
+    let row = |mute: &ToldMute| {
+        let parts = [&mute.project, &mute.environment];
+        let (class, state) =
+            if mute.state == "active" { ("partial", "in force") } else { ("open", "to come") };
+        html! {
+            tr {
+                th scope="row" {
+                    (words::name(&mute.customer))
+                    @for one in parts.into_iter().flatten() { " › " (words::name(one)) }
+                }
+                td { span class={ "state " (class) } { (state) } }
+                td { (words::moment(&mute.from)) }
+                td { (words::moment(&mute.until)) }
+                td { (words::name(&mute.reason)) }
+                td { (words::name(&mute.made_by)) }
+            }
+        }
+    };
+    let rows = html! { @for mute in active.iter().chain(&to_come).take(ROWS_MAX) { (row(mute)) } };
+    let caption = html! {
+        "What is out of the ordinary meanwhile is kept and shown, and nobody is told"
+        @if active.len() + to_come.len() > ROWS_MAX { ". There are more: they are in /v1/operator/mutes" }
+    };
+    html! {
+        h2 { "Planned mutes" }
+        @if active.is_empty() && to_come.is_empty() { p { "Nothing is muted, and nothing is going to be." } }
+        @else { (table(&caption, &columns, &rows)) }
     }
 }
 

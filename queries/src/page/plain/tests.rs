@@ -120,7 +120,7 @@ fn of_usage(name: &str) -> String {
         is_learning: true,
         contributors: Vec::new(),
     };
-    let began = Alert { number: Position::new(1), alerted: began, alerted_at: now() };
+    let began = Alert { number: Position::new(1), alerted: began, alerted_at: now(), muted: None };
     let marks = Marks { episodes: vec![Episode { began, over: None }], more: true, are_unknown: true };
     usage::form(&view, &operator(), &Names::default(), "UTC").into_string()
         + &usage::shown(&view, &operator(), &usage, &marks).into_string()

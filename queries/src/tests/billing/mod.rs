@@ -15,7 +15,8 @@ mod to_date;
 use async_trait::async_trait;
 use flagmeter_ledger::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Counted, Crossed, Crossing, CrossingPage,
-    Crossings, EpisodePage, Episodes, Error, Feed, Hours, Ledger, Notice, Page, Position, Result, Standing,
+    Crossings, EpisodePage, Episodes, Error, Feed, Hours, Ledger, Mute as PlannedMute, MuteId, MutePage,
+    Mutes, Muting, Notice, Page, Position, Result, Standing,
 };
 use flagmeter_model::{Environment, Meter, NodeId, Timestamp};
 use tokio::sync::watch;
@@ -97,6 +98,18 @@ impl Ledger for Mute {
         Self::none()
     }
     async fn standing_alerts(&self, _: Timestamp) -> Result<Vec<Alert>> {
+        Self::none()
+    }
+    async fn muted_alerts(&self) -> Result<Vec<Alert>> {
+        Self::none()
+    }
+    async fn mute(&self, _: Muting, _: Timestamp) -> Result<PlannedMute> {
+        Self::none()
+    }
+    async fn end_mute(&self, _: MuteId, _: String, _: Timestamp) -> Result<Option<PlannedMute>> {
+        Self::none()
+    }
+    async fn mutes(&self, _: Mutes) -> Result<MutePage> {
         Self::none()
     }
     fn alerts_end(&self) -> watch::Receiver<Position> {

@@ -153,4 +153,7 @@ async fn bill(bench: &Bench, customers: &[Customer]) {
         }
     });
     bench.ledger.alert(alerted.collect(), at(NOW)).await.unwrap();
+    for (environment, _) in customers {
+        bench.mute(environment.customer.as_str(), &format!("launch of {}", environment.project)).await;
+    }
 }

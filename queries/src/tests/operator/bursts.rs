@@ -65,7 +65,7 @@ async fn bursts_are_told_in_order_page_by_page_and_with_all_that_was_found() {
         "id": began("acme").id(), "customer": "acme", "project": "web", "environment": "production", "flag": null,
         "meter": "evaluations", "kind": "burst", "said": "began", "why": null, "since": "2026-11-20T12:40:00Z",
         "seen_at": "2026-11-20T12:42:00Z", "alerted_at": NOW, "observed": "512", "expected": "100", "low": "78",
-        "high": "122", "ratio": 5.12, "excess": "824", "peak": "512", "learning": false,
+        "high": "122", "ratio": 5.12, "excess": "824", "peak": "512", "learning": false, "muted": null,
         "contributors": [{"by": "flag", "name": "checkout", "count": "924", "before": "100"}],
         "chart": began("acme").chart(),
     });
@@ -146,6 +146,7 @@ async fn bursts_are_for_operators_and_what_is_asked_in_a_wrong_way_is_refused() 
     for (query, parameter) in [
         ("kind=rise", "kind"),
         ("active=perhaps", "active"),
+        ("muted=perhaps", "muted"),
         ("limit=0", "limit"),
         ("after=made-up", "after"),
         (&of_crossings, "after"),
@@ -156,4 +157,24 @@ async fn bursts_are_for_operators_and_what_is_asked_in_a_wrong_way_is_refused() 
     let restored = Bench::new();
     let problem = restored.get(&format!("{BURSTS}?after={next}")).await.problem(409);
     assert_eq!(problem["type"], "urn:flagmeter:problem:ledger-behind");
+}
+
+#[tokio::test]
+async fn what_is_muted_says_by_which_mute_and_can_be_asked_for() {
+    let bench = Bench::new();
+    let mute = bench.mute("acme", "launch").await;
+    bench.ledger.alert(vec![began("acme"), began("globex")], at(NOW)).await.unwrap();
+    let all = bench.get(BURSTS).await.json();
+    let muted = &all["alerts"][0];
+    assert_eq!(muted["muted"], mute.muting.id.to_string());
+    assert_ne!(muted["id"], began("acme").id(), "it is not what is told when it outlasts its mute");
+    assert_eq!((&all["alerts"][1]["muted"], told(&all).len()), (&().into(), 2));
+    for (query, expected) in [
+        ("muted=true", &[("acme", "began")][..]),
+        ("muted=false", &[("globex", "began")]),
+        ("muted=true&active=true", &[("acme", "began")]),
+        ("muted=true&customer=globex", &[]),
+    ] {
+        assert_eq!(told(&bench.get(&format!("{BURSTS}?{query}")).await.json()), expected, "{query}");
+    }
 }

@@ -2,6 +2,7 @@
 import { el, fill, name } from "../../dom";
 import { digits } from "../../numbers";
 import { ago } from "../../time/clock";
+import { type Mute, mutedBy } from "./mutes";
 import { heading, Panel, scrolled } from "./panel";
 import { sign } from "./picture";
 
@@ -24,6 +25,8 @@ interface Alert {
   ratio: number | null;
   excess: string;
   learning: boolean;
+  /** The id of a mute; null where it is told. */
+  muted: string | null;
   contributors: { by: string; name: string | null; count: string }[];
   chart: string;
 }
@@ -63,26 +66,37 @@ export class BurstsPanel {
     "There are more: they are in /v1/operator/bursts.",
   );
 
+  private mutes = new Map<string, Mute>();
+  private shown: { bursts: Bursts; now: number } | null = null;
+
   constructor() {
     this.table.hidden = true;
     this.none.hidden = true;
     fill(this.panel.body, this.none, this.table, this.more);
   }
 
+  /** What is known of mutes: they say until when something is muted, and why. */
+  know(mutes: readonly Mute[]): void {
+    this.mutes = new Map(mutes.map((mute) => [mute.id, mute]));
+    if (this.shown) this.show(this.shown.bursts, this.shown.now);
+  }
+
   /** `now` is that of the server: clocks of browsers differ. */
-  show({ alerts, more }: Bursts, now: number): void {
+  show(bursts: Bursts, now: number): void {
+    this.shown = { bursts, now };
+    const { alerts, more } = bursts;
     this.none.hidden = alerts.length > 0 || more;
     this.table.hidden = alerts.length === 0;
     this.more.hidden = !more;
     // Who moves along the table by keys stays where they are.
     const focused = document.activeElement?.closest("tr")?.dataset.alert;
-    fill(this.rows, ...[...alerts].reverse().map((alert) => rowOf(alert, now)));
+    fill(this.rows, ...[...alerts].reverse().map((alert) => rowOf(alert, now, this.mutes)));
     const again = [...this.rows.rows].find(({ dataset }) => focused && dataset.alert === focused);
     again?.querySelector("a")?.focus({ preventScroll: true });
   }
 }
 
-function rowOf(alert: Alert, now: number): HTMLTableRowElement {
+function rowOf(alert: Alert, now: number, mutes: ReadonlyMap<string, Mute>): HTMLTableRowElement {
   const { as, says, beyond } = KINDS[alert.kind];
   const parts = [alert.customer, alert.project, alert.environment, alert.flag];
   const who = parts.filter((one) => one !== null);
@@ -95,6 +109,9 @@ function rowOf(alert: Alert, now: number): HTMLTableRowElement {
     ` ${says}${alert.learning ? ", still learning" : ""}`,
   );
   what.dataset.state = as;
+  if (alert.muted !== null) {
+    what.append(", ", el("span", { class: "quiet" }, mutedBy(mutes.get(alert.muted))));
+  }
   // Each sort of them is all of the traffic again: the first one is enough here.
   const from = alert.contributors
     .filter(({ by }) => by === alert.contributors[0]?.by)

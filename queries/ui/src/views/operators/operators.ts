@@ -10,6 +10,7 @@ import type { App, View } from "../../shell/app";
 import { type Bursts, BurstsPanel } from "./bursts";
 import { FatesPanel, type Reconcile } from "./fates";
 import { type Pipeline, type Stage, turns } from "./figures";
+import { type Mutes, MutesPanel } from "./mutes";
 import { type Nodes, NodesPanel } from "./nodes";
 import type { Panel } from "./panel";
 import { Picture } from "./picture";
@@ -23,6 +24,8 @@ export function open(app: App): View {
 const PIPELINE_MS = 3_000;
 const TABLES_MS = 10_000;
 const CUSTOMERS = "20";
+/** As many as may stand. */
+const STANDING = new URLSearchParams({ limit: "1000" });
 const GOING_ON = new URLSearchParams({ active: "true", limit: "100" });
 
 class Operators implements View {
@@ -38,6 +41,7 @@ class Operators implements View {
   private sort: Sort = sortOf(null);
   private readonly picture = new Picture();
   private readonly bursts = new BurstsPanel();
+  private readonly mutes = new MutesPanel();
   private readonly top = new TopPanel();
   private readonly nodes = new NodesPanel();
   private readonly fates = new FatesPanel();
@@ -46,6 +50,7 @@ class Operators implements View {
     { class: "cards" },
     this.picture.node,
     this.bursts.panel.node,
+    this.mutes.panel.node,
     this.top.panel.node,
     this.nodes.panel.node,
     this.fates.panel.node,
@@ -119,6 +124,13 @@ class Operators implements View {
       repeat((signal) => ask<Bursts>("/v1/operator/bursts", GOING_ON, signal), TABLES_MS, {
         answer: (bursts) => this.bursts.show(bursts, Date.now() + this.aheadMs),
         standing: (standing) => this.stand(this.bursts.panel, standing),
+      }),
+      repeat((signal) => ask<Mutes>("/v1/operator/mutes", STANDING, signal), TABLES_MS, {
+        answer: (mutes) => {
+          this.mutes.show(mutes);
+          this.bursts.know(mutes.mutes);
+        },
+        standing: (standing) => this.stand(this.mutes.panel, standing),
       }),
       repeat((signal) => ask<Nodes>("/v1/operator/nodes", common, signal), PIPELINE_MS, {
         answer: (nodes) => this.nodes.show(nodes, Date.now() + this.aheadMs),
