@@ -17,32 +17,36 @@ const REACHES: std::ops::RangeInclusive<u32> = 17..=53;
 /// Takes in what an alert says, which is in the book already.
 pub(super) fn take(step: &Transaction<'_>, new: &Alert) -> Result<()> {
     let (number, alerted) = (new.number.get().cast_signed(), &new.alerted);
-    // Of a series one is open at most.
-    let select = "SELECT began FROM alerts AS said JOIN alerts AS one
-            ON one.customer = said.customer AND one.project IS said.project
-                AND one.environment IS said.environment AND one.flag IS said.flag AND one.meter = said.meter
-                AND one.number < said.number
-            JOIN episodes ON began = one.number AND ended IS NULL
-        WHERE said.number = ?1 ORDER BY one.number DESC LIMIT 1";
-    let open: Option<i64> = step.prepare_cached(select)?.query_row([number], |row| row.get(0)).optional()?;
-    match (alerted.said.is_over(), open) {
-        (false, None) => {
-            step.prepare_cached("INSERT INTO episodes (began, whose, starts) VALUES (?1, ?2, ?3)")?
-                .execute(params![number, alerted.of.customer().as_str(), alerted.since.as_millis()])?;
+    if !alerted.said.is_over() {
+        // What outlasts its mute is told to have begun once more: it is the same.
+        if let Some(open) = open(step, number)? {
+            let update = "UPDATE episodes SET began = ?2 WHERE began = ?1";
+            step.prepare_cached(update)?.execute([open, number])?;
+            return Ok(());
         }
-        // What outlasts its mute is told to have begun once more, and is one all the same.
-        (false, Some(began)) => {
-            step.prepare_cached("UPDATE episodes SET began = ?2 WHERE began = ?1")?
-                .execute(params![began, number])?;
-        }
-        (true, began) => {
-            let length = alerted.seen_at.millis_since(alerted.since);
-            let reach = REACHES.map(|power| 1_i64 << power).find(|reach| length <= *reach);
-            step.prepare_cached("UPDATE episodes SET ended = ?2, ends = ?3, reach = ?4 WHERE began = ?1")?
-                .execute(params![began, number, alerted.seen_at.as_millis(), reach.unwrap_or(i64::MAX)])?;
-        }
+        step.prepare_cached("INSERT INTO episodes (began, whose, starts) VALUES (?1, ?2, ?3)")?
+            .execute(params![number, alerted.of.customer().as_str(), alerted.since.as_millis()])?;
+        return Ok(());
     }
+    let began = open(step, number)?;
+    let length = alerted.seen_at.millis_since(alerted.since);
+    let reach = REACHES.map(|power| 1_i64 << power).find(|reach| length <= *reach);
+    step.prepare_cached("UPDATE episodes SET ended = ?2, ends = ?3, reach = ?4 WHERE began = ?1")?
+        .execute(params![began, number, alerted.seen_at.as_millis(), reach.unwrap_or(i64::MAX)])?;
     Ok(())
+}
+
+/// The beginning of what goes on in the series of an alert that is in the book: what is said of it takes turns.
+fn open(step: &Transaction<'_>, number: i64) -> Result<Option<i64>> {
+    let select = "SELECT one.number, one.said = 'began' FROM alerts AS new JOIN alerts AS one
+            ON one.customer = new.customer AND one.project IS new.project
+                AND one.environment IS new.environment AND one.flag IS new.flag AND one.meter = new.meter
+                AND one.number < new.number
+        WHERE new.number = ?1 ORDER BY one.number DESC LIMIT 1";
+    let mut statement = step.prepare_cached(select)?;
+    let last: Option<(i64, bool)> =
+        statement.query_row([number], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(last.filter(|(_, goes_on)| *goes_on).map(|(began, _)| began))
 }
 
 /// What goes on at any time of a range.

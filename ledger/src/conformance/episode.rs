@@ -136,10 +136,10 @@ pub(crate) async fn episodes_are_those_that_a_filter_means<H: Harness>() -> Resu
     let customer = Alerted { of: Subject::Customer(name("acme")), ..began("acme", 5) };
     let project = Subject::Project { customer: name("acme"), project: name("web") };
     let project = Alerted { of: project, ..began("acme", 6) };
-    let alerts = vec![whole, checkout.clone(), requests, staging, shop, customer, project];
+    let alerts = vec![whole.clone(), checkout.clone(), requests, staging, shop, customer, project];
     ledger.alert(alerts, hour(9)).await?;
     // Each series has an end of its own.
-    ledger.alert(vec![over(&checkout, 9)], hour(9)).await?;
+    ledger.alert(vec![over(&whole, 20), over(&checkout, 9)], hour(9)).await?;
     ledger.standing().await?;
     let all = within(0, 100);
     let scope = |projects: &[&str], environments: &[&str]| Scope {
@@ -162,9 +162,34 @@ pub(crate) async fn episodes_are_those_that_a_filter_means<H: Harness>() -> Resu
         let found = asked(&*ledger, question.clone()).await?;
         assert_eq!(found.iter().map(|(_, since, _)| *since).collect::<Vec<_>>(), minutes, "{question:?}");
         for (_, since, until) in found {
-            assert_eq!(until, (since == 1).then_some(10));
+            assert_eq!(
+                until,
+                [Some(20), Some(10)].get(usize::try_from(since).unwrap_or(9)).copied().flatten()
+            );
         }
     }
+    Ok(())
+}
+
+/// What a mute covered at first and is told later began once.
+pub(crate) async fn what_outlasts_its_mute_is_one_episode<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    let ledger = harness.ledger();
+    ledger.mute(muting(1, "acme", (0, 30)), minute(0)).await?;
+    let burst = began("acme", 10);
+    ledger.alert(vec![burst.clone()], minute(13)).await?;
+    ledger.standing().await?;
+    let page = ledger.episodes(within(0, 100)).await?;
+    assert_eq!(page.episodes.first().map(|one| one.began.muted), Some(Some(MuteId::new(1))));
+    ledger.alert(vec![Alerted { seen_at: minute(31), ..burst.clone() }], minute(31)).await?;
+    ledger.standing().await?;
+    let page = ledger.episodes(within(0, 100)).await?;
+    assert_eq!(told(&page.episodes), expected(&[("acme", 10, None)]));
+    assert_eq!(page.episodes.first().map(|one| one.began.muted), Some(None), "it is told now");
+    ledger.alert(vec![over(&burst, 40)], minute(50)).await?;
+    ledger.standing().await?;
+    assert_eq!(asked(&*ledger, within(0, 100)).await?, expected(&[("acme", 10, Some(50))]));
+    assert_eq!(asked(&*ledger, within(50, 100)).await?, []);
     Ok(())
 }
 

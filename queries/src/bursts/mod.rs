@@ -111,6 +111,9 @@ pub(crate) struct Burst {
     /// Whether it was decided by the rule for traffic of which too few weeks are known.
     #[schema(example = false)]
     learning: bool,
+    /// Whether it is muted, as planned: then nobody was told of it.
+    #[schema(example = false)]
+    muted: bool,
     /// Path and query of the page that shows it.
     #[schema(example = "/usage?customer=acme&project=web&environment=production&meter=evaluations")]
     chart: String,
@@ -195,6 +198,7 @@ impl Burst {
             ratio,
             excess,
             learning: began.learning,
+            muted: began.muted.is_some(),
             chart,
         }
     }

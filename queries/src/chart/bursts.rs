@@ -50,6 +50,7 @@ pub(super) struct Mark {
     percent: u64,
     /// Empty where nothing is said of it.
     whose: String,
+    is_muted: bool,
 }
 
 /// The marks of a picture.
@@ -70,6 +71,7 @@ impl Marked {
             end: episode.until().unwrap_or(now),
             percent: episode.percent(),
             whose: name(episode, whose),
+            is_muted: episode.began.muted.is_some(),
         };
         let Marks { episodes, more, are_unknown } = marks;
         Self { marks: episodes.iter().map(mark).collect(), more: *more, are_unknown: *are_unknown }
@@ -118,7 +120,8 @@ impl Mark {
             Some(until) if until.date() == since.date() => format!("{begin} to {}", until.format("%H:%M")),
             Some(until) => format!("{begin} to {}", until.format("%-d %b, %H:%M")),
         };
-        format!("{what}{whose}: {how}, {when}")
+        let muted = if self.is_muted { ", muted" } else { "" };
+        format!("{what}{whose}: {how}, {when}{muted}")
     }
 }
 

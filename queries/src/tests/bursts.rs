@@ -85,7 +85,7 @@ async fn a_burst_is_told_with_its_end_and_a_drop_that_goes_on_without() {
         "id": began("acme").id(), "customer": "acme", "project": "web", "environment": "production", "flag": null,
         "meter": "evaluations", "kind": "burst", "since": "2026-11-20T12:40:00Z", "until": "2026-11-20T12:44:00Z",
         "why": "calm", "expected": "100", "low": "78", "high": "122", "peak": "640", "ratio": 6.4, "excess": "1648",
-        "learning": false, "chart": over(&began("acme")).chart(),
+        "learning": false, "muted": false, "chart": over(&began("acme")).chart(),
     });
     assert_eq!(answer["bursts"][1], expected);
     let drop = &answer["bursts"][0];
@@ -105,6 +105,20 @@ async fn a_customer_is_told_its_own_alone_and_whose_token_may_is_told_all() {
     bench.get_as(&bench.acme, &format!("{BURSTS}?customer=globex")).await.problem(403);
     assert_eq!(told(&bench.get_as(&bench.billing, BURSTS).await.json()), [OTHER, WHOLE, OF_FLAG, REQUESTS]);
     bench.get_as("", BURSTS).await.problem(401);
+}
+
+#[tokio::test]
+async fn what_is_muted_is_told_and_marked_as_such() {
+    let bench = Bench::new();
+    bench.mute("acme", "launch").await;
+    bench.ledger.alert(vec![began("acme"), began("globex")], at(NOW)).await.unwrap();
+    let answer = bench.get(BURSTS).await.json();
+    let muted = answer["bursts"].as_array().unwrap().iter().map(|burst| &burst["muted"]).collect::<Vec<_>>();
+    assert_eq!(muted, [true, false]);
+    let picture = bench.get(CHART).await;
+    assert_eq!(described(&picture).matches(", muted.").count(), 1, "{}", picture.body);
+    let page = bench.get("/usage?plain=1").await;
+    assert_eq!(page.body.matches("burst, muted").count(), 1, "{}", page.body);
 }
 
 #[tokio::test]
@@ -279,6 +293,7 @@ async fn plain_pages_have_a_table_of_what_their_picture_marks() {
         assert!(table.contains(told), "{told}: {table}");
     }
     assert!(!reply.body.contains("globex") && !table.contains("▼"), "{table}");
+    assert!(!table.contains("acme<"), "its own name says nothing to a customer: {table}");
     let at_time = at("2026-11-20T12:30:00Z");
     bench.seal(at_time, at(NOW), &[(&acme(), flag("checkout"), at_time, 3)]).await;
     let reply = bench.get_as(&bench.acme, "/flags/acme/web/checkout?plain=1&from=-24h").await;

@@ -21,6 +21,7 @@ export interface Mark {
   environment?: string | null;
   flag?: string | null;
   learning?: boolean;
+  muted?: boolean;
   /** Where it is to be seen. */
   chart?: string;
 }

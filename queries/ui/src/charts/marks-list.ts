@@ -54,7 +54,13 @@ export class MarksList {
         {},
         href === null ? el("span", {}, ...says) : el("a", { href }, ...says),
         " ",
-        el("span", { class: "quiet" }, `${during(mark)}${mark.learning ? " · still learning" : ""}`),
+        el(
+          "span",
+          { class: "quiet" },
+          [during(mark), mark.learning && "still learning", mark.muted && "muted"]
+            .filter(Boolean)
+            .join(" · "),
+        ),
       ),
     );
     item.dataset.since = `${mark.kind} ${mark.since} ${whose(mark, false).join(" ")}`;
