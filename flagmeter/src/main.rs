@@ -42,6 +42,7 @@ mod store;
 mod token;
 mod top;
 mod topic;
+mod traces;
 
 pub(crate) use error::{Error, Result};
 

@@ -23,3 +23,5 @@ mod start;
 mod thresholds;
 mod tokens;
 mod top;
+#[cfg(feature = "otel")]
+mod traces;
