@@ -1,16 +1,16 @@
 //! Traffic that is out of the ordinary: what began, and what is over, each told once, for good.
 //!
-//! Of one series (an environment, or a flag of it, by one meter) what began and what is over take turns. So whoever finds
+//! Of one series (a [`Subject`], by one meter) what began and what is over take turns. So whoever finds
 //! again what goes on already, or what is over, tells nothing new: also one who watched the same traffic elsewhere and
 //! says that it began ten seconds later.
 
 use std::fmt::Write as _;
 
-use flagmeter_model::{Environment, Meter, Name, Timestamp};
+use flagmeter_model::{Meter, Name, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Position, Result};
+use crate::{Error, Position, Result, Subject};
 
 /// All but what is never special in an address.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -40,10 +40,16 @@ pub enum Said {
 /// What a contributor is one of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
+    /// A project.
+    Project,
+    /// An environment.
+    Environment,
     /// A flag, or a resource.
     Flag,
     /// An SDK.
     Sdk,
+    /// An edge node, by its number.
+    Node,
 }
 
 /// Something that traffic comes from, and how much of it.
@@ -62,10 +68,8 @@ pub struct Contributor {
 /// Something out of the ordinary, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alerted {
-    /// Whose.
-    pub environment: Environment,
-    /// Of this flag; else of the environment.
-    pub flag: Option<Name>,
+    /// Whose traffic it is.
+    pub of: Subject,
     /// What is counted: evaluations or requests.
     pub meter: Meter,
     /// What it is.
@@ -196,13 +200,16 @@ impl Said {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Flag, Self::Sdk];
+    pub const ALL: [Self; 5] = [Self::Project, Self::Environment, Self::Flag, Self::Sdk, Self::Node];
 
     /// Its name, in the API and in records.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Project => "project",
+            Self::Environment => "environment",
             Self::Flag => "flag",
             Self::Sdk => "sdk",
+            Self::Node => "node",
         }
     }
 
@@ -214,19 +221,20 @@ impl Part {
 
 impl Alerted {
     /// Alerts that are appended in one step at most: they fit into one record.
-    pub const AT_ONCE_MAX: usize = 100;
+    pub const AT_ONCE_MAX: usize = 50;
     /// Contributors of one at most.
-    pub const CONTRIBUTORS_MAX: usize = 10;
+    pub const CONTRIBUTORS_MAX: usize = 20;
 
     /// What tells its series from all others.
-    pub fn series(&self) -> (&Environment, Option<&Name>, Meter) {
-        (&self.environment, self.flag.as_ref(), self.meter)
+    pub const fn series(&self) -> (&Subject, Meter) {
+        (&self.of, self.meter)
     }
 
     /// A name for it that is the same wherever and whenever it is told: letters, digits and a `_`.
     pub fn id(&self) -> String {
-        let Environment { customer, project, environment } = &self.environment;
-        let (flag, said) = (self.flag.as_ref().map_or("", Name::as_str), self.said());
+        let parts = [self.of.project(), self.of.environment(), self.of.flag()];
+        let [project, environment, flag] = parts.map(|name| name.map_or("", Name::as_str));
+        let (customer, said) = (self.of.customer(), self.said());
         let (kind, meter, since) = (self.kind.name(), self.meter, self.since);
         // No name is empty, and none holds a line feed.
         let key = format!("{customer}\n{project}\n{environment}\n{flag}\n{meter}\n{kind}\n{since}\n{said}");
@@ -244,21 +252,21 @@ impl Alerted {
 
     /// Path and query of the page that shows it, with half an hour before and after.
     pub fn chart(&self) -> String {
-        let Environment { customer, project, environment } = &self.environment;
         let (from, to) = (self.since.plus_seconds(-1_800), self.seen_at.plus_seconds(1_800));
         let (from, to) = (from.floor_to(60).to_string(), to.floor_to(60).to_string());
-        let mut values = vec![
-            ("customer", customer.as_str()),
-            ("project", project.as_str()),
-            ("environment", environment.as_str()),
-            ("meter", self.meter.name()),
-            ("from", &from),
-            ("to", &to),
-            ("resolution", "1m"),
+        let values = [
+            ("customer", Some(self.of.customer().as_str())),
+            ("project", self.of.project().map(Name::as_str)),
+            ("environment", self.of.environment().map(Name::as_str)),
+            ("meter", Some(self.meter.name())),
+            ("from", Some(&*from)),
+            ("to", Some(&*to)),
+            ("resolution", Some("1m")),
+            ("flag", self.of.flag().map(Name::as_str)),
         ];
-        values.extend(self.flag.as_ref().map(|flag| ("flag", flag.as_str())));
+        let values = values.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let mut chart = "/usage".to_owned();
-        for (place, (name, value)) in values.into_iter().enumerate() {
+        for (place, (name, value)) in values.enumerate() {
             let mark = if place == 0 { '?' } else { '&' };
             let _infallible = write!(chart, "{mark}{name}=");
             chart.extend(utf8_percent_encode(value, ESCAPED));
@@ -326,9 +334,9 @@ pub fn new_alerts(
     }
     let mut new: Vec<Alert> = Vec::new();
     for alerted in alerted {
-        alerted.check().map_err(|why| {
-            Error::Refused(format!("the {} of {} {why}", alerted.kind.name(), alerted.environment))
-        })?;
+        alerted
+            .check()
+            .map_err(|why| Error::Refused(format!("the {} of {} {why}", alerted.kind.name(), alerted.of)))?;
         let same = new.iter().rev().find(|other| other.alerted.series() == alerted.series());
         let last = match same {
             Some(Alert { alerted: Alerted { kind, said, since, seen_at, .. }, .. }) => {
@@ -346,14 +354,18 @@ pub fn new_alerts(
 
 #[cfg(test)]
 mod tests {
+    use flagmeter_model::Environment;
+
     use super::*;
-    use crate::conformance::fixture::{hour, name, production};
+    use crate::conformance::fixture::{hour, name, production, subjects};
 
     #[test]
     fn the_link_to_the_chart_holds_whatever_names_hold() {
         let alerted = Alerted {
-            environment: Environment { customer: name("a&b=ü"), ..production("acme") },
-            flag: Some(name("new checkout/2")),
+            of: Subject::Flag(
+                Environment { customer: name("a&b=ü"), ..production("acme") },
+                name("new checkout/2"),
+            ),
             meter: Meter::Evaluations,
             kind: AlertKind::Burst,
             said: Said::Began,
@@ -386,6 +398,11 @@ mod tests {
             Alerted { said: Said::Unknown, observed: Some(3), ..over.clone() }.id(),
             "however it ended"
         );
-        assert_ne!(alerted.id(), Alerted { flag: None, ..alerted.clone() }.id());
+        let of = |subject| Alerted { of: subject, ..alerted.clone() };
+        let ids: std::collections::BTreeSet<_> = subjects("acme").map(|subject| of(subject).id()).into();
+        assert_eq!(ids.len(), 4, "each of its own, also those of the same names");
+        let [customer, project, ..] = subjects("acme").map(|subject| of(subject).chart());
+        assert!(customer.starts_with("/usage?customer=acme&meter="), "{customer}");
+        assert!(project.starts_with("/usage?customer=acme&project=web&meter="), "{project}");
     }
 }

@@ -186,9 +186,9 @@ mod tests {
             let began = Alerted { contributors: Vec::new(), ..told::began("acme", 10 * at) };
             [told::over(&began, 5), began].into_iter().rev()
         };
-        for step in 0..201 {
-            let pairs = (50 * step..50 * (step + 1)).flat_map(pair).collect();
-            assert_eq!(ledger.alert(pairs, Timestamp::EPOCH).await.unwrap().len(), 100);
+        for step in 0..402 {
+            let pairs = (25 * step..25 * (step + 1)).flat_map(pair).collect();
+            assert_eq!(ledger.alert(pairs, Timestamp::EPOCH).await.unwrap().len(), 50);
         }
         ledger.alert(vec![told::began("beta", 0)], Timestamp::EPOCH).await.unwrap();
         let page = ledger.alerts(Alerts { active: true, ..told::all(&[]) }).await.unwrap();

@@ -52,6 +52,7 @@ pub mod fuzzing;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 mod notice;
+mod subject;
 
 pub use alert::{
     Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, LastSaid, Part, Said, new_alerts,
@@ -66,3 +67,4 @@ pub use embedded::EmbeddedLedger;
 pub use entry::Entry;
 pub use error::{Error, Result};
 pub use notice::Notice;
+pub use subject::Subject;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 
 use crate::{
-    Answer, DeadLetter, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled, Rolling,
-    Scan, ScanRow, SeriesSeen, State, Write, Written,
+    Answer, ByNode, DeadLetter, Filter, Floors, Frontiers, Mark, NewMark, NodeCounts, Read, Result, Retained,
+    Rolled, Rolling, Scan, ScanRow, SeriesSeen, State, Write, Written,
 };
 
 /// A store. Every call is safe to repeat, and safe to be cut off: what it did stays, the rest is done by the
@@ -79,6 +79,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// Answers a question from one snapshot. Nothing is complete beyond the store's own clock.
     async fn read(&self, read: &Read) -> Result<Answer>;
+
+    /// What each edge node handed on of what is asked, in the order of nodes, from the raw points: nothing else tells
+    /// nodes. Fails with [`Unanswerable`](crate::Error::Unanswerable) where some of these are past their retention, and
+    /// with [`TooMany`](crate::Error::TooMany) where they are more than a backend reads at once. Whether all is in is
+    /// told by [`read`](Self::read).
+    async fn by_node(&self, asked: &ByNode) -> Result<Vec<NodeCounts>>;
 
     /// Every window of a tier as it is kept: for audits.
     async fn scan(&self, scan: &Scan) -> Result<Vec<ScanRow>>;

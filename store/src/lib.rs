@@ -36,8 +36,8 @@ mod write;
 pub use contract::Store;
 pub use error::{Error, Result};
 pub use read::{
-    Answer, AxisChoice, Cell, CoveredPart, Dimension, Filter, GroupKey, Read, Row, RowState, Scan, ScanRow,
-    SeriesSeen, TierChoice, Totals,
+    Answer, AxisChoice, ByNode, Cell, CoveredPart, Dimension, Filter, GroupKey, NodeCounts, Read, Row,
+    RowState, Scan, ScanRow, SeriesSeen, TierChoice, Totals,
 };
 pub use write::{
     DeadLetter, Floors, Frontier, Frontiers, Mark, NewMark, Positioned, Retained, Rolled, Rolling, State,

@@ -1,6 +1,10 @@
 //! What is asked of a store, and what it answers.
 
-use flagmeter_model::{Environment, Meter, MissingNode, Name, Series, SeriesKey, Tier, TimeRange, Timestamp};
+use flagmeter_model::{
+    Environment, Meter, MissingNode, Name, NodeId, Series, SeriesKey, Slot, Tier, TimeRange, Timestamp,
+};
+
+use crate::{Error, Result};
 
 /// What a series can be filtered and grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -166,6 +170,53 @@ pub struct Answer {
     /// Start of the first bucket that could not be answered at its grain because what was kept that fine is
     /// gone. Such buckets are [`RowState::Unknown`].
     pub beyond_retention: Option<Timestamp>,
+}
+
+/// A question for what each edge node handed on: sums per bucket and node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ByNode {
+    /// What is counted.
+    pub meter: Meter,
+    /// The edges of the buckets, as those of a [`Read`].
+    pub edges: Vec<Timestamp>,
+    /// Which series.
+    pub filter: Filter,
+}
+
+impl ByNode {
+    /// The time that is asked for, where raw points are kept from `floor` on and all of it can be answered.
+    pub(crate) fn range(&self, floor: Option<Timestamp>) -> Result<TimeRange> {
+        let ([from, .., to], true) = (self.edges.as_slice(), self.edges.array_windows().all(|[a, b]| a < b))
+        else {
+            return Err(Error::Unanswerable("ask for at least one bucket, its end behind its start".into()));
+        };
+        if self.edges.iter().any(|edge| edge.floor_to(Slot::SECONDS) != *edge) {
+            return Err(Error::Unanswerable(
+                "raw points are kept by 10 seconds: move the edges to these".into(),
+            ));
+        }
+        match floor {
+            Some(floor) if *from < floor => Err(Error::Unanswerable(format!(
+                "nodes are told by raw points, which are kept from {floor} on: ask for a later time"
+            ))),
+            _ => Ok(TimeRange::new(*from, *to)),
+        }
+    }
+
+    /// The bucket that an instant lies in; `None` outside of all.
+    pub(crate) fn bucket(&self, at: Timestamp) -> Option<usize> {
+        let after = self.edges.partition_point(|&edge| edge <= at);
+        (after < self.edges.len()).then(|| after.checked_sub(1)).flatten()
+    }
+}
+
+/// What an edge node handed on. Nodes that were not counted in any bucket are not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeCounts {
+    /// Which node.
+    pub node: NodeId,
+    /// One per bucket.
+    pub counts: Vec<u64>,
 }
 
 /// A question of an audit: every window of one tier, one axis, one environment.

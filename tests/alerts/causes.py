@@ -17,6 +17,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import compression
 from stand import ROOT, Demo, Prometheus, eventually, get, without_settings
 
 SHORTER = 60
@@ -243,7 +244,23 @@ def an_upgrade_that_stays_half_done(stand):
     return fired
 
 
+def a_definition_that_cannot_be_used(stand):
+    """The file of the runtime flags is no definition; then it is one, with a rule that comes to a variant that there is not."""
+    flags = stand.folder / "flags.json"
+    compression.define(flags, "zstd")
+    stand.start(f"runtime_flags.file={flags}", "runtime_flags.poll_interval=200ms")
+    stand.watch()
+    fired = ("FlagmeterRuntimeFlagsRefused",)
+    for breaks in (lambda: flags.write_text("nonsense", "utf-8"), lambda: compression.define(flags, "rar")):
+        breaks()
+        stand.fires(*fired)
+        compression.define(flags, "zstd")
+        stand.is_over(*fired)
+    return fired
+
+
 CAUSES = [
+    a_definition_that_cannot_be_used,
     an_upgrade_that_stays_half_done,
     a_store_that_takes_nothing,
     a_log_that_takes_nothing,

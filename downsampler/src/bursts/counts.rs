@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::HashMap};
 
-use flagmeter_ledger::{AlertKind, Alerted, Contributor, Part};
+use flagmeter_ledger::{AlertKind, Alerted, Contributor, Part, Subject};
 use flagmeter_model::{Environment, Meter, Name, TimeRange, Timestamp};
 use flagmeter_store::{AxisChoice, Dimension, Filter, Read, RowState, Store, TierChoice};
 
@@ -75,6 +75,18 @@ impl Counts {
     }
 }
 
+/// All of it.
+fn of(subject: &Subject) -> Filter {
+    let names = |name: Option<&Name>| name.cloned().into_iter().collect();
+    Filter {
+        customers: vec![subject.customer().clone()],
+        projects: names(subject.project()),
+        environments: names(subject.environment()),
+        names: names(subject.flag()),
+        ..Filter::default()
+    }
+}
+
 /// Where most of what was counted beyond (or below) the ordinary comes from: what was counted since it began, beside as
 /// much time just before.
 pub(super) async fn contributors(store: &dyn Store, alerted: &Alerted) -> Result<Vec<Contributor>> {
@@ -83,13 +95,7 @@ pub(super) async fn contributors(store: &dyn Store, alerted: &Alerted) -> Result
     if before >= since {
         return Ok(Vec::new());
     }
-    let Environment { customer, project, environment } = alerted.environment.clone();
-    let filter = Filter {
-        customers: vec![customer],
-        projects: vec![project],
-        environments: vec![environment],
-        ..Filter::default()
-    };
+    let filter = of(&alerted.of);
     let mut told = Vec::new();
     for (part, dimension) in [(Part::Flag, Dimension::Name), (Part::Sdk, Dimension::Sdk)] {
         let read = Read {

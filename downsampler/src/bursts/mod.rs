@@ -153,7 +153,7 @@ impl Bursts {
         let Some(watching) = &mut self.watching else { return Ok(()) };
         loop {
             let (found, is_all) = watching.step(&*self.store, now).await?;
-            let is_told = |one: &Alerted| one.said.is_over() || (self.is_watched)(&one.environment.customer);
+            let is_told = |one: &Alerted| one.said.is_over() || (self.is_watched)(one.of.customer());
             self.found.extend(found.into_iter().filter(is_told));
             if is_all {
                 break;
@@ -206,7 +206,7 @@ impl Watching {
         let from = tells_from.plus_seconds(-HIGHEST_SECONDS);
         let there_since = there_since(store, now).await?;
         let mut standing = ledger.standing_alerts(tells_from.plus_seconds(-COOL_DOWN_SECONDS)).await?;
-        standing.retain(|alert| alert.alerted.flag.is_none() && alert.alerted.meter == Meter::Evaluations);
+        standing.retain(|alert| alert.alerted.meter == Meter::Evaluations);
         let mut panel = Panel::new((from, tells_from), &there_since, standing);
         let mut past = Past::default();
         while panel.end() < tells_from {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flagmeter_bursts::{Alert as Found, Before, Detector, Event, Grain, Kind, Over, Rule};
-use flagmeter_ledger::{Alert, AlertKind, Alerted, Said};
+use flagmeter_ledger::{Alert, AlertKind, Alerted, Said, Subject};
 use flagmeter_model::{Environment, Meter, Timestamp};
 
 use super::{counts::Counts, metrics::Watched, weeks::Past};
@@ -63,8 +63,8 @@ impl Panel {
             series.insert(environment.clone(), of);
         }
         for Alert { alerted, .. } in standing {
-            let of =
-                series.entry(alerted.environment.clone()).or_insert_with(|| Series::new(Some(alerted.since)));
+            let Subject::Environment(environment) = &alerted.of else { continue };
+            let of = series.entry(environment.clone()).or_insert_with(|| Series::new(Some(alerted.since)));
             let until = alerted.seen_at.ceil_to(GRAIN_SECONDS).max(tells_from);
             let before = if alerted.said.is_over() {
                 Before::Over { at: alerted.seen_at }
@@ -111,9 +111,7 @@ impl Panel {
             }
         }
         self.end = counts.start(settled);
-        told.sort_by(|one, other| {
-            one.seen_at.cmp(&other.seen_at).then(one.environment.cmp(&other.environment))
-        });
+        told.sort_by(|one, other| one.seen_at.cmp(&other.seen_at).then_with(|| one.of.cmp(&other.of)));
         told
     }
 
@@ -199,8 +197,7 @@ impl Series {
 fn begins(environment: &Environment, found: &Found) -> Alerted {
     let expected = whole(found.expected.middle);
     Alerted {
-        environment: environment.clone(),
-        flag: None,
+        of: environment.clone().into(),
         meter: Meter::Evaluations,
         kind: match found.kind {
             Kind::Burst => AlertKind::Burst,

@@ -8,8 +8,9 @@ use flagmeter_model::{
     Environment, Meter, NodeId, NodeProgress, Seq, SeriesKey, Slot, Tier, Timestamp, Window,
 };
 use flagmeter_store::{
-    Answer, DeadLetter, Error, Filter, Floors, Frontiers, GroupKey, Mark, NewMark, Read, Result, Retained,
-    Rolled, Rolling, Row, RowState, Scan, ScanRow, SeriesSeen, State, Store, TierChoice, Write, Written,
+    Answer, ByNode, DeadLetter, Error, Filter, Floors, Frontiers, GroupKey, Mark, NewMark, NodeCounts, Read,
+    Result, Retained, Rolled, Rolling, Row, RowState, Scan, ScanRow, SeriesSeen, State, Store, TierChoice,
+    Write, Written,
 };
 use parking_lot::Mutex;
 
@@ -324,6 +325,10 @@ impl Store for ModelStore {
 
     async fn environments(&self) -> Result<Vec<Environment>> {
         Ok(self.0.lock().environments())
+    }
+
+    async fn by_node(&self, _: &ByNode) -> Result<Vec<NodeCounts>> {
+        Ok(Vec::new())
     }
 
     async fn catalogue(&self, _: Meter, _: &Filter, _: usize) -> Result<Vec<SeriesSeen>> {

@@ -1,7 +1,7 @@
 //! What is sent: the same bytes each time.
 
 use flagmeter_ledger::{Alert, AlertKind, Alerted, Contributor, Crossed, Crossing, Notice, Position};
-use flagmeter_model::{Environment, Name, Timestamp};
+use flagmeter_model::{Name, Timestamp};
 use serde::Serialize;
 
 /// A notice.
@@ -38,8 +38,9 @@ struct OfCrossing<'a> {
 struct OfAlert<'a> {
     id: String,
     customer: &'a str,
-    project: &'a str,
-    environment: &'a str,
+    /// Null for all of them, and so are those below.
+    project: Option<&'a str>,
+    environment: Option<&'a str>,
     flag: Option<&'a str>,
     meter: &'static str,
     kind: &'static str,
@@ -123,9 +124,7 @@ impl Told {
 
 /// What an alert is, for a line of the log.
 pub(crate) fn what(alerted: &Alerted) -> String {
-    let (kind, said, environment) = (alerted.kind.name(), alerted.said(), &alerted.environment);
-    let flag = alerted.flag.as_ref().map(|flag| format!(" in {flag}")).unwrap_or_default();
-    format!("the {kind} of {environment}{flag} since {} {said}", alerted.since)
+    format!("the {} of {} since {} {}", alerted.kind.name(), alerted.of, alerted.since, alerted.said())
 }
 
 fn of_crossing(crossing: &Crossing) -> serde_json::Result<String> {
@@ -150,7 +149,7 @@ fn of_crossing(crossing: &Crossing) -> serde_json::Result<String> {
 
 fn of_alert(alert: &Alert, link_base: &str) -> serde_json::Result<String> {
     let alerted = &alert.alerted;
-    let Environment { customer, project, environment } = &alerted.environment;
+    let of = &alerted.of;
     #[expect(clippy::cast_precision_loss, reason = "how many times, for people")]
     let ratio = alerted.percent.map(|percent| percent as f64 / 100.0);
     serde_json::to_string(&Body {
@@ -163,10 +162,10 @@ fn of_alert(alert: &Alert, link_base: &str) -> serde_json::Result<String> {
         timestamp: alert.alerted_at.to_string(),
         data: OfAlert {
             id: alerted.id(),
-            customer: customer.as_str(),
-            project: project.as_str(),
-            environment: environment.as_str(),
-            flag: alerted.flag.as_ref().map(Name::as_str),
+            customer: of.customer().as_str(),
+            project: of.project().map(Name::as_str),
+            environment: of.environment().map(Name::as_str),
+            flag: of.flag().map(Name::as_str),
             meter: alerted.meter.name(),
             kind: alerted.kind.name(),
             said: alerted.said(),

@@ -222,8 +222,7 @@ fn burst() -> [Alerted; 2] {
     let name = |text: &str| Name::new(text).unwrap();
     let since = Timestamp::from_seconds_clamped(1_799_999_700);
     let began = Alerted {
-        environment: Environment { customer: name("acme"), project: name("web"), environment: name("live") },
-        flag: None,
+        of: Environment { customer: name("acme"), project: name("web"), environment: name("live") }.into(),
         meter: Meter::Evaluations,
         kind: AlertKind::Burst,
         said: Said::Began,

@@ -1,10 +1,13 @@
-//! This machine: the data folder, its disk, the registry.
+//! This machine: the data folder, its disk, the registry, the runtime flags.
 
 use std::path::Path;
+
+use flagmeter_rollout::Definition;
 
 use super::finding::{Finding, Report};
 use crate::{
     config::Config,
+    flags::{self, Judged},
     output::grouped,
     process::folder::{self, registry_file},
     registry,
@@ -67,6 +70,40 @@ pub(super) fn registry(config: &Config) -> Finding {
         Ok(summary) => Finding::ok("registry", format!("{}: {summary}", path.display())),
         Err(error) => Finding::wrong("registry", error.to_string()),
     }
+}
+
+/// The definition of the runtime flags, as a stage that starts now would take it.
+pub(super) async fn runtime_flags(config: &Config, report: &mut Report) {
+    let about = "runtime flags";
+    let (shown, looked) = match flags::look_once(config).await {
+        Ok(Some(looked)) => looked,
+        Ok(None) => {
+            let says =
+                "no definition is configured (runtime_flags.file, runtime_flags.url): the safe defaults hold";
+            return report.tell(Finding::ok(about, says));
+        }
+        Err(error) => return report.tell(Finding::wrong(about, error.to_string())),
+    };
+    let definition = looked.and_then(|text| Definition::parse(&text).map_err(|error| error.to_string()));
+    let judged = match definition {
+        Ok(definition) => Judged::of(&definition),
+        Err(why) => {
+            let says = format!("{shown}: {why}; what was last good goes on, else the safe defaults: mend it");
+            return report.tell(Finding::wrong(about, says));
+        }
+    };
+    for says in &judged.says {
+        report.tell(Finding::note(about, says));
+    }
+    report.tell(match judged.wrong {
+        0 => Finding::ok(about, format!("{shown}: {}", judged.summary)),
+        wrong => Finding::wrong(
+            about,
+            format!(
+                "{shown}: {wrong} of its flags or variants would be errors, and so the safe defaults: mend it"
+            ),
+        ),
+    });
 }
 
 #[cfg(test)]

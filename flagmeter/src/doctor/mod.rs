@@ -2,7 +2,7 @@
 //! to do.
 //!
 //! It changes nothing, and goes on where something is wrong: one look tells everything. What it looks at: the
-//! configuration, the data folder and its disk, the registry, Kafka and InfluxDB with their topics, buckets, rights and
+//! configuration, the data folder and its disk, the registry, the runtime flags, Kafka and InfluxDB with their topics, buckets, rights and
 //! clocks, the processes that run, and the way of a count as a server sees it.
 
 mod finding;
@@ -107,6 +107,7 @@ async fn look(config: &Config, args: &DoctorArgs, report: &mut Report) {
     if stage.has_registry() {
         report.tell(machine::registry(config));
     }
+    machine::runtime_flags(config, report).await;
     if stage.has_log() {
         report.tell(servers::log(config).await);
     }

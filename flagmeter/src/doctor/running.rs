@@ -42,10 +42,16 @@ const SIGNS: &[(&str, f64, &str)] = &[
     ),
 ];
 /// Those that are in trouble where they are 0.
-const NOT_ZERO: &[(&str, &str)] = &[(
-    "flagmeter_registry_file_good",
-    "its registry's file cannot be used, and an older one goes on: see `flagmeter registry check`",
-)];
+const NOT_ZERO: &[(&str, &str)] = &[
+    (
+        "flagmeter_registry_file_good",
+        "its registry's file cannot be used, and an older one goes on: see `flagmeter registry check`",
+    ),
+    (
+        "flagmeter_flags_source_good",
+        "its runtime flags cannot be used, and what was last good goes on: see `flagmeter flags check`",
+    ),
+];
 
 /// A clock beside this machine's.
 pub(super) fn clock(about: &str, there: Timestamp, here: Timestamp) -> Finding {

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     exposures::{Exposer, To},
-    watch::FlagWatch,
+    watch::{FlagWatch, look_once},
 };
 use crate::{Error, Result, config::Config, output, source};
 
@@ -104,34 +104,52 @@ fn read(file: &Path) -> Result<Definition> {
 }
 
 fn check(file: &Path) -> Result<()> {
-    let definition = read(file)?;
-    let today = SystemClock.now().to_chrono().date_naive();
-    let mut wrong = 0;
-    for (key, flag) in definition.flags() {
-        let own = CATALOGUE.iter().find(|own| own.key == key);
-        for notice in flag.notices(today) {
-            output::say(format!("{key}: {notice}"));
-            wrong += usize::from(own.is_some() && matches!(notice, flagmeter_rollout::Notice::Broken(_)));
-        }
-        let misfits = own.into_iter().flat_map(|own| flag.variants().filter(|(_, value)| !own.fits(value)));
-        for (variant, value) in misfits {
-            let takes = own.map(|own| own.takes.described()).unwrap_or_default();
-            output::say(format!("{key}: its variant {variant:?} is {value}, and it takes {takes}"));
-            wrong += 1;
-        }
-    }
-    if wrong > 0 {
+    let judged = Judged::of(&read(file)?);
+    judged.says.iter().for_each(output::say);
+    if judged.wrong > 0 {
         let reason =
             "some of flagmeter's own flags would be errors, and so their safe defaults: see above".into();
         return Err(Error::Flags { path: file.to_owned(), reason });
     }
-    let count = definition.flags().count();
-    let own = CATALOGUE.iter().filter(|own| definition.flag(own.key).is_some()).count();
-    output::say(format!(
-        "ok: {count} flag{}, {own} of them flagmeter's own",
-        if count == 1 { "" } else { "s" }
-    ));
+    output::say(format!("ok: {}", judged.summary));
     Ok(())
+}
+
+/// What is to be said of a definition.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    /// What whoever looks after its flags should know.
+    pub(crate) says: Vec<String>,
+    /// How many of flagmeter's own flags, or their variants, would be errors.
+    pub(crate) wrong: usize,
+    /// How many flags there are.
+    pub(crate) summary: String,
+}
+
+impl Judged {
+    /// As of today.
+    pub(crate) fn of(definition: &Definition) -> Self {
+        let today = SystemClock.now().to_chrono().date_naive();
+        let (mut says, mut wrong) = (Vec::new(), 0);
+        for (key, flag) in definition.flags() {
+            let own = CATALOGUE.iter().find(|own| own.key == key);
+            for notice in flag.notices(today) {
+                says.push(format!("{key}: {notice}"));
+                wrong += usize::from(own.is_some() && matches!(notice, flagmeter_rollout::Notice::Broken(_)));
+            }
+            let misfits =
+                own.into_iter().flat_map(|own| flag.variants().filter(|(_, value)| !own.fits(value)));
+            for (variant, value) in misfits {
+                let takes = own.map(|own| own.takes.described()).unwrap_or_default();
+                says.push(format!("{key}: its variant {variant:?} is {value}, and it takes {takes}"));
+                wrong += 1;
+            }
+        }
+        let count = definition.flags().count();
+        let own = CATALOGUE.iter().filter(|own| definition.flag(own.key).is_some()).count();
+        let plural = if count == 1 { "" } else { "s" };
+        Self { says, wrong, summary: format!("{count} flag{plural}, {own} of them flagmeter's own") }
+    }
 }
 
 fn with(subject: Context, pair: &str) -> Result<Context> {

@@ -62,6 +62,13 @@ impl Source {
     }
 }
 
+/// Looks at the source that is configured, once: where it is, and its text or why there is none. `None` where none is.
+pub(crate) async fn look_once(config: &Config) -> Result<Option<(String, Result<String, String>)>> {
+    let Some(mut source) = Source::of(config)? else { return Ok(None) };
+    let looked = source.look().await;
+    Ok(looked.map(|looked| (source.shown(), looked)))
+}
+
 impl FlagWatch {
     /// Looks at the source for the first time. Where it has nothing good, what was last good holds, else the safe
     /// defaults: no start fails for that.

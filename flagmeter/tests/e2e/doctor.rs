@@ -35,6 +35,7 @@ fn a_server_that_is_well_is_said_to_be_and_one_that_is_gone_is_missed() {
     );
     says(&well, "ok", "data folder", "in use by a flagmeter that runs");
     says(&well, "ok", "registry", "1 customer");
+    says(&well, "ok", "runtime flags", "no definition is configured");
     says(&well, "note", "the way", "No hour was ever closed");
     for what in ["ready", "its clock agrees with this machine's", "as this program"] {
         says(&well, "ok", folder.metrics_address(), what);
@@ -66,6 +67,24 @@ fn one_look_tells_everything_that_is_wrong() {
     assert_eq!(wrong.status, Some(1));
     says(&wrong, "WRONG", "registry", "line 1");
     says(&wrong, "WRONG", "the way", "401");
+
+    let flags = folder.path().join("flags.json");
+    let with_flags = |text: &str| {
+        fs::write(&flags, text).unwrap();
+        doctor(&folder, &["--set", &format!("runtime_flags.file={}", flags.display())])
+    };
+    says(&with_flags("nonsense"), "WRONG", "runtime flags", "what was last good goes on");
+    let one = |variant: &str| {
+        format!(
+            r#"{{"flags":{{"log-compression":{{"state":"ENABLED","variants":{{"on":"{variant}"}},"defaultVariant":"on"}}}}}}"#
+        )
+    };
+    let misfit = with_flags(&one("rar"));
+    says(&misfit, "note", "runtime flags", "its variant \"on\" is \"rar\", and it takes one of");
+    says(&misfit, "WRONG", "runtime flags", "1 of its flags or variants would be errors");
+    let well = with_flags(&one("gzip"));
+    says(&well, "note", "runtime flags", "owner");
+    says(&well, "ok", "runtime flags", "1 flag, 1 of them flagmeter's own");
 
     let refused = doctor(&folder, &["--set", "retention.raw=1s"]);
     assert_eq!(refused.status, Some(1));

@@ -102,3 +102,77 @@ fn a_definition_can_be_checked_and_asked_before_it_is_used() {
     assert!(wrong.stderr.contains("line 1 column 1 is not JSON"), "{}", wrong.stderr);
     assert!(run(&["flags", "list"], &[]).stdout.contains("log-compression: how edges compress"));
 }
+
+#[cfg(feature = "tls")]
+mod over_tls {
+    use std::{
+        net::TcpStream,
+        path::Path,
+        process::{Child, Command, Stdio},
+    };
+
+    use super::*;
+    use crate::server::free_address;
+
+    /// A server of files with TLS, which OpenSSL has. It ends when it is dropped.
+    struct Files(Child);
+
+    impl Drop for Files {
+        fn drop(&mut self) {
+            let _ended_already = self.0.kill();
+            let _status = self.0.wait();
+        }
+    }
+
+    fn openssl(folder: &Path, arguments: &str) -> Command {
+        let mut command = Command::new("openssl");
+        command.args(arguments.split(' ')).current_dir(folder).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// `NAME.crt` and `NAME.key`: of localhost, by itself.
+    fn certificate(folder: &Path, name: &str) {
+        let made = openssl(
+            folder,
+            &format!(
+                "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={name} \
+                 -addext subjectAltName=DNS:localhost -keyout {name}.key -out {name}.crt"
+            ),
+        );
+        assert!({ made }.status().expect("openssl is there: apt-get install openssl").success(), "{name}");
+    }
+
+    #[test]
+    fn a_definition_comes_over_tls_from_a_server_that_is_trusted_and_from_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        certificate(folder.path(), "server");
+        certificate(folder.path(), "other");
+        fs::copy(EXAMPLE, folder.path().join("flags.json")).unwrap();
+        let address = free_address();
+        let (_, port) = address.split_once(':').unwrap();
+        let serve = format!("s_server -accept {port} -cert server.crt -key server.key -WWW");
+        let _files = Files(openssl(folder.path(), &serve).spawn().unwrap());
+        eventually("it listens", || TcpStream::connect(&address).is_ok(), |&listens| listens);
+
+        let url = format!("runtime_flags.url=https://localhost:{port}/flags.json");
+        let doctor = |trusted: &str| {
+            let trusted = folder.path().join(trusted);
+            run(&["doctor", "--set", &url], &[("SSL_CERT_FILE", trusted.to_str().unwrap())]).stdout
+        };
+        let about = |told: &str| {
+            let lines = told.lines().filter(|line| line.contains("runtime flags"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let trusted = about(&doctor("server.crt"));
+        let says = "https://localhost:".to_owned() + port + "/flags.json: 4 flags, 3 of them flagmeter's own";
+        assert!(trusted.iter().any(|line| line.starts_with("ok") && line.ends_with(&says)), "{trusted:?}");
+        let other = about(&doctor("other.crt"));
+        assert!(
+            other.len() == 1
+                && other[0].starts_with("WRONG")
+                && other[0].contains("certificate verify failed"),
+            "{other:?}"
+        );
+    }
+}

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use flagmeter_log::{Consumer, Lag, Positions, Record};
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 use flagmeter_store::{
-    Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
-    Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, ByNode, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, NodeCounts, Read, Result,
+    Retained, Rolled, Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 use tokio::sync::{Notify, watch};
 
@@ -227,6 +227,10 @@ impl Store for FaultyStore {
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<ScanRow>> {
         self.inner.scan(scan).await
+    }
+
+    async fn by_node(&self, asked: &ByNode) -> Result<Vec<NodeCounts>> {
+        self.inner.by_node(asked).await
     }
 
     async fn environments(&self) -> Result<Vec<Environment>> {

@@ -1,12 +1,12 @@
 //! The alerts of a book.
 
-use flagmeter_model::{Environment, Meter, Name, Timestamp};
+use flagmeter_model::{Meter, Name, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::look::position;
 use crate::{
     Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, Entry, Error, LastSaid, Part, Position,
-    Result, Said, new_alerts,
+    Result, Said, Subject, new_alerts,
 };
 
 /// The columns of an alert, in the order in which [`alert`] reads them.
@@ -16,7 +16,7 @@ const COLUMNS: &str = "number, customer, project, environment, flag, meter, kind
 const LOOKED_AT_MAX: usize = 20_000;
 /// Whether nothing was said of the series of `one` since.
 const IS_LAST: &str = "NOT EXISTS (SELECT 1 FROM alerts AS later
-    WHERE later.customer = one.customer AND later.project = one.project AND later.environment = one.environment
+    WHERE later.customer = one.customer AND later.project IS one.project AND later.environment IS one.environment
         AND later.flag IS one.flag AND later.meter = one.meter AND later.number > one.number)";
 
 /// The last one.
@@ -37,14 +37,12 @@ pub(crate) fn plan_alerts(
 
 fn last_said(book: &Connection, alerted: &Alerted) -> Result<Option<LastSaid>> {
     let select = format!(
-        "SELECT {COLUMNS} FROM alerts WHERE customer = ?1 AND project = ?2 AND environment = ?3 AND flag IS ?4
+        "SELECT {COLUMNS} FROM alerts WHERE customer = ?1 AND project IS ?2 AND environment IS ?3 AND flag IS ?4
              AND meter = ?5 ORDER BY number DESC LIMIT 1"
     );
     let mut statement = book.prepare_cached(&select)?;
-    let Environment { customer, project, environment } = &alerted.environment;
-    let flag = alerted.flag.as_ref().map(Name::as_str);
-    let series =
-        params![customer.as_str(), project.as_str(), environment.as_str(), flag, alerted.meter.number()];
+    let [project, environment, flag] = parts(&alerted.of);
+    let series = params![alerted.of.customer().as_str(), project, environment, flag, alerted.meter.number()];
     let found = statement.query_row(series, |row| Ok(alert(row))).optional()?.transpose()?;
     Ok(found.map(|Alert { alerted: Alerted { kind, said, since, seen_at, .. }, .. }| LastSaid {
         kind,
@@ -52,6 +50,11 @@ fn last_said(book: &Connection, alerted: &Alerted) -> Result<Option<LastSaid>> {
         since,
         seen_at,
     }))
+}
+
+/// Project, environment and flag, as they are kept: NULL for all of them.
+fn parts(of: &Subject) -> [Option<&str>; 3] {
+    [of.project(), of.environment(), of.flag()].map(|name| name.map(Name::as_str))
 }
 
 /// The last alert of each series that goes on, or was seen after `since`.
@@ -102,8 +105,8 @@ fn found(step: &Transaction<'_>, number: Position) -> Result<Option<Alert>> {
 }
 
 fn insert(step: &Transaction<'_>, new: &Alert) -> Result<()> {
-    let Alerted { environment: Environment { customer, project, environment }, .. } = &new.alerted;
     let alerted = &new.alerted;
+    let [project, environment, flag] = parts(&alerted.of);
     let insert = format!(
         "INSERT INTO alerts ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
          ?17, ?18, ?19)"
@@ -111,10 +114,10 @@ fn insert(step: &Transaction<'_>, new: &Alert) -> Result<()> {
     let number = new.number.get().cast_signed();
     step.prepare_cached(&insert)?.execute(params![
         number,
-        customer.as_str(),
-        project.as_str(),
-        environment.as_str(),
-        alerted.flag.as_ref().map(Name::as_str),
+        alerted.of.customer().as_str(),
+        project,
+        environment,
+        flag,
         alerted.meter.number(),
         alerted.kind.name(),
         alerted.said.name(),
@@ -166,8 +169,8 @@ pub(crate) fn alerts(book: &Connection, asked: &Alerts) -> Result<AlertPage> {
         looked_at += 1;
         let next = alert(row)?;
         page.looked_to = next.number;
-        let Alerted { environment, kind, .. } = &next.alerted;
-        let is_meant = (asked.customers.is_empty() || asked.customers.contains(&environment.customer))
+        let Alerted { of, kind, .. } = &next.alerted;
+        let is_meant = (asked.customers.is_empty() || asked.customers.contains(of.customer()))
             && asked.kind.is_none_or(|asked| asked == *kind);
         if is_meant {
             page.alerts.push(with_contributors(book, next)?);
@@ -208,7 +211,10 @@ fn with_contributors(book: &Connection, mut alert: Alert) -> Result<Alert> {
 fn alert(row: &rusqlite::Row<'_>) -> Result<Alert> {
     let number: i64 = row.get(0)?;
     let damaged = |what: &str| Error::Damaged(format!("alert {number} {what}"));
-    let name = |column| -> Result<Name> { name_of(number, &row.get::<_, String>(column)?) };
+    let name = |column| -> Result<Option<Name>> {
+        let kept: Option<String> = row.get(column)?;
+        kept.map(|kept| name_of(number, &kept)).transpose()
+    };
     let time = |column| -> Result<Timestamp> { Ok(Timestamp::from_millis_clamped(row.get(column)?)) };
     let count = |column| -> Result<u64> {
         u64::try_from(row.get::<_, i64>(column)?).map_err(|_| damaged("counts less than nothing"))
@@ -217,13 +223,13 @@ fn alert(row: &rusqlite::Row<'_>) -> Result<Alert> {
         let kept: Option<i64> = row.get(column)?;
         kept.map(|kept| u64::try_from(kept).map_err(|_| damaged("counts less than nothing"))).transpose()
     };
-    let flag: Option<String> = row.get(4)?;
+    let customer = name(1)?.ok_or_else(|| damaged("is nobody's"))?;
+    let of = Subject::from_names(customer, name(2)?, name(3)?, name(4)?);
     let (kind, said): (String, String) = (row.get(6)?, row.get(7)?);
     Ok(Alert {
         number: position(number),
         alerted: Alerted {
-            environment: Environment { customer: name(1)?, project: name(2)?, environment: name(3)? },
-            flag: flag.map(|flag| name_of(number, &flag)).transpose()?,
+            of: of.ok_or_else(|| damaged("is of nothing"))?,
             meter: Meter::from_number(row.get(5)?).ok_or_else(|| damaged("is of an unknown meter"))?,
             kind: AlertKind::from_name(&kind).ok_or_else(|| damaged("is of an unknown kind"))?,
             said: Said::from_name(&said).ok_or_else(|| damaged("says what is not known"))?,

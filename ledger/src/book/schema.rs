@@ -93,9 +93,9 @@ const ALERTS: &str = "
     CREATE TABLE alerts (
         number INTEGER PRIMARY KEY,
         customer TEXT NOT NULL,
-        project TEXT NOT NULL,
-        environment TEXT NOT NULL,
-        flag TEXT,      -- NULL for the environment
+        project TEXT,       -- NULL for all of them, and so are those below
+        environment TEXT,
+        flag TEXT,
         meter INTEGER NOT NULL,
         kind TEXT NOT NULL,
         said TEXT NOT NULL,

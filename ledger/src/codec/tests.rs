@@ -4,7 +4,7 @@ use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{AlertKind, Alerted, Closing, Contributor, Crossed, Part, Said};
+use crate::{AlertKind, Alerted, Closing, Contributor, Crossed, Part, Said, Subject};
 
 fn name() -> impl Strategy<Value = Name> {
     prop_oneof!["[a-z]{1,8}", "[\\PC\"\\\\]{1,20}"].prop_filter_map("no name", |text| Name::new(&text).ok())
@@ -68,18 +68,30 @@ prop_compose! {
 
 prop_compose! {
     fn contributor()(
-        sdk in any::<bool>(),
+        part in prop::sample::select(&Part::ALL),
         name in prop::option::of(name()),
         (count, before) in (0..=i64::MAX.unsigned_abs(), 0..1_000_u64),
     ) -> Contributor {
-        Contributor { part: if sdk { Part::Sdk } else { Part::Flag }, name, count, before }
+        Contributor { part, name, count, before }
     }
+}
+
+fn subject() -> impl Strategy<Value = Subject> {
+    (environment(), name(), 0..4).prop_map(|(environment, flag, sort)| {
+        let environment = Environment::clone(&environment);
+        let Environment { customer, project, .. } = environment.clone();
+        match sort {
+            0 => Subject::Customer(customer),
+            1 => Subject::Project { customer, project },
+            2 => Subject::Environment(environment),
+            _ => Subject::Flag(environment, flag),
+        }
+    })
 }
 
 prop_compose! {
     fn alerted()(
-        environment in environment(),
-        flag in prop::option::of(name()),
+        of in subject(),
         (requests, drop, is_learning) in any::<(bool, bool, bool)>(),
         said in prop::sample::select(&Said::ALL),
         (since, seconds, at) in (time(), 0..1_000_i64, time()),
@@ -93,10 +105,9 @@ prop_compose! {
         let meter = if requests { Meter::Requests } else { Meter::Evaluations };
         let kind = if drop { AlertKind::Drop } else { AlertKind::Burst };
         let seen_at = since.plus_seconds(seconds);
-        let environment = Environment::clone(&environment);
         let [observed, percent] = [observed, percent].map(|count| is_known.then_some(count));
         (Alerted {
-            environment, flag, meter, kind, said, since, seen_at, observed, expected, low, high, percent, excess, peak,
+            of, meter, kind, said, since, seen_at, observed, expected, low, high, percent, excess, peak,
             is_learning, contributors,
         }, at)
     }
@@ -242,12 +253,23 @@ const ALERT: &str = r#"{"v":3,"piece":0,"more":false,"rows":[],"alerts":[{"numbe
 
 #[test]
 fn records_of_version_3_are_read_and_written_like_this() {
-    let entry = Gathering::default().take(ALERT.as_bytes()).unwrap().unwrap();
+    let (entry, mut record) =
+        (Gathering::default().take(ALERT.as_bytes()).unwrap().unwrap(), ALERT.to_owned());
     let alert = &entry.alerts[0];
     assert_eq!((alert.number, alert.alerted.said), (Position::new(3), Said::Began));
     // It is told to others by this name, for ever.
     assert_eq!(alert.alerted.id(), "alert_3c3e76676dc2392abcf7b8cdcc76a6e3");
     assert_eq!(String::from_utf8(encode(&entry).unwrap().remove(0)).unwrap(), ALERT);
+    for (left_out, of) in [
+        (r#","flag":"checkout""#, "acme/web/production"),
+        (r#","environment":"production""#, "acme/web"),
+        (r#","project":"web""#, "acme"),
+    ] {
+        record = record.replacen(left_out, "", 1);
+        let entry = Gathering::default().take(record.as_bytes()).unwrap().unwrap();
+        assert_eq!(entry.alerts[0].alerted.of.to_string(), of);
+        assert_eq!(String::from_utf8(encode(&entry).unwrap().remove(0)).unwrap(), record);
+    }
     let delivered = r#"{"v":3,"piece":0,"more":false,"rows":[],"alerts_delivered":"3"}"#;
     let entry = Gathering::default().take(delivered.as_bytes()).unwrap().unwrap();
     assert_eq!(entry, Entry { alerts_delivered: Some(Position::new(3)), ..Entry::default() });
@@ -261,7 +283,9 @@ fn records_of_version_3_are_read_and_written_like_this() {
         ("18:00:00Z", "18:03:00Z", "began after it was seen"),
         ("\"burst\"", "\"rise\"", "an unknown word: rise"),
         ("\"began\"", "\"begins\"", "an unknown word: begins"),
-        ("\"part\":\"sdk\"", "\"part\":\"node\"", "an unknown word: node"),
+        ("\"part\":\"sdk\"", "\"part\":\"os\"", "an unknown word: os"),
+        (",\"environment\":\"production\"", "", "a part of what it does not name"),
+        (",\"project\":\"web\"", "", "a part of what it does not name"),
         ("evaluations", "received", "nobody watches"),
         ("\"learning\"", "\"muted\"", "unknown field"),
     ] {

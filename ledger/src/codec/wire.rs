@@ -5,7 +5,9 @@ use std::{borrow::Cow, sync::Arc};
 use flagmeter_model::{Environment, Meter, Name, NodeId, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Alert, AlertKind, Alerted, Closing, Contributor, Crossed, Crossing, Part, Position, Row, Said};
+use crate::{
+    Alert, AlertKind, Alerted, Closing, Contributor, Crossed, Crossing, Part, Position, Row, Said, Subject,
+};
 
 /// A time in RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,8 +167,10 @@ struct WireContributor {
 pub(super) struct WireAlert {
     number: Number,
     customer: Name,
-    project: Name,
-    environment: Name,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environment: Option<Name>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     flag: Option<Name>,
     meter: Meter,
@@ -192,7 +196,7 @@ pub(super) struct WireAlert {
 impl WireAlert {
     pub(super) fn of(alert: &Alert) -> Self {
         let alerted = alert.alerted.clone();
-        let Environment { customer, project, environment } = alerted.environment;
+        let of = alerted.of;
         let contributor = |Contributor { part, name, count, before }| WireContributor {
             part: WirePart(part),
             name,
@@ -201,10 +205,10 @@ impl WireAlert {
         };
         Self {
             number: Number(alert.number.get()),
-            customer,
-            project,
-            environment,
-            flag: alerted.flag,
+            customer: of.customer().clone(),
+            project: of.project().cloned(),
+            environment: of.environment().cloned(),
+            flag: of.flag().cloned(),
             meter: alerted.meter,
             kind: WireKind(alerted.kind),
             said: WireSaid(alerted.said),
@@ -225,7 +229,7 @@ impl WireAlert {
 
     /// The alert.
     pub(super) fn alert(self) -> Result<Alert, String> {
-        let Self { customer, project, environment, .. } = self;
+        let of = Subject::from_names(self.customer, self.project, self.environment, self.flag);
         let contributor = |WireContributor { part, name, count, before }| Contributor {
             part: part.0,
             name,
@@ -233,8 +237,7 @@ impl WireAlert {
             before: before.0,
         };
         let alerted = Alerted {
-            environment: Environment { customer, project, environment },
-            flag: self.flag,
+            of: of.ok_or("an alert is of a part of what it does not name")?,
             meter: self.meter,
             kind: self.kind.0,
             said: self.said.0,

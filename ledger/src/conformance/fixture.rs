@@ -2,7 +2,7 @@
 
 use flagmeter_model::{Environment, Meter, Name, TimeRange, Timestamp};
 
-use crate::{Append, Appended, Counted, Feed, Hours, Ledger, Position, Result, Row, Scope};
+use crate::{Append, Appended, Counted, Feed, Hours, Ledger, Position, Result, Row, Scope, Subject};
 
 /// The instant so many hours after that in which the checks take place.
 pub(crate) const fn hour(number: i64) -> Timestamp {
@@ -17,6 +17,18 @@ pub(crate) fn name(text: &str) -> Name {
 /// The production of a customer's one project.
 pub(crate) fn production(customer: &str) -> Environment {
     Environment { customer: name(customer), project: name("web"), environment: name("production") }
+}
+
+/// What an alert of a customer may be of, each a part of the one before: the last a flag of its [`production`].
+pub(crate) fn subjects(customer: &str) -> [Subject; 4] {
+    let Environment { customer, project, .. } = production(customer);
+    let flag = Subject::Flag(production(&customer), name("checkout"));
+    [
+        Subject::Customer(customer.clone()),
+        Subject::Project { customer: customer.clone(), project },
+        production(&customer).into(),
+        flag,
+    ]
 }
 
 /// Evaluations of a customer's [`production`] in the hour that begins at [`hour`].

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::Uri, response::Response};
 use flagmeter_ledger::{Alert, AlertKind, AlertPage, Alerts, Contributor, Position};
-use flagmeter_model::{Environment, Name};
+use flagmeter_model::Name;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,12 +42,12 @@ pub(crate) struct ToldAlert {
     /// Whose.
     #[schema(value_type = String, example = "acme")]
     pub(crate) customer: Name,
-    /// In which project.
-    #[schema(value_type = String, example = "web")]
-    pub(crate) project: Name,
-    /// In which environment.
-    #[schema(value_type = String, example = "production")]
-    pub(crate) environment: Name,
+    /// In which project; null is all of the customer.
+    #[schema(required, value_type = Option<String>, example = "web")]
+    pub(crate) project: Option<Name>,
+    /// In which environment; null is all of the project.
+    #[schema(required, value_type = Option<String>, example = "production")]
+    pub(crate) environment: Option<Name>,
     /// Of which flag; null is all of the environment.
     #[schema(required, value_type = Option<String>, example = json!(null))]
     pub(crate) flag: Option<Name>,
@@ -94,7 +94,7 @@ pub(crate) struct ToldAlert {
     /// The highest minute of it so far; of a drop, the lowest.
     #[schema(example = "500")]
     pub(crate) peak: String,
-    /// Whether it was decided by the rule for environments of which too few weeks are known.
+    /// Whether it was decided by the rule for traffic of which too few weeks are known.
     #[schema(example = false)]
     pub(crate) learning: bool,
     /// Where most of it comes from. Empty for what is over.
@@ -107,10 +107,10 @@ pub(crate) struct ToldAlert {
 /// A part of the traffic, since it began and in as much time before.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ToldContributor {
-    /// What it is: a `flag` or an `sdk`.
+    /// What it is: a `project` (of a customer), an `environment` (of a project), a `flag`, an `sdk`, or a `node`: an edge node.
     #[schema(example = "flag")]
     pub(crate) by: &'static str,
-    /// Its name; null is all that comes without one.
+    /// Its name, of a node its number in decimal digits; null is all that comes without one.
     #[schema(required, value_type = Option<String>, example = "checkout")]
     pub(crate) name: Option<Name>,
     /// Its counts since it began, in decimal digits.
@@ -125,15 +125,14 @@ impl From<Alert> for ToldAlert {
     fn from(alert: Alert) -> Self {
         let (alerted_at, alerted) = (alert.alerted_at.to_string(), alert.alerted);
         let (id, chart, said) = (alerted.id(), alerted.chart(), alerted.said());
-        let Environment { customer, project, environment } = alerted.environment;
         #[expect(clippy::cast_precision_loss, reason = "how many times, for people")]
         let ratio = alerted.percent.map(|percent| percent as f64 / 100.0);
         Self {
             id,
-            customer,
-            project,
-            environment,
-            flag: alerted.flag,
+            customer: alerted.of.customer().clone(),
+            project: alerted.of.project().cloned(),
+            environment: alerted.of.environment().cloned(),
+            flag: alerted.of.flag().cloned(),
             meter: alerted.meter.name(),
             kind: alerted.kind.name(),
             said,

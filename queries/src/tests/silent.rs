@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use flagmeter_model::{Environment, Meter, Tier, Timestamp};
 use flagmeter_store::{
-    Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
-    Rolling, Row, RowState, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, ByNode, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, NodeCounts, Read, Result,
+    Retained, Rolled, Rolling, Row, RowState, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 use tokio::time::sleep;
 
@@ -129,6 +129,9 @@ impl Store for Silent {
         if let Self::Told(told) = self { told.answer(read) } else { self.answer().await }
     }
     async fn scan(&self, _: &Scan) -> Result<Vec<ScanRow>> {
+        self.answer().await
+    }
+    async fn by_node(&self, _: &ByNode) -> Result<Vec<NodeCounts>> {
         self.answer().await
     }
     async fn environments(&self) -> Result<Vec<Environment>> {

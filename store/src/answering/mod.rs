@@ -1,12 +1,16 @@
 //! What every backend does alike with a question: which axis answers it, the sums, and the answer.
 
+mod nodes;
 mod sums;
 
 use std::collections::BTreeSet;
 
 use flagmeter_model::{NodeProgress, Spans, Tier, Timestamp, low_watermark};
 
-pub(crate) use self::sums::{COUNT_MAX, Sums, plus};
+pub(crate) use self::{
+    nodes::NodeSums,
+    sums::{COUNT_MAX, Sums, plus},
+};
 use crate::{
     Answer, AxisChoice, Dimension, Error, Read, Result, Row, RowState, TierChoice,
     cover::{Cover, Kept, Knowledge, bucket},

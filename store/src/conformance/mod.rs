@@ -124,6 +124,8 @@ macro_rules! store_conformance {
                 what_cannot_be_answered_is_refused,
                 no_counts_and_no_knowledge_are_told_apart,
                 missing_nodes_are_shown,
+                nodes_are_told_apart_by_what_they_handed_on,
+                nodes_are_told_as_long_as_raw_points_are_kept,
                 nothing_is_complete_beyond_the_stores_clock,
                 what_retention_took_is_not_rounded,
                 audits_see_each_tier_and_axis_by_itself,

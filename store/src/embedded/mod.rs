@@ -42,8 +42,8 @@ use flagmeter_model::{Clock, Environment, Meter, Tier, Timestamp};
 
 use self::{connections::Connections, standing::Standing, writer::Writer};
 use crate::{
-    Answer, DeadLetter, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled, Rolling,
-    Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, ByNode, DeadLetter, Filter, Floors, Frontiers, Mark, NewMark, NodeCounts, Read, Result, Retained,
+    Rolled, Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 
 /// Where the store lies and how it is kept.
@@ -159,6 +159,11 @@ impl Store for EmbeddedStore {
     async fn read(&self, read: &Read) -> Result<Answer> {
         let (read, node_timeout_ms, now) = (read.clone(), self.node_timeout_ms, self.clock.now());
         self.connections.read(move |connection| read::read(connection, &read, node_timeout_ms, now)).await
+    }
+
+    async fn by_node(&self, asked: &ByNode) -> Result<Vec<NodeCounts>> {
+        let asked = asked.clone();
+        self.connections.read(move |connection| read::by_node(connection, &asked)).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<ScanRow>> {

@@ -32,6 +32,7 @@ mod init;
 mod letters;
 mod line;
 mod marks;
+mod nodes;
 mod plan;
 mod progress;
 mod ql;
@@ -60,8 +61,8 @@ use self::{
 };
 pub use self::{clock::time_of_server, config::Config, init::init};
 use crate::{
-    Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result, Retained, Rolled,
-    Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
+    Answer, ByNode, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, NodeCounts, Read, Result,
+    Retained, Rolled, Rolling, Scan, ScanRow, SeriesSeen, State, Store, Write, Written,
 };
 
 /// The store in InfluxDB. Any number of processes may open the same one.
@@ -182,6 +183,10 @@ impl Store for InfluxStore {
 
     async fn read(&self, read: &Read) -> Result<Answer> {
         read::read(self, read).await
+    }
+
+    async fn by_node(&self, asked: &ByNode) -> Result<Vec<NodeCounts>> {
+        nodes::by_node(self, asked).await
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<ScanRow>> {

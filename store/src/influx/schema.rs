@@ -25,6 +25,7 @@ use std::borrow::Cow;
 
 use flagmeter_model::{NodeId, Seq, Slot, Tier, Timestamp, Window};
 
+use super::csv::damaged;
 use crate::Result;
 
 /// Minutes that hold a raw point, or are about to.
@@ -157,6 +158,13 @@ pub(super) fn raw_time(slot: Slot, node: NodeId, seq: Seq) -> i64 {
     nanoseconds(slot.start()).saturating_add(inside.cast_signed())
 }
 
+/// The node of the raw point at a [`raw_time`].
+pub(super) fn node_of(raw_time: i64) -> Result<NodeId> {
+    let inside = raw_time.rem_euclid(Slot::SECONDS * 1_000_000_000);
+    let node = u16::try_from(inside >> SEQ_BITS).unwrap_or(u16::MAX);
+    NodeId::new(node).map_err(|_| damaged("a raw point of a node that there is not"))
+}
+
 /// The time of a window that was rolled up again: inside the window, told by the value, so that saying the same twice
 /// is one point, and saying different things never overwrites.
 ///
@@ -192,6 +200,7 @@ mod tests {
             let slot = Slot::from_number(number).unwrap();
             let time = raw_time(slot, NodeId::new(node).unwrap(), Seq::new(seq));
             prop_assert_eq!(Slot::containing(instant(time).unwrap()), slot);
+            prop_assert_eq!(node_of(time).unwrap().get(), node);
         }
 
         #[test]

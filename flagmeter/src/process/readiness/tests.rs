@@ -13,8 +13,8 @@ use flagmeter_queries::{
     access::{NewToken, Role, Tokens},
 };
 use flagmeter_store::{
-    Answer, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, Read, Result as Stored, Retained,
-    Rolled, Rolling, Scan, ScanRow, SeriesSeen, State, Write, Written,
+    Answer, ByNode, DeadLetter, Error, Filter, Floors, Frontiers, Mark, NewMark, NodeCounts, Read,
+    Result as Stored, Retained, Rolled, Rolling, Scan, ScanRow, SeriesSeen, State, Write, Written,
 };
 use http_body_util::BodyExt as _;
 use tokio::sync::{Notify, watch};
@@ -105,6 +105,9 @@ impl Store for Moody {
         unreachable!()
     }
     async fn scan(&self, _: &Scan) -> Stored<Vec<ScanRow>> {
+        unreachable!()
+    }
+    async fn by_node(&self, _: &ByNode) -> Stored<Vec<NodeCounts>> {
         unreachable!()
     }
     async fn environments(&self) -> Stored<Vec<Environment>> {

@@ -119,7 +119,7 @@ fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
 }
 
 fn out_of_the_ordinary(bursts: &Bursts, now: Timestamp) -> Markup {
-    let mut columns = heads(&["Environment", "What", "Since"]);
+    let mut columns = heads(&["Of", "What", "Since"]);
     columns.extend(heads_of_numbers(&["A minute", "Expected", "Times", "In all"]));
     columns.extend(heads(&["Most of it from"]));
     let rows = html! { @for alert in bursts.alerts.iter().rev() { (burst(alert, now)) } };
@@ -136,16 +136,15 @@ fn out_of_the_ordinary(bursts: &Bursts, now: Timestamp) -> Markup {
 
 fn burst(alert: &ToldAlert, now: Timestamp) -> Markup {
     let (class, beyond) = if alert.kind == "burst" { ("partial", "more") } else { ("unknown", "missing") };
-    let who = [Some(&alert.customer), Some(&alert.project), Some(&alert.environment), alert.flag.as_ref()];
+    let parts = [&alert.project, &alert.environment, &alert.flag];
+    let who = parts.into_iter().flatten();
     let by = alert.contributors.first().map(|part| part.by);
     html! {
         tr {
             th scope="row" {
                 a href={ (alert.chart) "&plain=1" } {
-                    @for (place, one) in who.into_iter().flatten().enumerate() {
-                        @if place > 0 { " › " }
-                        (words::name(one))
-                    }
+                    (words::name(&alert.customer))
+                    @for one in who { " › " (words::name(one)) }
                 }
             }
             td { span class={ "state " (class) } { (alert.kind) @if alert.learning { ", still learning" } } }

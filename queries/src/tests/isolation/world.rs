@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flagmeter_ledger::{Alerted, Append, Counted, Crossed};
+use flagmeter_ledger::{Alerted, Append, Counted, Crossed, Subject};
 use flagmeter_model::{Environment, Meter, SeriesKey, Timestamp};
 
 use crate::{
@@ -143,9 +143,14 @@ async fn bill(bench: &Bench, customers: &[Customer]) {
     });
     bench.ledger.cross(crossed.collect(), at(NOW)).await.unwrap();
     let alerted = customers.iter().map(|(environment, each)| {
-        let (environment, flag) =
-            (environment.clone(), Some(name(if *each == COUNT { NAMES[3] } else { "checkout" })));
-        Alerted { environment, flag, expected: *each, low: *each, high: *each, ..began("acme") }
+        let flag = name(if *each == COUNT { NAMES[3] } else { "checkout" });
+        Alerted {
+            of: Subject::Flag(environment.clone(), flag),
+            expected: *each,
+            low: *each,
+            high: *each,
+            ..began("acme")
+        }
     });
     bench.ledger.alert(alerted.collect(), at(NOW)).await.unwrap();
 }

@@ -1,6 +1,6 @@
 //! `/v1/operator/bursts`: what is out of the ordinary, page by page.
 
-use flagmeter_ledger::{AlertKind, Alerted, Contributor, Part, Said};
+use flagmeter_ledger::{AlertKind, Alerted, Contributor, Part, Said, Subject};
 use flagmeter_model::Meter;
 use serde_json::{Value, json};
 
@@ -11,8 +11,7 @@ const BURSTS: &str = "/v1/operator/bursts";
 /// A burst of a customer that began at 12:40.
 pub(in crate::tests) fn began(customer: &str) -> Alerted {
     Alerted {
-        environment: environment(customer, "web", "production"),
-        flag: None,
+        of: environment(customer, "web", "production").into(),
         meter: Meter::Evaluations,
         kind: AlertKind::Burst,
         said: Said::Began,
@@ -90,6 +89,33 @@ async fn bursts_are_told_in_order_page_by_page_and_with_all_that_was_found() {
         let again = bench.get(&format!("{BURSTS}?{}", &after[1..])).await.json();
         assert_eq!(again, json!({"alerts": [], "next": &after["&after=".len()..], "more": false}));
     }
+}
+
+#[tokio::test]
+async fn what_an_alert_is_of_all_of_is_null() {
+    let bench = Bench::new();
+    let (acme, web) = (name("acme"), name("web"));
+    let subjects = [
+        Subject::Customer(acme.clone()),
+        Subject::Project { customer: acme, project: web },
+        Subject::Flag(environment("acme", "web", "production"), name("checkout")),
+    ];
+    let alerts = subjects.map(|of| Alerted { of, ..began("acme") });
+    bench.ledger.alert(alerts.to_vec(), at(NOW)).await.unwrap();
+    let all = bench.get(BURSTS).await.json();
+    let names = ["customer", "project", "environment", "flag"];
+    let told: Vec<_> =
+        all["alerts"].as_array().unwrap().iter().map(|told| names.map(|name| &told[name])).collect();
+    let expected = json!([
+        ["acme", null, null, null],
+        ["acme", "web", null, null],
+        ["acme", "web", "production", "checkout"]
+    ]);
+    assert_eq!(json!(told), expected);
+    let page = bench.get("/operators?plain=1").await.body;
+    let whole =
+        ["acme", "web", "production", "checkout"].map(|name| format!("<bdi>{name}</bdi>")).join(" › ");
+    assert!(page.contains(&whole), "{page}");
 }
 
 #[tokio::test]

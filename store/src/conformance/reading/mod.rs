@@ -1,6 +1,7 @@
 //! What every answer must show.
 
 mod history;
+mod nodes;
 mod world;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -8,6 +9,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use flagmeter_model::{Meter, Tier};
 
 pub use self::history::history_answers_like_a_plain_list;
+pub use self::nodes::{
+    nodes_are_told_apart_by_what_they_handed_on, nodes_are_told_as_long_as_raw_points_are_kept,
+};
 use self::world::{World, environment, evaluations, key, name, question};
 use super::{
     Harness,

@@ -14,8 +14,8 @@ use super::super::{
     fixture::{HOUR, Seal, at},
 };
 use crate::{
-    Answer, AxisChoice, Dimension, Filter, GroupKey, NewMark, Positioned, Read, Result, Rolling, Row, Store,
-    TierChoice, Write, Written,
+    Answer, AxisChoice, ByNode, Dimension, Filter, GroupKey, NewMark, NodeCounts, Positioned, Read, Result,
+    Rolling, Row, Store, TierChoice, Write, Written,
 };
 
 pub(super) fn name(text: &str) -> Result<Name> {
@@ -199,6 +199,21 @@ impl<H: Harness> World<H> {
             }
         }
         rows.into_iter().map(|(group, counts)| Row { group, counts }).collect()
+    }
+
+    /// What the list gives by node.
+    pub(super) fn by_node(&self, asked: &ByNode) -> Vec<NodeCounts> {
+        let mut nodes: BTreeMap<NodeId, Vec<u64>> = BTreeMap::new();
+        for ((series, slot, node, _), count) in &self.points {
+            let meant = series.key.meter == asked.meter
+                && asked.filter.takes_environment(&series.environment)
+                && asked.filter.takes_key(&series.key);
+            let bucket = asked.edges.partition_point(|&edge| edge <= slot.start());
+            if meant && (1..asked.edges.len()).contains(&bucket) {
+                nodes.entry(*node).or_insert_with(|| vec![0; asked.edges.len() - 1])[bucket - 1] += count;
+            }
+        }
+        nodes.into_iter().map(|(node, counts)| NodeCounts { node, counts }).collect()
     }
 
     /// Asks the store, and panics where it does not answer like the list.

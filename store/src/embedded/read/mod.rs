@@ -10,11 +10,13 @@
 mod catalogue;
 mod groups;
 mod letters;
+mod nodes;
 mod rows;
 mod scan;
 
 pub(super) use catalogue::{catalogue, environments};
 pub(super) use letters::dead_letters;
+pub(super) use nodes::by_node;
 pub(super) use scan::scan;
 
 use std::collections::{BTreeMap, BTreeSet};

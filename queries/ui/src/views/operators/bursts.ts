@@ -12,8 +12,9 @@ export interface Bursts {
 interface Alert {
   id: string;
   customer: string;
-  project: string;
-  environment: string;
+  /** Null for all of them, and so are those below. */
+  project: string | null;
+  environment: string | null;
   flag: string | null;
   kind: "burst" | "drop";
   since: string;
@@ -23,7 +24,7 @@ interface Alert {
   ratio: number | null;
   excess: string;
   learning: boolean;
-  contributors: { by: "flag" | "sdk"; name: string | null; count: string }[];
+  contributors: { by: string; name: string | null; count: string }[];
   chart: string;
 }
 
@@ -44,7 +45,7 @@ export class BurstsPanel {
       el(
         "tr",
         {},
-        heading("Environment", "text"),
+        heading("Of", "text"),
         heading("What", "text"),
         heading("Since", "text"),
         heading("A minute"),
@@ -83,12 +84,8 @@ export class BurstsPanel {
 
 function rowOf(alert: Alert, now: number): HTMLTableRowElement {
   const { as, says, beyond } = KINDS[alert.kind];
-  const who = [
-    alert.customer,
-    alert.project,
-    alert.environment,
-    ...(alert.flag === null ? [] : [alert.flag]),
-  ];
+  const parts = [alert.customer, alert.project, alert.environment, alert.flag];
+  const who = parts.filter((one) => one !== null);
   const link = el("a", { href: alert.chart });
   for (const [place, one] of who.entries()) link.append(place > 0 ? " › " : "", name(one));
   const what = el(
@@ -98,13 +95,14 @@ function rowOf(alert: Alert, now: number): HTMLTableRowElement {
     ` ${says}${alert.learning ? ", still learning" : ""}`,
   );
   what.dataset.state = as;
-  const parts = alert.contributors
-    .filter(({ by }) => by === (alert.contributors.some((one) => one.by === "flag") ? "flag" : "sdk"))
-    .slice(0, 3);
-  const from = parts.flatMap((part, place) => [
-    place > 0 ? ", " : "",
-    part.name === null ? "those without a name" : name(part.name),
-  ]);
+  // Each sort of them is all of the traffic again: the first one is enough here.
+  const from = alert.contributors
+    .filter(({ by }) => by === alert.contributors[0]?.by)
+    .slice(0, 3)
+    .flatMap((part, place) => [
+      place > 0 ? ", " : "",
+      part.name === null ? "those without a name" : name(part.name),
+    ]);
   const row = el(
     "tr",
     {},
