@@ -287,3 +287,15 @@ fn kind(word: &str) -> SpanKind {
         _ => SpanKind::Internal,
     }
 }
+
+/// The place of the current span as a `traceparent`, for a request that is sent to somebody else.
+pub(crate) fn traceparent() -> Option<String> {
+    tracing::Span::current()
+        .with_subscriber(|(id, dispatch)| {
+            let registry = dispatch.downcast_ref::<tracing_subscriber::Registry>()?;
+            let span = registry.span(id)?;
+            let Place { trace, span } = span.extensions().get::<Open>()?.place();
+            Some(format!("00-{trace}-{span}-01"))
+        })
+        .flatten()
+}

@@ -27,9 +27,10 @@ mod without;
 use tracing::Metadata;
 
 #[cfg(not(feature = "otel"))]
-pub(crate) use self::without::{check, exporter, of_requests, start, tell};
+pub(crate) use self::without::{check, exporter, of_requests, start, tell, traceparent};
 #[cfg(feature = "otel")]
 pub(crate) use self::{
+    layer::traceparent,
     requests::of_requests,
     set_up::{check, exporter, start, tell},
 };

@@ -46,6 +46,11 @@ pub(crate) fn exporter(_metrics: &prometheus::Registry) -> Result<Option<Exporte
     Ok(None)
 }
 
+/// Nothing is traced.
+pub(crate) fn traceparent() -> Option<String> {
+    None
+}
+
 pub(crate) fn of_requests(router: Router) -> Router {
     router
 }
