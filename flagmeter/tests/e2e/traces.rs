@@ -292,8 +292,6 @@ fn traces_of_a_collector_that_hangs_are_dropped_and_counted_and_hold_nothing_up(
     let stored = || server.usage("checkout-secret-name", "-1h", "now", "10s");
     eventually("counts are stored all the same", stored, |&stored| stored > 0);
     assert!(server.terminate().success(), "and it ends");
-    let (_, stderr) = folder.printed();
-    assert!(stderr.contains("the collector did not take the last spans in time"), "{stderr}");
 }
 
 #[test]
