@@ -4,15 +4,67 @@ use std::collections::HashMap;
 
 use flagmeter_ledger::Subject;
 use flagmeter_model::{Environment, Meter, Name, TimeRange, Timestamp};
-use flagmeter_store::{AxisChoice, Dimension, Filter, Read, RowState, Store, TierChoice};
+use flagmeter_store::{AxisChoice, Dimension, Filter, Read, Row, RowState, Store, TierChoice};
 
 use super::series::GRAIN_SECONDS;
 use crate::Result;
 
-/// Environments that are watched at most: what each costs is in docs/bursts.md.
-const ENVIRONMENTS_MAX: usize = 20_000;
-/// Environments, as they are told apart.
-const BY_ENVIRONMENT: [Dimension; 3] = [Dimension::Customer, Dimension::Project, Dimension::Environment];
+/// Environments that are watched at most, and flags of one that are read: what each costs is in docs/bursts.md.
+const GROUPS_MAX: usize = 20_000;
+/// Seconds in which the first count of a series is looked for: further back it makes no difference.
+const THERE_SECONDS: i64 = 35 * 86_400;
+/// Whose counts are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// All environments.
+    Environments,
+    /// Flags of one.
+    Flags(Environment, Vec<Name>),
+}
+
+impl Asked {
+    fn filter(&self) -> Filter {
+        match self {
+            Self::Environments => Filter::default(),
+            Self::Flags(Environment { customer, project, environment }, names) => Filter {
+                customers: vec![customer.clone()],
+                projects: vec![project.clone()],
+                environments: vec![environment.clone()],
+                names: names.clone(),
+                ..Filter::default()
+            },
+        }
+    }
+
+    /// How they are told apart.
+    fn group_by(&self) -> Vec<Dimension> {
+        match self {
+            Self::Environments => vec![Dimension::Customer, Dimension::Project, Dimension::Environment],
+            Self::Flags(..) => vec![Dimension::Name],
+        }
+    }
+
+    fn rows(&self, answer: Vec<Row>) -> HashMap<Subject, Vec<u64>> {
+        match self {
+            Self::Environments => {
+                let row = |row: Row| match <[Option<Name>; 3]>::try_from(row.group) {
+                    Ok([Some(customer), Some(project), Some(environment)]) => {
+                        Some((Environment { customer, project, environment }, row.counts))
+                    }
+                    _ => None,
+                };
+                with_wholes(answer.into_iter().filter_map(row).collect())
+            }
+            Self::Flags(environment, _) => {
+                let row = |row: Row| {
+                    let name = row.group.into_iter().next().flatten()?;
+                    Some((Subject::Flag(environment.clone(), name), row.counts))
+                };
+                answer.into_iter().filter_map(row).collect()
+            }
+        }
+    }
+}
 
 /// Buckets of the same length, one after the other.
 #[derive(Debug)]
@@ -45,25 +97,24 @@ impl Share {
 
 impl Counts {
     /// Asks for the buckets of a range, which begins and ends between two of them.
-    pub(super) async fn read(store: &dyn Store, range: TimeRange, seconds: i64) -> Result<Self> {
+    pub(super) async fn read(
+        store: &dyn Store,
+        asked: &Asked,
+        range: TimeRange,
+        seconds: i64,
+    ) -> Result<Self> {
         let buckets = (range.to.millis_since(range.from) / (1_000 * seconds)).max(1);
         let read = Read {
             meter: Meter::Evaluations,
             edges: (0..=buckets).map(|at| range.from.plus_seconds(at * seconds)).collect(),
-            filter: Filter::default(),
-            group_by: BY_ENVIRONMENT.to_vec(),
+            filter: asked.filter(),
+            group_by: asked.group_by(),
             tiers: TierChoice::Cover,
             axis: AxisChoice::Any,
-            groups_max: ENVIRONMENTS_MAX,
+            groups_max: GROUPS_MAX,
         };
         let answer = store.read(&read).await?;
-        let row = |row: flagmeter_store::Row| match <[Option<Name>; 3]>::try_from(row.group) {
-            Ok([Some(customer), Some(project), Some(environment)]) => {
-                Some((Environment { customer, project, environment }, row.counts))
-            }
-            _ => None,
-        };
-        let rows = with_wholes(answer.rows.into_iter().filter_map(row).collect());
+        let rows = asked.rows(answer.rows);
         let complete_until = answer.complete_until;
         Ok(Self { from: range.from, seconds, states: answer.states, complete_until, rows })
     }
@@ -103,6 +154,19 @@ impl Counts {
     pub(super) fn row<'a>(&self, of: &Subject, parts: impl Iterator<Item = &'a Subject>) -> Option<&[u64]> {
         of_whole(&self.rows, of, parts).map(Vec::as_slice)
     }
+}
+
+/// The hour in which each was counted for the first time, as far back as it matters.
+pub(super) async fn first_counts(
+    store: &dyn Store,
+    asked: &Asked,
+    now: Timestamp,
+) -> Result<HashMap<Subject, Timestamp>> {
+    let (from, to) = (now.plus_seconds(-THERE_SECONDS).floor_to(3_600), now.ceil_to(3_600));
+    let mut hours = Counts::read(store, asked, TimeRange::new(from, to), 3_600).await?;
+    let first = |row: &[u64]| row.iter().position(|count| *count > 0);
+    let rows = std::mem::take(&mut hours.rows).into_iter();
+    Ok(rows.filter_map(|(of, row)| Some((of, hours.start(first(&row)?)))).collect())
 }
 
 /// What is there of one; or of the one environment of it that there is anything of.

@@ -5,32 +5,22 @@
 
 use std::{collections::BTreeMap, iter};
 
-use flagmeter_ledger::{AlertKind, Alerted, Subject};
+use flagmeter_ledger::{Alerted, Subject};
 use flagmeter_model::{Environment, Timestamp};
 
 use super::{
     counts::Counts,
     series::{GRAIN_SECONDS, Series},
+    waiting::Waiting,
     weeks::Past,
 };
-
-/// So long a whole waits for one of its parts to tell what goes on.
-const WAITS_SECONDS: i64 = 60;
 
 /// What is watched of a customer.
 #[derive(Debug, Default)]
 pub(super) struct Customer {
     environments: BTreeMap<Subject, Series>,
     /// Each project with several environments, and then the customer, where it has several projects: parts come first.
-    wholes: Vec<Whole>,
-}
-
-/// Several environments together.
-#[derive(Debug)]
-struct Whole {
-    series: Series,
-    /// Where what goes on is not told: since when nothing of it goes on in any part.
-    waits_since: Option<Timestamp>,
+    wholes: Vec<Waiting>,
 }
 
 impl Customer {
@@ -55,7 +45,7 @@ impl Customer {
 
     /// Watches a whole where what comes is its second part; until now it was the same as its first one.
     fn grow(&mut self, of: &Subject, is_part: bool, there_since: Option<Timestamp>, end: Timestamp) {
-        if let Some(Whole { series, .. }) = self.wholes.iter_mut().find(|whole| whole.series.of == *of) {
+        if let Some(Waiting { series, .. }) = self.wholes.iter_mut().find(|whole| whole.series.of == *of) {
             series.there_since = earliest(series.there_since, there_since);
             return;
         }
@@ -68,7 +58,7 @@ impl Customer {
     }
 
     fn add(&mut self, series: Series) {
-        self.wholes.push(Whole { series, waits_since: None });
+        self.wholes.push(Waiting::new(series));
         self.wholes.sort_by(|one, other| other.series.of.cmp(&one.series.of));
     }
 
@@ -85,7 +75,7 @@ impl Customer {
     /// What wholes find before anything that was told of a part of theirs is told, or was told by that part: somebody
     /// watched then.
     pub(super) fn resume_wholes(&mut self, until: Timestamp) {
-        for Whole { series: whole, .. } in &mut self.wholes {
+        for Waiting { series: whole, .. } in &mut self.wholes {
             let parts = self.environments.values().filter(|part| whole.of.covers(&part.of));
             let told = parts.filter_map(Series::resumes_at).max();
             whole.resume_at(told.map_or(until, |told| told.max(until)));
@@ -93,7 +83,7 @@ impl Customer {
         // Parts come first.
         for at in 1..self.wholes.len() {
             let (parts, rest) = self.wholes.split_at_mut(at);
-            let Some(Whole { series: whole, .. }) = rest.first_mut() else { continue };
+            let Some(Waiting { series: whole, .. }) = rest.first_mut() else { continue };
             let parts = parts.iter().filter(|part| whole.of.covers(&part.series.of));
             if let Some(told) = parts.filter_map(|part| part.series.resumes_at()).max() {
                 whole.resume_at(told);
@@ -138,37 +128,7 @@ impl Customer {
     /// What is watched, and whether what goes on of it is told.
     pub(super) fn watched(&self) -> impl Iterator<Item = (&Series, bool)> {
         let environments = self.environments.values().map(|series| (series, true));
-        environments.chain(self.wholes.iter().map(|whole| (&whole.series, whole.waits_since.is_none())))
-    }
-}
-
-impl Whole {
-    /// What is told now, where this was found.
-    fn tell(
-        &mut self,
-        found: Option<Alerted>,
-        end: Timestamp,
-        goes_on: impl Fn(&Subject, AlertKind) -> bool,
-    ) -> Option<Alerted> {
-        if let Some(found) = found {
-            if found.said.is_over() {
-                self.waits_since = None;
-                // The ledger knows whether anybody told that it began.
-                return Some(found);
-            }
-            self.waits_since = Some(end);
-        }
-        let (since, kind) = (self.waits_since?, self.series.going()?);
-        if goes_on(&self.series.of, kind) {
-            self.waits_since = Some(end);
-            return None;
-        }
-        if end.millis_since(since) < 1_000 * WAITS_SECONDS {
-            return None;
-        }
-        let told = self.series.as_it_is(end)?;
-        self.waits_since = None;
-        Some(told)
+        environments.chain(self.wholes.iter().map(|whole| (&whole.series, whole.is_told())))
     }
 }
 

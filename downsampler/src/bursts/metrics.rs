@@ -1,6 +1,6 @@
 //! What is measured of the watch over traffic.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use flagmeter_ledger::{Alert, AlertKind, Subject};
 use flagmeter_model::Timestamp;
@@ -8,6 +8,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::series::Series;
 use crate::Result;
 
 /// The metrics of who watches traffic.
@@ -33,6 +34,18 @@ pub(super) struct Watched {
     /// Bursts that go on, and drops.
     pub(super) bursts: usize,
     pub(super) drops: usize,
+}
+
+impl Watched {
+    /// Another one; `is_told` where what goes on of it was told.
+    pub(super) fn add(&mut self, series: &Series, is_told: bool) {
+        *(if series.is_learning() { &mut self.learning } else { &mut self.known }) += 1;
+        match series.going().filter(|_| is_told) {
+            Some(AlertKind::Burst) => self.bursts += 1,
+            Some(AlertKind::Drop) => self.drops += 1,
+            None => {}
+        }
+    }
 }
 
 impl Metrics {
@@ -85,12 +98,12 @@ impl Metrics {
             alerts,
             active: gauges(
                 "flagmeter_downsampler_bursts_active",
-                "Customers, projects and environments with a burst, or with a drop, that goes on and was told.",
+                "Customers, projects, environments and flags with a burst, or with a drop, that goes on and was told.",
                 "kind",
             )?,
             watched: gauges(
                 "flagmeter_downsampler_bursts_watched",
-                "Customers, projects and environments that are watched: learning while too few weeks of them are known.",
+                "Customers, projects, environments and flags that are watched: learning while too few weeks of them are known.",
                 "state",
             )?,
             failures,
@@ -99,17 +112,21 @@ impl Metrics {
             lag,
             looks,
         };
-        // So that rates begin at 0, not at the first event.
+        metrics.begin();
+        Ok(metrics)
+    }
+
+    /// So that rates begin at 0, not at the first event.
+    fn begin(&self) {
         for of in Subject::SORTS {
             for kind in AlertKind::ALL {
                 for said in ["began", "over"] {
-                    metrics.alerts.with_label_values(&[of, kind.name(), said]).inc_by(0);
-                    metrics.muted.with_label_values(&[of, kind.name(), said]).inc_by(0);
+                    self.alerts.with_label_values(&[of, kind.name(), said]).inc_by(0);
+                    self.muted.with_label_values(&[of, kind.name(), said]).inc_by(0);
                 }
             }
+            self.watched(of, Watched::default());
         }
-        metrics.watched(&BTreeMap::new());
-        Ok(metrics)
     }
 
     pub(super) fn told(&self, alert: &Alert) {
@@ -125,18 +142,15 @@ impl Metrics {
         self.in_force.set(i64::try_from(mutes).unwrap_or(i64::MAX));
     }
 
-    /// What is watched, by what it is one of.
-    pub(super) fn watched(&self, watched: &BTreeMap<&'static str, Watched>) {
-        for of in Subject::SORTS {
-            let set = |gauges: &IntGaugeVec, label: &str, number: usize| {
-                gauges.with_label_values(&[of, label]).set(i64::try_from(number).unwrap_or(i64::MAX));
-            };
-            let watched = watched.get(of).copied().unwrap_or_default();
-            set(&self.watched, "learning", watched.learning);
-            set(&self.watched, "known", watched.known);
-            set(&self.active, AlertKind::Burst.name(), watched.bursts);
-            set(&self.active, AlertKind::Drop.name(), watched.drops);
-        }
+    /// What is watched of one sort.
+    pub(super) fn watched(&self, of: &str, watched: Watched) {
+        let set = |gauges: &IntGaugeVec, label: &str, number: usize| {
+            gauges.with_label_values(&[of, label]).set(i64::try_from(number).unwrap_or(i64::MAX));
+        };
+        set(&self.watched, "learning", watched.learning);
+        set(&self.watched, "known", watched.known);
+        set(&self.active, AlertKind::Burst.name(), watched.bursts);
+        set(&self.active, AlertKind::Drop.name(), watched.drops);
     }
 
     /// How many are in force.

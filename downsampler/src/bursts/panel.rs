@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flagmeter_ledger::{Alert, AlertKind, Alerted, Subject};
+use flagmeter_ledger::{Alert, Alerted, Subject};
 use flagmeter_model::{Environment, Meter, Name, Timestamp};
 
 use super::{counts::Counts, customer::Customer, metrics::Watched, weeks::Past};
@@ -82,13 +82,7 @@ impl Panel {
     pub(super) fn watched(&self) -> BTreeMap<&'static str, Watched> {
         let mut all: BTreeMap<_, Watched> = BTreeMap::new();
         for (series, is_told) in self.customers.values().flat_map(Customer::watched) {
-            let watched = all.entry(series.of.sort()).or_default();
-            *(if series.is_learning() { &mut watched.learning } else { &mut watched.known }) += 1;
-            match series.going().filter(|_| is_told) {
-                Some(AlertKind::Burst) => watched.bursts += 1,
-                Some(AlertKind::Drop) => watched.drops += 1,
-                None => {}
-            }
+            all.entry(series.of.sort()).or_default().add(series, is_told);
         }
         all
     }

@@ -7,7 +7,7 @@ use flagmeter_ledger::Subject;
 use flagmeter_model::{TimeRange, Timestamp};
 use flagmeter_store::Store;
 
-use super::counts::{Counts, of_whole};
+use super::counts::{Asked, Counts, of_whole};
 use crate::Result;
 
 /// Slots around one that are asked for, on either side.
@@ -16,8 +16,9 @@ const AROUND: i64 = 2;
 const WEEKS: i64 = 4;
 
 /// Slots of earlier weeks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Past {
+    asked: Asked,
     /// By how many weeks ago, and the slot's start.
     slots: BTreeMap<(i64, Timestamp), Slot>,
     /// Those are there that are asked for until here.
@@ -32,6 +33,15 @@ struct Slot {
 }
 
 impl Past {
+    pub(super) const fn new(asked: Asked) -> Self {
+        Self { asked, slots: BTreeMap::new(), until: None }
+    }
+
+    /// Whose these are.
+    pub(super) const fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
     /// Reads what is asked for by slots of the range, as far as it was not read before.
     pub(super) async fn load(&mut self, store: &dyn Store, range: TimeRange) -> Result<()> {
         let (from, to) = (range.from.floor_to(SLOT_SECONDS), range.to.ceil_to(SLOT_SECONDS));
@@ -46,7 +56,7 @@ impl Past {
         for week in 1..=WEEKS {
             let back = |at: Timestamp| at.plus_seconds(-week * WEEK_SECONDS);
             let minutes = TimeRange::new(back(first), back(to.plus_seconds(around)));
-            let counts = Counts::read(store, minutes, 60).await?;
+            let counts = Counts::read(store, &self.asked, minutes, 60).await?;
             let slots = slots_of(&counts);
             self.slots.extend(slots.into_iter().map(|(start, slot)| ((week, start), slot)));
         }

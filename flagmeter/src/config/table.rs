@@ -287,6 +287,9 @@ settings! {
     bursts: Bursts {
         /// Whether the downsampler watches for bursts and drops, and keeps what it finds in the ledger.
         watch: bool = "true",
+        /// Flags of an environment that are watched one by one: the largest of the last day, of the 200 largest environments
+        /// that have several, and 2000 in all. 0: none, the burst of a flag shows where it moves its environment.
+        flags: usize = "10",
         /// What links to charts begin with in what is posted, such as `https://flagmeter.example.com`. Empty: they are
         /// paths.
         link_base: String = "",

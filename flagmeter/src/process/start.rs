@@ -115,7 +115,8 @@ impl Stages {
         }
         let parts = (Arc::clone(store), Arc::clone(ledger));
         let is_watched = Box::new(move |customer: &Name| flags.burst_detection(customer.as_str()));
-        let bursts = Bursts::new(parts, is_watched, Arc::clone(with.clock), with.metrics)?;
+        let (settings, clock) = (&with.config.bursts, Arc::clone(with.clock));
+        let bursts = Bursts::new(parts, is_watched, settings.flags, clock, with.metrics)?;
         self.help("the watch for bursts", |stop| async move { Ok(bursts.run(stop).await?) });
         Ok(())
     }

@@ -1,18 +1,22 @@
-mod muted;
-
 use std::collections::BTreeMap as Map;
 
 use flagmeter_bursts::WEEK_SECONDS;
-use flagmeter_ledger::{Alerts, Config as LedgerConfig, EmbeddedLedger, Part, Position};
-use flagmeter_model::{ManualClock, Name, SeriesKey};
+use flagmeter_ledger::{Alert, Alerts, Config as LedgerConfig, EmbeddedLedger, Part, Position};
+use flagmeter_model::{Environment, ManualClock, Name, SeriesKey, Timestamp};
 use flagmeter_store::{
     conformance::fixture::{HOUR, Seal, at, environment, flag, write},
     embedded::{self, EmbeddedStore},
 };
 
-use super::*;
+use super::{
+    contributors::contributors,
+    environments::{Next, Watching, there_since},
+    *,
+};
 use crate::simulation::ModelStore;
 
+mod flags;
+mod muted;
 mod wholes;
 
 /// A world of one environment. Times are in seconds after that in which the store's checks take place.
@@ -36,9 +40,14 @@ impl World {
         Self { _folder: folder, clock, store, ledger, seals: 0, end: 0 }
     }
 
-    fn bursts(&self) -> Bursts {
+    fn bursts(&self) -> Environments {
+        self.with_flags(0).environments
+    }
+
+    fn with_flags(&self, flags: usize) -> Bursts {
         let parts = (Arc::clone(&self.store), Arc::clone(&self.ledger));
-        Bursts::new(parts, Box::new(|_| true), Arc::new(self.clock.clone()), &Registry::new()).unwrap()
+        let clock = Arc::new(self.clock.clone());
+        Bursts::new(parts, Box::new(|_| true), flags, clock, &Registry::new()).unwrap()
     }
 
     /// So many minutes with this many counts, in every ten seconds a sixth of it. A tenth is of another flag.
@@ -409,7 +418,7 @@ async fn nothing_is_told_to_begin_of_a_customer_that_is_not_watched() {
     let mut world = World::new();
     world.minutes(180, 120).await;
     let mut bursts = world.bursts();
-    bursts.is_watched = Box::new(|customer| customer.as_str() != "acme");
+    bursts.is_watched = Arc::new(|customer| customer.as_str() != "acme");
     world.minutes(5, 1_200).await;
     bursts.look().await;
     world.minutes(20, 120).await;

@@ -1,13 +1,13 @@
 //! What begins while a mute is in force, and what outlasts it.
 
-use flagmeter_ledger::{AlertKind, MuteId, Subject};
+use flagmeter_ledger::{AlertKind, MuteId, Muting, Said, Subject};
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
 use super::*;
 
 impl World {
     /// A mute of all that is there, from now on.
-    async fn mute(&self, id: u128, minutes: i64) {
+    pub(super) async fn mute(&self, id: u128, minutes: i64) {
         let of = environment("live").unwrap();
         let muting = Muting {
             id: MuteId::new(id),
@@ -21,7 +21,7 @@ impl World {
     }
 
     /// What is said, in minutes from then on until when it was seen, and whether it is muted.
-    async fn muted(&self, since: i64) -> Vec<(&'static str, i64, bool)> {
+    pub(super) async fn muted(&self, since: i64) -> Vec<(&'static str, i64, bool)> {
         let minute = |seen: Timestamp| (seen.millis_since(at(since)) + 59_999) / 60_000;
         let alerts = self.alerts().await;
         let one =
@@ -149,7 +149,7 @@ async fn what_outlasts_its_mute_is_not_told_of_a_customer_that_is_not_watched_an
     world.minutes(5, 1_200).await;
     world.bursts().look().await;
     let mut bursts = world.bursts();
-    bursts.is_watched = Box::new(|_| false);
+    bursts.is_watched = Arc::new(|_| false);
     world.minutes(5, 1_200).await;
     bursts.look().await;
     assert_eq!(world.alerts().await.len(), 1);
