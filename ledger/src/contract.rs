@@ -308,9 +308,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// Alerts in the order in which they became known.
     async fn alerts(&self, alerts: Alerts) -> Result<AlertPage>;
 
-    /// What goes on at any time of a range, each with its end if it is over.
-    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage>;
-
     /// Mutes, those that are over last first.
     async fn mutes(&self, mutes: Mutes) -> Result<MutePage>;
+
+    /// What goes on at any time of a range, each with its end if it is over.
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage>;
 }

@@ -144,12 +144,12 @@ impl Ledger for EmbeddedLedger {
         self.book.read(move |book| book::alerts(book, &alerts)).await
     }
 
-    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
-        self.book.read(move |book| book::episodes(book, &episodes)).await
-    }
-
     async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
         self.book.read(move |book| book::mutes(book, &mutes)).await
+    }
+
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.book.read(move |book| book::episodes(book, &episodes)).await
     }
 }
 

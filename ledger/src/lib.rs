@@ -15,9 +15,9 @@
 //!
 //! Beside the rows stand *crossings*: thresholds of customers' plans, each told once in a period ([`Ledger::cross`]);
 //! and *alerts*: traffic that is out of the ordinary, told once when it began and once when it is over ([`Ledger::alert`]);
-//! the two of them are an *episode*, which charts ask for by time ([`Ledger::episodes`]). Both have numbers of their own. What
-//! is out of the ordinary while a planned *mute* is in force ([`Ledger::mute`]) is kept like all else, and says by which one it
-//! is muted.
+//! the two of them are an *episode*, which charts ask for by time ([`Ledger::episodes`]). Both have numbers of their own.
+//! What is out of the ordinary while a planned *mute* is in force ([`Ledger::mute`]) is kept like all else, and says by which
+//! one it is muted.
 //!
 //! # Backends
 //!

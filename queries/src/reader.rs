@@ -257,11 +257,6 @@ impl Reading<'_> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.alerts(alerts)).await
     }
 
-    /// What goes on at any time of a range.
-    pub(crate) async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
-        self.reader.of_ledger(self.deadline, self.reader.ledger()?.episodes(episodes)).await
-    }
-
     /// Mutes, those that are over last first.
     pub(crate) async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.mutes(mutes)).await
@@ -275,6 +270,11 @@ impl Reading<'_> {
     /// Ends a mute.
     pub(crate) async fn end_mute(&self, id: MuteId, by: String, at: Timestamp) -> Result<Option<Mute>> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.end_mute(id, by, at)).await
+    }
+
+    /// What goes on at any time of a range.
+    pub(crate) async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.episodes(episodes)).await
     }
 
     /// The last closing of a ledger that ends with `as_of`.

@@ -144,11 +144,11 @@ impl Ledger for ModelLedger {
         Ok(AlertPage::default())
     }
 
-    async fn episodes(&self, _: Episodes) -> Result<EpisodePage> {
-        Ok(EpisodePage::default())
-    }
-
     async fn mutes(&self, _: Mutes) -> Result<MutePage> {
         Ok(MutePage::default())
+    }
+
+    async fn episodes(&self, _: Episodes) -> Result<EpisodePage> {
+        Ok(EpisodePage::default())
     }
 }

@@ -147,28 +147,6 @@ pub(crate) async fn episodes_are_those_that_a_filter_means<H: Harness>() -> Resu
     Ok(())
 }
 
-/// What a mute covered at first and is told later began once.
-pub(crate) async fn what_outlasts_its_mute_is_one_episode<H: Harness>() -> Result<()> {
-    let harness = H::new().await?;
-    let ledger = harness.ledger();
-    ledger.mute(muting(1, "acme", (0, 30)), minute(0)).await?;
-    let burst = began("acme", 10);
-    ledger.alert(vec![burst.clone()], minute(13)).await?;
-    ledger.standing().await?;
-    let page = ledger.episodes(within(0, 100)).await?;
-    assert_eq!(page.episodes.first().map(|one| one.began.muted), Some(Some(MuteId::new(1))));
-    ledger.alert(vec![Alerted { seen_at: minute(31), ..burst.clone() }], minute(31)).await?;
-    ledger.standing().await?;
-    let page = ledger.episodes(within(0, 100)).await?;
-    assert_eq!(told(&page.episodes), expected(&[("acme", 10, None)]));
-    assert_eq!(page.episodes.first().map(|one| one.began.muted), Some(None), "it is told now");
-    ledger.alert(vec![over(&burst, 40)], minute(50)).await?;
-    ledger.standing().await?;
-    assert_eq!(asked(&*ledger, within(0, 100)).await?, expected(&[("acme", 10, Some(50))]));
-    assert_eq!(asked(&*ledger, within(50, 100)).await?, []);
-    Ok(())
-}
-
 /// Those that began last, wherever they lie.
 pub(crate) async fn the_newest_episodes_are_kept_and_it_is_said_that_there_are_more<H: Harness>() -> Result<()>
 {

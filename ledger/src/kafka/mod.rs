@@ -236,12 +236,12 @@ impl Ledger for KafkaLedger {
         self.0.book.read(move |book| book::alerts(book, &alerts)).await
     }
 
-    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
-        self.0.book.read(move |book| book::episodes(book, &episodes)).await
-    }
-
     async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
         self.0.book.read(move |book| book::mutes(book, &mutes)).await
+    }
+
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.0.book.read(move |book| book::episodes(book, &episodes)).await
     }
 }
 

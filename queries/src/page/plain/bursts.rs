@@ -45,7 +45,11 @@ fn row(episode: &Episode, zone: Tz, is_own: bool) -> Markup {
         tr {
             th scope="row" {
                 a href={ (episode.last().chart()) "&plain=1" } {
-                    span class={ "state " (class) } { (what) @if alerted.is_learning { ", still learning" } @if episode.began.muted.is_some() { ", muted" } }
+                    span class={ "state " (class) } {
+                        (what)
+                        @if alerted.is_learning { ", still learning" }
+                        @if episode.began.muted.is_some() { ", muted" }
+                    }
                 }
             }
             td { (of(episode, is_own)) }
