@@ -98,6 +98,30 @@ pub(crate) async fn what_goes_on_in_a_range_is_found_by_its_edges<H: Harness>() 
     Ok(())
 }
 
+/// What is told once more when its mute is over has begun once, and is over once.
+pub(crate) async fn what_outlasts_its_mute_is_one_episode<H: Harness>() -> Result<()> {
+    let harness = H::new().await?;
+    let ledger = harness.ledger();
+    ledger.mute(muting(1, "acme", (0, 30)), minute(0)).await?;
+    let burst = began("acme", 10);
+    let muted = ledger.alert(vec![burst.clone()], minute(13)).await?;
+    let told_now = Alerted { seen_at: minute(31), ..burst.clone() };
+    ledger.alert(vec![told_now], minute(31)).await?;
+    ledger.standing().await?;
+    assert_eq!(asked(&*ledger, within(0, 60)).await?, expected(&[("acme", 10, None)]));
+    ledger.alert(vec![over(&burst, 40)], minute(50)).await?;
+    ledger.standing().await?;
+    let episodes = ledger.episodes(within(0, 60)).await?.episodes;
+    assert_eq!(told(&episodes), expected(&[("acme", 10, Some(50))]));
+    assert_eq!((muted[0].muted, episodes[0].began.muted), (Some(MuteId::new(1)), None), "as it was told");
+    // The next one is one of its own.
+    ledger.alert(vec![began("acme", 55)], minute(58)).await?;
+    ledger.standing().await?;
+    let both = expected(&[("acme", 10, Some(50)), ("acme", 55, None)]);
+    assert_eq!(asked(&*ledger, within(0, 60)).await?, both);
+    Ok(())
+}
+
 /// A filter means those whose alert says one of its values.
 pub(crate) async fn episodes_are_those_that_a_filter_means<H: Harness>() -> Result<()> {
     let harness = H::new().await?;
