@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::{
-    Alert, AlertPage, Alerted, Alerts, Crossed, Crossing, CrossingPage, Crossings, Mute, MuteId, MutePage,
-    Mutes, Muting, Notice, Result,
+    Alert, AlertPage, Alerted, Alerts, Crossed, Crossing, CrossingPage, Crossings, EpisodePage, Episodes,
+    Mute, MuteId, MutePage, Mutes, Muting, Notice, Result,
 };
 
 /// The place of a row in the feed: 1 is the first; 0 stands before it.
@@ -310,4 +310,7 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Mutes, those that are over last first.
     async fn mutes(&self, mutes: Mutes) -> Result<MutePage>;
+
+    /// What goes on at any time of a range, each with its end if it is over.
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage>;
 }

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 
 use crate::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Config, Crossed, Crossing, CrossingPage,
-    Crossings, Entry, Feed, Hours, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Notice, Page, Position,
-    Result, Standing,
+    Crossings, Entry, EpisodePage, Episodes, Feed, Hours, Ledger, Mute, MuteId, MutePage, Mutes, Muting,
+    Notice, Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -147,6 +147,10 @@ impl Ledger for EmbeddedLedger {
     async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
         self.book.read(move |book| book::mutes(book, &mutes)).await
     }
+
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.book.read(move |book| book::episodes(book, &episodes)).await
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +235,7 @@ mod tests {
         let ledger = EmbeddedLedger::open(&config).unwrap();
         ledger.announce(Timestamp::from_seconds_clamped(7_200)).await.unwrap();
         drop(ledger);
-        let old = "DROP TABLE alerts; DROP TABLE contributors; DROP TABLE crossings; DROP TABLE deliveries;
+        let old = "DROP TABLE alerts; DROP TABLE episodes; DROP TABLE contributors; DROP TABLE crossings; DROP TABLE deliveries;
                    DROP TABLE mutes;
                    PRAGMA user_version = 1";
         rusqlite::Connection::open(&config.path).unwrap().execute_batch(old).unwrap();
@@ -261,7 +265,7 @@ mod tests {
         let config = Config { path: folder.path().join("ledger.sqlite") };
         drop(EmbeddedLedger::open(&config).unwrap());
         // As version 3 had it.
-        let old = "DROP TABLE alerts; DROP TABLE contributors; DROP TABLE deliveries; DROP TABLE mutes;
+        let old = "DROP TABLE alerts; DROP TABLE episodes; DROP TABLE contributors; DROP TABLE deliveries; DROP TABLE mutes;
                    CREATE TABLE deliveries (id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL) STRICT;
                    INSERT INTO deliveries VALUES (1, 7);
                    PRAGMA user_version = 3";

@@ -14,9 +14,10 @@
 //! position (the feed) and by hour (bills).
 //!
 //! Beside the rows stand *crossings*: thresholds of customers' plans, each told once in a period ([`Ledger::cross`]);
-//! and *alerts*: traffic that is out of the ordinary, told once when it began and once when it is over ([`Ledger::alert`]).
-//! Both have numbers of their own. What is out of the ordinary while a planned *mute* is in force ([`Ledger::mute`]) is kept
-//! like all else, and says by which one it is muted.
+//! and *alerts*: traffic that is out of the ordinary, told once when it began and once when it is over ([`Ledger::alert`]);
+//! the two of them are an *episode*, which charts ask for by time ([`Ledger::episodes`]). Both have numbers of their own.
+//! What is out of the ordinary while a planned *mute* is in force ([`Ledger::mute`]) is kept like all else, and says by which
+//! one it is muted.
 //!
 //! # Backends
 //!
@@ -50,6 +51,7 @@ mod crossing;
 mod decide;
 mod embedded;
 mod entry;
+mod episode;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -70,6 +72,7 @@ pub use crossing::{Crossed, Crossing, CrossingPage, Crossings, first_crossings};
 pub use decide::{Latest, decide};
 pub use embedded::EmbeddedLedger;
 pub use entry::Entry;
+pub use episode::{Episode, EpisodePage, Episodes};
 pub use error::{Error, Result};
 pub use mute::{Ended, Mute, MuteEnd, MuteId, MuteKey, MutePage, MuteState, Mutes, Muting};
 pub use notice::Notice;

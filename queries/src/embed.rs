@@ -13,6 +13,8 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
+use flagmeter_ledger::EpisodePage;
+use flagmeter_store::Floors;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
@@ -22,7 +24,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     App, Error, Result,
     access::{LINK_SECONDS_MAX, Link, Principal, Refusal},
-    chart, live, moment, page,
+    bursts::{self, ToldByLink, marks::MARKS_MAX},
+    chart::{self, Whose},
+    live, moment, page,
     parameters::{Parameters, joined, name},
     problem::{Problem, Refusals},
     service::ForOtherSites,
@@ -32,7 +36,7 @@ use crate::{
 /// The parameters of `/embed` and `/embed/chart.svg`: the link, and how it looks.
 pub(crate) const KNOWN: &[&str] =
     &joined::<{ 2 + chart::plan::LOOK.len() }>(&[name::LINK, name::PLAIN], chart::plan::LOOK);
-/// The parameters of `/embed/live`.
+/// The parameters of `/embed/live` and `/embed/bursts`.
 pub(crate) const LIVE_KNOWN: &[&str] = &[name::LINK];
 /// How long a link holds where nothing is said.
 const EXPIRES_IN_DEFAULT: &str = "1h";
@@ -75,6 +79,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(create))
         .routes(routes!(embedded))
         .routes(routes!(picture))
+        .routes(routes!(marks))
         .routes(routes!(stream))
 }
 
@@ -274,9 +279,43 @@ pub(crate) async fn picture(State(app): State<Arc<App>>, uri: Uri, headers: Head
     let look = look.filter(|pair| !pair.starts_with("link=") && !pair.starts_with("plain="));
     let query = asked.chain(look).filter(|pair| !pair.is_empty()).collect::<Vec<_>>().join("&");
     let uri = address("/v1/chart.svg", &query).ok_or(Error::Link(Refusal::Malformed))?;
-    let mut response = chart::chart(State(app), link.principal, uri, headers).await?;
+    let mut response = chart::drawn(&app, &link.principal, &uri, &headers, Whose::Nothing).await?;
     response.extensions_mut().insert(ForOtherSites);
     Ok(response)
+}
+
+/// The bursts and drops in the chart of a link
+///
+/// Those that its picture marks: when they began and were over, and how many times of what was expected they were. They tell no
+/// name.
+#[utoipa::path(
+    get,
+    path = "/embed/bursts",
+    tag = "embed",
+    params(("link" = String, Query, description = "From `POST /v1/embed`.")),
+    responses(
+        (status = 200, description = "The bursts and drops, with a strong `ETag`", body = ToldByLink),
+        (status = 304, description = "They are still those whose `ETag` was sent as `If-None-Match`"),
+        Refusals,
+    )
+)]
+pub(crate) async fn marks(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Result<Response> {
+    let (link, _) = follow(&app, &uri, LIVE_KNOWN)?;
+    let uri = address("/v1/live", &link.query).ok_or(Error::Link(Refusal::Malformed))?;
+    let parameters = Parameters::read(&uri, live::KNOWN)?;
+    let zone = parameters.zone(app.zone_of(&link.principal))?;
+    let asked = usage::plan::ask(&parameters, &link.principal, zone, &app.config)?;
+    // Rounded outward to whole buckets, as what is drawn.
+    let plan = asked.plan(asked.range(app.clock.now())?, &Floors::default(), &app.config)?;
+    let asked = asked.episodes(plan.range(), MARKS_MAX);
+    let mut reading = app.reader.begin(&link.principal).await?;
+    let page = match asked {
+        Some(asked) => reading.episodes(asked).await?,
+        None => EpisodePage::default(),
+    };
+    let room = reading.room_for(page.episodes.len()).await?;
+    app.metrics.rows(page.episodes.len());
+    bursts::respond(&headers, &ToldByLink::of(&page, zone), room)
 }
 
 /// The chart of a link, live

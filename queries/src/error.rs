@@ -72,7 +72,7 @@ pub enum Error {
     Ledger(#[from] flagmeter_ledger::Error),
     /// No ledger is kept here.
     #[error(
-        "This server has no ledger, and so no hours to bill: flagmeter serve has one, and so have the stages on Kafka."
+        "This server has no ledger, and so no hours to bill and no alerts: flagmeter serve has one, and so have the stages on Kafka."
     )]
     NoLedger,
     /// A cursor that knows more than the ledger.

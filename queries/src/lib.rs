@@ -14,6 +14,8 @@
 //! `/v1/billing/…` reads the ledger, whose rows never change: `billing` answers the same question with the same
 //! bytes for as long as anyone asks.
 //!
+//! `/v1/bursts` tells what was out of the ordinary within a range, and charts mark it: `bursts`.
+//!
 //! `/v1/operator/…` tells those who run it where counts are on their way, and whose they are, and takes what they plan:
 //! `operator`.
 //!
@@ -38,6 +40,7 @@
 pub mod access;
 mod answer;
 mod billing;
+mod bursts;
 mod caching;
 mod chart;
 mod civil;
@@ -170,6 +173,7 @@ pub fn router(parts: Parts<'_>, others: Router) -> Result<Router> {
         .routes(routes!(usage::usage))
         .routes(routes!(live::live))
         .routes(routes!(chart::chart))
+        .routes(routes!(bursts::bursts))
         .routes(routes!(flags::flags))
         .routes(routes!(reconcile::reconcile))
         .routes(routes!(reconcile::billed::reconcile_billing))

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use flagmeter_ledger::{
-    AlertPage, Alerts, Closing, CrossingPage, Crossings, Error as LedgerError, Feed, Hours, Ledger, Mute,
-    MuteId, MutePage, Mutes, Muting, Page, Position,
+    AlertPage, Alerts, Closing, CrossingPage, Crossings, EpisodePage, Episodes, Error as LedgerError, Feed,
+    Hours, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Page, Position,
 };
 use flagmeter_model::{Meter, Name, Tier, Timestamp};
 use flagmeter_store::{
@@ -270,6 +270,11 @@ impl Reading<'_> {
     /// Ends a mute.
     pub(crate) async fn end_mute(&self, id: MuteId, by: String, at: Timestamp) -> Result<Option<Mute>> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.end_mute(id, by, at)).await
+    }
+
+    /// What goes on at any time of a range.
+    pub(crate) async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.episodes(episodes)).await
     }
 
     /// The last closing of a ledger that ends with `as_of`.

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-STARTS_WITHIN_S = 30
+STARTS_WITHIN_S = 180
 STOPS_WITHIN_S = 60
 
 

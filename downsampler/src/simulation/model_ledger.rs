@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use flagmeter_ledger::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
-    Error, Feed, Hours, Latest, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Notice, Page, Position,
-    Result, Row, Standing, decide,
+    EpisodePage, Episodes, Error, Feed, Hours, Latest, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Notice,
+    Page, Position, Result, Row, Standing, decide,
 };
 use flagmeter_model::Timestamp;
 use parking_lot::Mutex;
@@ -146,5 +146,9 @@ impl Ledger for ModelLedger {
 
     async fn mutes(&self, _: Mutes) -> Result<MutePage> {
         Ok(MutePage::default())
+    }
+
+    async fn episodes(&self, _: Episodes) -> Result<EpisodePage> {
+        Ok(EpisodePage::default())
     }
 }

@@ -185,12 +185,14 @@ struct Asking {
     url: String,
     token: String,
     connection: Connection,
+    /// Before the second try.
+    pause: Duration,
 }
 
 impl Asking {
     fn new(server: &ServerArgs) -> Result<Self> {
         let (url, token) = (server.url.to_string(), server.token()?);
-        Ok(Self { url, token, connection: Connection::new(server.url.clone()) })
+        Ok(Self { url, token, connection: Connection::new(server.url.clone()), pause: PAUSE })
     }
 
     fn failed(&self, path: &str, reason: String) -> Error {
@@ -210,7 +212,7 @@ impl Asking {
         body: Bytes,
         status: u16,
     ) -> Result<Bytes> {
-        let mut pause = PAUSE;
+        let mut pause = self.pause;
         for tries in 1.. {
             let asked = self.connection.send(method.clone(), path, Some(&self.token), headers, body.clone());
             let (refused, wait) = match asked.await {
@@ -249,6 +251,10 @@ impl Asking {
 mod tests {
     use clap::Parser as _;
     use serde_json::json;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
 
     use super::*;
 
@@ -284,6 +290,50 @@ mod tests {
             let refused = body(&[wrong]).unwrap_err().to_string();
             assert!(refused.contains("--customer, --project and --environment"), "{wrong}: {refused}");
         }
+    }
+
+    /// One hangs up, one is busy, one takes it, and one refuses.
+    #[tokio::test]
+    async fn what_got_no_answer_is_said_again_in_the_same_words() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serve = async move {
+            let mut asked = Vec::new();
+            for answer in [
+                "",
+                "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                "HTTP/1.1 201 Made\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",
+                "HTTP/1.1 422 No\r\ncontent-length: 18\r\nconnection: close\r\n\r\n{\"detail\":\"never\"}",
+            ] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"{\"for\":\"2h\"}") {
+                    assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "all of it comes");
+                }
+                asked.push(String::from_utf8(request).unwrap());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            asked
+        };
+        let ask = async move {
+            let connection = Connection::new(url.parse().unwrap());
+            let pause = Duration::from_millis(1);
+            let mut asking = Asking { url, token: "fm_a_b".into(), connection, pause };
+            let mut answers = Vec::new();
+            for _ in 0..2 {
+                let (headers, body) = ([("idempotency-key", "17")], Bytes::from("{\"for\":\"2h\"}"));
+                answers.push(asking.answer(Method::POST, PATH, &headers, body, 201).await);
+            }
+            answers
+        };
+        let (asked, answers) = tokio::join!(serve, ask);
+        assert!(
+            asked[0].contains("idempotency-key: 17\r\n") && asked[0].contains("authorization: Bearer fm_a_b")
+        );
+        assert!(asked.iter().all(|again| *again == asked[0]), "{asked:?}");
+        assert_eq!(answers[0].as_deref().unwrap(), b"{}");
+        let refused = answers[1].as_ref().unwrap_err().to_string();
+        assert!(refused.ends_with(": never"), "what is refused is not said again: {refused}");
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use flagmeter_model::{Meter, Name, Timestamp};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::{look::position, mutes::covering};
+use super::{episodes, look::position, mutes::covering};
 use crate::{
     Alert, AlertKind, AlertPage, Alerted, Alerts, Contributor, Entry, Error, LastSaid, MuteId, Part,
     Position, Result, Said, Subject, new_alerts,
 };
 
 /// The columns of an alert, in the order in which [`alert`] reads them.
-const COLUMNS: &str = "number, customer, project, environment, flag, meter, kind, said, since, seen_at, observed, \
+pub(super) const COLUMNS: &str = "number, customer, project, environment, flag, meter, kind, said, since, seen_at, observed, \
                        expected, low, high, percent, excess, peak, is_learning, alerted_at, muted";
 /// Alerts that one question looks at.
 const LOOKED_AT_MAX: usize = 20_000;
@@ -102,6 +102,7 @@ pub(super) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
             }
         } else if new.number == end.next() {
             insert(step, new)?;
+            episodes::take(step, new)?;
             end = new.number;
         } else {
             return Err(Error::Damaged(format!("alert {} follows on alert {end}", new.number)));
@@ -111,11 +112,15 @@ pub(super) fn apply(step: &Transaction<'_>, entry: &Entry) -> Result<()> {
 }
 
 fn found(step: &Transaction<'_>, number: Position) -> Result<Option<Alert>> {
-    let select = format!("SELECT {COLUMNS} FROM alerts WHERE number = ?1");
-    let mut statement = step.prepare_cached(&select)?;
-    let found =
-        statement.query_row([number.get().cast_signed()], |row| Ok(alert(row))).optional()?.transpose()?;
+    let found = found_plainly(step, number)?;
     found.map(|alert| with_contributors(step, alert)).transpose()
+}
+
+/// The alert of this number, without its contributors.
+pub(super) fn found_plainly(book: &Connection, number: Position) -> Result<Option<Alert>> {
+    let select = format!("SELECT {COLUMNS} FROM alerts WHERE number = ?1");
+    let mut statement = book.prepare_cached(&select)?;
+    statement.query_row([number.get().cast_signed()], |row| Ok(alert(row))).optional()?.transpose()
 }
 
 fn insert(step: &Transaction<'_>, new: &Alert) -> Result<()> {
@@ -224,7 +229,7 @@ fn with_contributors(book: &Connection, mut alert: Alert) -> Result<Alert> {
 }
 
 /// An alert without its contributors.
-fn alert(row: &rusqlite::Row<'_>) -> Result<Alert> {
+pub(super) fn alert(row: &rusqlite::Row<'_>) -> Result<Alert> {
     let number: i64 = row.get(0)?;
     let damaged = |what: &str| Error::Damaged(format!("alert {number} {what}"));
     let name = |column| -> Result<Option<Name>> {

@@ -5,6 +5,7 @@
 mod alerts;
 mod crossings;
 mod deliveries;
+mod episodes;
 mod grow;
 mod look;
 mod mutes;
@@ -21,6 +22,7 @@ use tokio::{sync::watch, task::spawn_blocking};
 pub(crate) use self::alerts::{alerts, muted_alerts, plan_alerts, standing_alerts};
 pub(crate) use self::crossings::{crossings, plan_crossings};
 pub(crate) use self::deliveries::{delivered, plan_delivery};
+pub(crate) use self::episodes::episodes;
 pub(crate) use self::grow::{apply, plan};
 pub(crate) use self::look::{closing, feed, hours, settled, standing};
 pub(crate) use self::mutes::{mutes, plan_mute, plan_mute_end};

@@ -114,6 +114,18 @@ const ALERTS: &str = "
     ) STRICT;
     CREATE INDEX alerts_by_series ON alerts (customer, project, environment, flag, meter, number);
     CREATE INDEX alerts_muted ON alerts (number) WHERE muted IS NOT NULL;
+    -- What began, and with what it is over: made of alerts. Open ones have no end and no reach.
+    CREATE TABLE episodes (
+        began INTEGER PRIMARY KEY,
+        ended INTEGER,
+        whose TEXT NOT NULL,
+        starts INTEGER NOT NULL,
+        ends INTEGER,
+        reach INTEGER
+    ) STRICT;
+    CREATE INDEX episodes_by_start ON episodes (starts, began);
+    CREATE INDEX episodes_by_customer ON episodes (whose, starts, began);
+    CREATE INDEX episodes_by_reach ON episodes (reach, starts, began);
     CREATE TABLE contributors (
         alert INTEGER NOT NULL,
         place INTEGER NOT NULL,

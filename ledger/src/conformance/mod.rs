@@ -6,6 +6,7 @@
 pub(crate) mod alerting;
 pub(crate) mod appending;
 pub(crate) mod crossing;
+pub(crate) mod episode;
 pub(crate) mod fixture;
 pub(crate) mod muting;
 pub(crate) mod reading;
@@ -90,6 +91,13 @@ macro_rules! ledger_conformance {
                 what_somebody_was_told_to_have_begun_is_told_to_be_over,
                 what_outlasts_its_mute_is_told_once,
                 any_history_tells_what_is_not_muted_and_each_once,
+            }
+            episode {
+                what_goes_on_in_a_range_is_found_by_its_edges,
+                what_outlasts_its_mute_is_one_episode,
+                episodes_are_those_that_a_filter_means,
+                the_newest_episodes_are_kept_and_it_is_said_that_there_are_more,
+                episodes_are_found_like_in_a_plain_list,
             }
             reading {
                 the_feed_comes_in_pages,

@@ -19,7 +19,7 @@ fn minute(number: i64) -> Timestamp {
 }
 
 /// A mute of all of a customer, between two minutes.
-fn muting(id: u128, customer: &str, (from, to): (i64, i64)) -> Muting {
+pub(super) fn muting(id: u128, customer: &str, (from, to): (i64, i64)) -> Muting {
     Muting {
         id: MuteId::new(id),
         of: Subject::Customer(name(customer)),

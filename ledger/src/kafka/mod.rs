@@ -51,8 +51,8 @@ pub use self::config::Config;
 use self::tail::{Seen, Tail};
 use crate::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Crossed, Crossing, CrossingPage, Crossings,
-    Entry, Error, Feed, Hours, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Notice, Page, Position, Result,
-    Standing,
+    Entry, EpisodePage, Episodes, Error, Feed, Hours, Ledger, Mute, MuteId, MutePage, Mutes, Muting, Notice,
+    Page, Position, Result, Standing,
     book::{self, Book},
 };
 
@@ -238,6 +238,10 @@ impl Ledger for KafkaLedger {
 
     async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
         self.0.book.read(move |book| book::mutes(book, &mutes)).await
+    }
+
+    async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.0.book.read(move |book| book::episodes(book, &episodes)).await
     }
 }
 

@@ -1,7 +1,9 @@
 //! What stands below the axis: which colour is whose, what the marks mean, and what else is to be said.
 
+use flagmeter_ledger::AlertKind;
+
 use super::{
-    marks,
+    bursts, marks,
     picture::Ids,
     plan::Style,
     scene::{Scene, Shown},
@@ -23,6 +25,7 @@ const GROUP_WIDTH: f64 = 190.0;
 enum Key {
     State(Shown),
     Before,
+    Alert(AlertKind),
 }
 
 /// The legend of a picture, laid out.
@@ -49,6 +52,14 @@ impl Legend {
         for state in [Shown::Open, Shown::Partial, Shown::Unknown] {
             if scene.states.contains(&state) {
                 present.push((Key::State(state), state.words()));
+            }
+        }
+        for (kind, words) in [
+            (AlertKind::Burst, "a burst: far more than expected"),
+            (AlertKind::Drop, "a drop: far less than expected"),
+        ] {
+            if scene.marked.has(kind) {
+                present.push((Key::Alert(kind), words));
             }
         }
         let mut keys: Vec<Vec<(f64, Key, &'static str)>> = Vec::new();
@@ -125,6 +136,7 @@ fn draw_key(svg: &mut Svg, key: Key, ids: &Ids, x: f64, y: f64) {
                 [("class", &"fm-before fm-sum"), ("x1", &Px(x)), ("x2", &x2), ("y1", &y), ("y2", &y)];
             svg.empty("line", &line);
         }
+        Key::Alert(kind) => bursts::triangle(svg, kind, x + 5.5, y),
         Key::State(state @ (Shown::Unknown | Shown::Partial)) => {
             let fill = if state == Shown::Unknown { &ids.unknown } else { &ids.partial };
             let fill = format!("url(#{fill})");

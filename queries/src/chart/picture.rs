@@ -3,6 +3,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    bursts,
     legend::Legend,
     marks,
     plan::{Look, Style},
@@ -96,6 +97,7 @@ fn draw_as(scene: &Scene, look: &Look, ids: &Ids) -> String {
     axis_of_counts(&mut svg, &plot);
     marks::bands(&mut svg, scene, &plot, ids);
     svg.line();
+    bursts::bands(&mut svg, scene, &plot);
     match style {
         Style::Stacked => marks::bars(&mut svg, scene, &plot, ids),
         Style::Lines => marks::lines(&mut svg, scene, &plot),
@@ -109,6 +111,7 @@ fn draw_as(scene: &Scene, look: &Look, ids: &Ids) -> String {
     legend.draw(&mut svg, scene, style, ids, MARGIN, plot.bottom + AXIS + APART);
     svg.line();
     marks::hovers(&mut svg, scene, &plot);
+    bursts::tops(&mut svg, scene, &plot);
     svg.finish()
 }
 

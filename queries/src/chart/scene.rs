@@ -3,9 +3,13 @@
 use chrono_tz::Tz;
 use flagmeter_model::{Limits, Timestamp};
 
-use super::words;
+use super::{
+    bursts::{Marked, Whose},
+    words,
+};
 use crate::{
     answer::Known,
+    bursts::marks::Marks,
     civil::Resolution,
     moment,
     usage::{
@@ -104,6 +108,8 @@ pub(super) struct Scene {
     pub(super) complete_until: Option<Timestamp>,
     pub(super) missing_nodes: usize,
     pub(super) is_beyond_retention: bool,
+    /// Bursts and drops.
+    pub(super) marked: Marked,
 }
 
 /// Lays out an answer.
@@ -137,6 +143,7 @@ pub(super) fn scene(plan: &Plan, usage: &Usage, now: Timestamp, title: Option<St
         complete_until,
         missing_nodes: usage.missing_nodes.len(),
         is_beyond_retention: usage.beyond_retention.is_some(),
+        marked: Marked::default(),
     }
 }
 
@@ -173,6 +180,11 @@ fn words_of(plan: &Plan) -> String {
 }
 
 impl Scene {
+    /// The same with its bursts and drops.
+    pub(super) fn marked_with(self, marks: &Marks, whose: Whose, now: Timestamp) -> Self {
+        Self { marked: Marked::of(marks, whose, now), ..self }
+    }
+
     /// The sum of all groups in a bucket; none where nothing is known.
     pub(super) fn sum(&self, bucket: usize) -> Option<u64> {
         let counts = self.lines.iter().filter_map(|line| line.counts.get(bucket).copied().flatten());

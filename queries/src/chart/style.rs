@@ -42,6 +42,7 @@ struct Palette {
     base: &'static str,
     hatch: &'static str,
     rest: &'static str,
+    burst: &'static str,
     groups: [&'static str; COLOURS],
 }
 
@@ -53,6 +54,7 @@ const LIGHT: Palette = Palette {
     base: "#8d95a5",
     hatch: "#8d95a5",
     rest: "#858c9a",
+    burst: "#c92a2a",
     groups: ["#3b5bdb", "#0b8373", "#bf6900", "#b8327a", "#5f7d0e", "#7048c6", "#0e7fae", "#a8412f"],
 };
 
@@ -64,6 +66,7 @@ const DARK: Palette = Palette {
     base: "#6b7488",
     hatch: "#6b7488",
     rest: "#8b93a3",
+    burst: "#ff8787",
     groups: ["#7c96ff", "#38c7b2", "#f2ae3d", "#ea7bb0", "#b3d155", "#b79bff", "#5cc0ee", "#f08a76"],
 };
 
@@ -82,6 +85,7 @@ const SHAPES: &str = ".fm text{font-family:system-ui,-apple-system,Segoe UI,Robo
 .fm .fm-before{fill-opacity:0;stroke-width:1.25;stroke-opacity:.55}\
 .fm .fm-hover{fill:none;stroke:none;pointer-events:all}\
 .fm .fm-until{stroke-dasharray:1 3}\
+.fm .fm-band{fill-opacity:.13}\
 ";
 
 /// The content of the picture's `style`.
@@ -102,7 +106,7 @@ pub(super) fn sheet(theme: Theme) -> String {
 
 /// Each rule names its theme: several pictures in one page share their styles.
 fn rules(theme: &str, palette: &Palette) -> String {
-    let Palette { paper, ink, quiet, grid, base, hatch, rest, groups } = palette;
+    let Palette { paper, ink, quiet, grid, base, hatch, rest, burst, groups } = palette;
     let root = format!(".fm-{theme}");
     let mut rules = format!(
         "{root} .fm-paper{{fill:{paper}}}\
@@ -114,6 +118,7 @@ fn rules(theme: &str, palette: &Palette) -> String {
          {root} .fm-base,{root} .fm-until{{stroke:{base}}}\
          {root} .fm-hatch{{stroke:{hatch}}}\
          {root} .fm-tint{{fill:{hatch};fill-opacity:.22}}\
+         {root} .fm-burst{{fill:{burst}}}\
          {root} .fm-stripe{{stroke:{paper}}}\
          {root} .fm-sum{{stroke:{ink}}}"
     );
@@ -154,7 +159,9 @@ mod tests {
             for text in [palette.ink, palette.quiet] {
                 assert!(contrast(text, palette.paper) >= 4.5, "{text}");
             }
-            for line in palette.groups.into_iter().chain([palette.rest, palette.base, palette.hatch]) {
+            for line in
+                palette.groups.into_iter().chain([palette.rest, palette.base, palette.hatch, palette.burst])
+            {
                 assert!(contrast(line, palette.paper) >= 3.0, "{line} {}", contrast(line, palette.paper));
             }
         }

@@ -1,3 +1,4 @@
+mod bursts;
 mod pictures;
 mod xml;
 
@@ -8,7 +9,7 @@ use proptest::prelude::*;
 use xml::Element;
 
 use super::{
-    picture,
+    Whose, picture,
     plan::{Look, Style},
     scene::{Scene, Shown, scene},
     text::{grouped, isolated},
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     Config,
     access::{Principal, Role},
+    bursts::marks::Marks,
     parameters::Parameters,
     usage::{self, Usage, shape::shape},
 };
@@ -36,6 +38,17 @@ struct Counts {
 
 /// Asks for `query` and draws `counts`, whose buckets must be as many as the query has.
 fn drawn(query: &str, zone: Tz, counts: Counts) -> (Scene, Usage, Look, String) {
+    drawn_with(query, zone, counts, &Marks::default(), Whose::All)
+}
+
+/// The same with bursts and drops.
+fn drawn_with(
+    query: &str,
+    zone: Tz,
+    counts: Counts,
+    marks: &Marks,
+    whose: Whose,
+) -> (Scene, Usage, Look, String) {
     let uri = format!("/v1/chart.svg?{query}").parse().unwrap();
     let parameters = Parameters::read(&uri, super::plan::KNOWN).unwrap();
     let principal = Principal { token_id: "abc".into(), role: Role::Operator };
@@ -58,7 +71,7 @@ fn drawn(query: &str, zone: Tz, counts: Counts) -> (Scene, Usage, Look, String) 
     };
     let usage = shape(&plan, answer);
     let look = Look::read(&parameters).unwrap();
-    let scene = scene(&plan, &usage, at(NOW), look.title.clone());
+    let scene = scene(&plan, &usage, at(NOW), look.title.clone()).marked_with(marks, whose, at(NOW));
     let picture = picture::draw(&scene, &look);
     (scene, usage, look, picture)
 }

@@ -97,6 +97,7 @@ pub(super) fn notes(scene: &Scene) -> Vec<String> {
             "Part of it is no longer kept by {resolution}: a coarser resolution may still tell."
         ));
     }
+    notes.extend(scene.marked.note());
     notes
 }
 
@@ -126,6 +127,7 @@ pub(super) fn description(scene: &Scene) -> String {
         let each = (0..scene.states.len()).map(|at| bucket(scene, at));
         sentences.push(format!("One by one: {}.", each.collect::<Vec<_>>().join("; ")));
     }
+    sentences.extend(scene.marked.marks.iter().map(|mark| format!("{}.", mark.words(scene.zone))));
     sentences.extend(notes(scene));
     sentences.join(" ")
 }

@@ -76,8 +76,8 @@ impl Task {
         let range = self.query.asked.range(self.shared.clock.now())?;
         let config = &self.shared.config;
         let config = Config { rows_max: config.rows_max.min(config.live.rows_max), ..config.clone() };
-        let reading = self.shared.reader.begin_for_many().await?;
-        let (_, usage, room) = usage::answer(&self.query.asked, range, reading, &config).await?;
+        let mut reading = self.shared.reader.begin_for_many().await?;
+        let (_, usage, room) = usage::answer(&self.query.asked, range, &mut reading, &config).await?;
         self.hold(usage.rows.len())?;
         Ok((usage, room))
     }

@@ -209,13 +209,23 @@ impl Bench {
 
     /// The same with other bounds, and its metrics anew.
     pub(super) fn with(self, config: Config) -> Self {
+        let ledger = Some(Arc::clone(&self.ledger));
+        self.put_together(config, ledger)
+    }
+
+    /// The same where no ledger is kept.
+    pub(super) fn without_ledger(self) -> Self {
+        self.put_together(Config::default(), None)
+    }
+
+    fn put_together(self, config: Config, ledger: Option<Arc<dyn Ledger>>) -> Self {
         let metrics = prometheus::Registry::new();
         let (awake, stopping) = watch::channel(());
         let others = Router::new().route("/door", post(a_bug));
         let parts = Parts {
             config,
             store: Arc::clone(&self.store),
-            ledger: Some(Arc::clone(&self.ledger)),
+            ledger,
             tokens: Arc::clone(&self.tokens),
             registry: watch::channel(Arc::clone(&self.registry)).1,
             in_flight: Some(Arc::clone(&self.edges) as Arc<dyn InFlight>),

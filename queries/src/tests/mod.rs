@@ -3,6 +3,7 @@
 mod access;
 mod bench;
 mod billing;
+mod bursts;
 mod chart;
 mod embed;
 mod flags;

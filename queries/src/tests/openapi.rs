@@ -8,7 +8,7 @@ use super::{
     bench::{Bench, NOW, acme, at, flag},
     operator::bursts::began,
 };
-use crate::{billing, chart, embed, flags, live, operator, reconcile, session, usage};
+use crate::{billing, bursts, chart, embed, flags, live, operator, reconcile, session, usage};
 
 /// The parameters without which a path has no answer.
 fn needed(path: &str) -> &'static str {
@@ -124,8 +124,8 @@ async fn every_path_of_the_document_is_served_and_every_api_path_is_in_it() {
         "/v1/session",
         "/v1/usage",
     ];
-    let embed = ["/embed", "/embed/chart.svg", "/embed/live", "/openapi.json"];
-    let before = [&embed, &billing[..], &["/v1/chart.svg", "/v1/embed"]].concat();
+    let embed = ["/embed", "/embed/bursts", "/embed/chart.svg", "/embed/live", "/openapi.json"];
+    let before = [&embed, &billing[..], &["/v1/bursts", "/v1/chart.svg", "/v1/embed"]].concat();
     assert_eq!(paths, [&before, &others[..]].concat());
     // What needs a link, what answers no question, and what is not read have tests of their own.
     for path in paths.into_iter().filter(|path| !path.contains("/embed") && !path.contains('{')) {
@@ -146,6 +146,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/v1/usage", usage::plan::KNOWN),
         ("/v1/live", live::KNOWN),
         ("/v1/chart.svg", chart::plan::KNOWN),
+        ("/v1/bursts", bursts::KNOWN),
         ("/v1/flags", flags::KNOWN),
         ("/v1/reconcile", reconcile::KNOWN),
         ("/v1/reconcile/billing", reconcile::billed::KNOWN),
@@ -163,6 +164,7 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
         ("/embed", embed::KNOWN),
         ("/embed/chart.svg", embed::KNOWN),
         ("/embed/live", embed::LIVE_KNOWN),
+        ("/embed/bursts", embed::LIVE_KNOWN),
     ] {
         let none = Vec::new();
         let parameters = document["paths"][path]["get"]["parameters"].as_array().unwrap_or(&none);
@@ -189,7 +191,8 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
     let bench = Bench::new();
     let document = document(&bench).await;
     let mut told = Vec::new();
-    for path in ["/v1/usage", "/v1/chart.svg", "/v1/flags", "/v1/operator/top", "/v1/reconcile"] {
+    for path in ["/v1/usage", "/v1/chart.svg", "/v1/bursts", "/v1/flags", "/v1/operator/top", "/v1/reconcile"]
+    {
         for parameter in document["paths"][path]["get"]["parameters"].as_array().unwrap() {
             let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
             let with = |value: &str| {
@@ -244,6 +247,8 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
             ("/v1/chart.svg", "theme"),
             ("/v1/chart.svg", "width"),
             ("/v1/chart.svg", "height"),
+            ("/v1/bursts", "meter"),
+            ("/v1/bursts", "limit"),
             ("/v1/flags", "resolution"),
             ("/v1/flags", "limit"),
             ("/v1/operator/top", "by"),
@@ -289,6 +294,7 @@ async fn answers_are_as_the_document_says() {
     for address in [
         "/v1/usage",
         "/v1/usage?group_by=flag,variant,sdk,customer,project,environment&limit=1&compare=previous",
+        "/v1/bursts",
         "/v1/flags",
         "/v1/reconcile",
         "/v1/reconcile?from=-2h&group_by=environment",
@@ -357,7 +363,7 @@ async fn the_document_says_which_paths_need_a_token() {
             }
         }
     }
-    let links = ["/embed", "/embed/chart.svg", "/embed/live"].map(|path| ("get", path));
-    assert_eq!(open[..3], links);
-    assert_eq!(open[3..], [("get", "/openapi.json"), ("delete", "/v1/session"), ("post", "/v1/session")]);
+    let links = ["/embed", "/embed/bursts", "/embed/chart.svg", "/embed/live"].map(|path| ("get", path));
+    assert_eq!(open[..4], links);
+    assert_eq!(open[4..], [("get", "/openapi.json"), ("delete", "/v1/session"), ("post", "/v1/session")]);
 }

@@ -65,8 +65,9 @@ pub(crate) async fn usage(
     let asked = plan::ask(&parameters, &principal, app.zone_of(&principal), &app.config)?;
     let format = plan::format(&parameters, &headers)?;
     let range = asked.range(app.clock.now())?;
-    let reading = app.reader.begin(&principal).await?;
-    let (plan, usage, room) = answer(&asked, range, reading, &app.config).await?;
+    let mut reading = app.reader.begin(&principal).await?;
+    let (plan, usage, room) = answer(&asked, range, &mut reading, &app.config).await?;
+    drop(reading);
     app.metrics.rows(usage.rows.len());
     match format {
         Format::Json => room.json(&usage),
@@ -78,7 +79,7 @@ pub(crate) async fn usage(
 pub(crate) async fn answer(
     asked: &Asked,
     range: TimeRange,
-    mut reading: Reading<'_>,
+    reading: &mut Reading<'_>,
     config: &Config,
 ) -> Result<(Plan, Usage, Room)> {
     let floors = if asked.needs_floors() { reading.state().await?.floors } else { Floors::default() };

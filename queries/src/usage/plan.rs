@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, header};
 use chrono_tz::Tz;
+use flagmeter_ledger::Episodes;
 use flagmeter_model::{Meter, Tier, TimeRange, Timestamp};
 use flagmeter_store::{Dimension, Error as StoreError, Floors};
 
@@ -115,6 +116,15 @@ impl Asked {
         self.resolution.is_none()
     }
 
+    /// The bursts and drops of what is asked, so many at most; `None` where none can be of it, because they are of no variant and
+    /// no SDK.
+    pub(crate) fn episodes(&self, range: TimeRange, limit: usize) -> Option<Episodes> {
+        let filter = self.scope.filter();
+        let is_finer = !filter.variants.is_empty() || !filter.sdks.is_empty();
+        let (scope, flags, meter) = (self.scope.of_ledger(), filter.names.clone(), Some(self.meter));
+        (!is_finer).then_some(Episodes { scope, flags, meter, range, limit })
+    }
+
     /// The same for the top groups alone, the rest added up: as many as asked for, else `default`.
     pub(crate) fn of_the_top(mut self, default: usize) -> Self {
         if !self.group_by.is_empty() {
@@ -225,7 +235,7 @@ impl Plan {
     }
 
     /// The range of the answer: what was asked for, rounded outward to whole buckets.
-    pub(super) fn range(&self) -> TimeRange {
+    pub(crate) fn range(&self) -> TimeRange {
         let at = |edge: Option<&Timestamp>| edge.copied().unwrap_or_default();
         TimeRange::new(at(self.edges.get(self.previous)), at(self.edges.last()))
     }

@@ -2,7 +2,9 @@
 import "./styles/page.css";
 import "./styles/embed.css";
 import { follow, type Standing } from "./api/follow";
+import { followMarks } from "./api/marks";
 import { Figure } from "./charts/figure";
+import { MarksList } from "./charts/marks-list";
 import { type Colours, coloursIn, type Scene, sceneOf } from "./charts/scene";
 import { bucketWords, comparison, completeness, range, silence, total } from "./charts/words";
 import { eachFrame, el, fill, say } from "./dom";
@@ -24,12 +26,16 @@ function begin(root: HTMLElement): void {
   const about = el("p", { class: "quiet about" });
   const silent = el("p", { class: "notice", hidden: true, attrs: { role: "status" } });
   const figure = new Figure({});
+  // There is no room for a list: who does not see the chart is told it all the same.
+  const marks = new MarksList(() => null);
+  marks.node.className = "spoken";
   fill(
     root,
     el("div", { class: "embed-head" }, el("div", {}, title, sum, about), freshness.badge),
     freshness.notice,
     silent,
     figure.node,
+    marks.node,
   );
   let colours: Colours = new Map();
   let scene: Scene | null = null;
@@ -59,6 +65,16 @@ function begin(root: HTMLElement): void {
     figure.show(scene, { isStacked: style ? style === "stacked" : scene.isGrouped });
   });
   const link = new URLSearchParams({ link: place.get("link") ?? "" });
+  let stopMarks: (() => void) | null = null;
+  const tellMarks = (): (() => void) =>
+    followMarks(
+      "/embed/bursts",
+      () => link,
+      (told) => {
+        figure.mark(told.bursts, true);
+        marks.show(told, true);
+      },
+    );
   follow(
     { params: link, live: "/embed/live", once: null },
     {
@@ -66,11 +82,14 @@ function begin(root: HTMLElement): void {
         scene = sceneOf(usage, Date.now(), colours);
         colours = coloursIn(scene);
         draw();
+        stopMarks ??= tellMarks();
       },
       standing: (standing) => {
         document.body.dataset.state = standing.state;
         freshness.show(standing);
-        if (standing.state === "refused") fill(root, over(standing));
+        if (standing.state !== "refused") return;
+        stopMarks?.();
+        fill(root, over(standing));
       },
     },
   );

@@ -81,3 +81,55 @@ export async function tellOfBursts(page: Page, some: boolean): Promise<void> {
     return route.fulfill({ json: { alerts, next: "c", more: false } });
   });
 }
+
+export interface Marked {
+  project: string;
+  kind: "burst" | "drop";
+  /** Hours after the beginning of the range that is asked for. */
+  from: number;
+  /** None while it goes on. */
+  to: number | null;
+  ratio: number;
+}
+
+/** Two, one of them with a name that wants to be more than a name. */
+export const MARKED: readonly Marked[] = [
+  { project: "<img src=x onerror=alert(1)>", kind: "burst", from: 6, to: 7.5, ratio: 5.04 },
+  { project: "web", kind: "drop", from: 16, to: 17, ratio: 0.03 },
+];
+
+/** From now on charts of this page mark these, once `come` lets them; what was asked is in the list that comes back. */
+export async function markBursts(
+  page: Page,
+  marked: readonly Marked[] = MARKED,
+  come: Promise<void> = Promise.resolve(),
+): Promise<URLSearchParams[]> {
+  const asked: URLSearchParams[] = [];
+  let begin = Number.NaN;
+  const told = (bursts: object[]): object => ({ bursts, more: false });
+  const times = ({ from, to }: Marked): { since: string; until: string | null } => {
+    const at = (hours: number): string => new Date(begin + hours * 3_600_000).toISOString();
+    return { since: at(from), until: to === null ? null : at(to) };
+  };
+  await page.route(/\/v1\/bursts\?/, async (route) => {
+    await come;
+    const { searchParams } = new URL(route.request().url());
+    asked.push(searchParams);
+    // Where one looks closer they stay where they are.
+    if (Number.isNaN(begin)) begin = Date.parse(searchParams.get("from") ?? "");
+    const one = (mark: Marked): object => {
+      const { project, kind, ratio } = mark;
+      const of = { customer: "acme", project, environment: "production", flag: null, meter: "evaluations" };
+      return { ...of, kind, ratio, ...times(mark), learning: false, chart: "/usage?customer=acme" };
+    };
+    return route.fulfill({ json: told(marked.map(one)) });
+  });
+  await page.route(/\/embed\/bursts\?/, (route) => {
+    asked.push(new URL(route.request().url()).searchParams);
+    // A link asks for a range of its own: here it is the day that ends with this hour.
+    begin = Math.floor(Date.now() / 3_600_000 - 24) * 3_600_000;
+    const one = (mark: Marked): object => ({ kind: mark.kind, ratio: mark.ratio, ...times(mark) });
+    return route.fulfill({ json: told(marked.map(one)) });
+  });
+  return asked;
+}

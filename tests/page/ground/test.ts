@@ -39,7 +39,7 @@ export const test = base.extend<Each, Worker>({
       await use(demo);
       await demo.stop();
     },
-    { scope: "worker", timeout: 180_000 },
+    { scope: "worker", timeout: 600_000 },
   ],
 
   tokens: [
@@ -50,7 +50,7 @@ export const test = base.extend<Each, Worker>({
         customer: await demo.token("customer", { customer: "acme" }),
       });
     },
-    { scope: "worker" },
+    { scope: "worker", timeout: 300_000 },
   ],
 
   baseURL: async ({ demo }, use) => {

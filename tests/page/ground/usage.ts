@@ -43,10 +43,11 @@ export async function openUsage(page: Page, params: Record<string, string>): Pro
   await answered(page);
 }
 
-/** Waits until the view shows an answer that goes on. */
-export async function answered(page: Page): Promise<void> {
-  await expect(freshness(page)).toHaveText("live");
-  await expect(total(page)).not.toHaveText("–");
+/** Waits until the view shows an answer that goes on; for longer than other things may take, where it is said. */
+export async function answered(page: Page, timeout?: number): Promise<void> {
+  const within = timeout === undefined ? {} : { timeout };
+  await expect(freshness(page)).toHaveText("live", within);
+  await expect(total(page)).not.toHaveText("–", within);
 }
 
 /** What the API answers to the question that the address holds. */

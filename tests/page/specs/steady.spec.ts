@@ -34,8 +34,17 @@ async function watch(page: Page): Promise<void> {
   });
 }
 
-const shifts = (page: Page): Promise<Shifts> =>
-  page.evaluate(() => (window as unknown as { shifts: Shifts }).shifts);
+/** Comes back after the frame that shows what is in the page now; only what was seen can shift. */
+const painted = (page: Page): Promise<void> =>
+  page.evaluate(
+    () => new Promise<void>((done) => requestAnimationFrame(() => requestAnimationFrame(() => done()))),
+  );
+
+/** What has shifted up to now, what is in the page now painted. */
+async function shifts(page: Page): Promise<Shifts> {
+  await painted(page);
+  return page.evaluate(() => (window as unknown as { shifts: Shifts }).shifts);
+}
 
 for (const view of VIEWS) {
   for (const width of [360, 1440]) {
@@ -62,3 +71,33 @@ test("a chart that goes on by itself stands still", async ({ signedIn: page }) =
   const { sum, told } = await shifts(page);
   expect(sum, told.join("\n")).toBeLessThan(MOST);
 });
+
+for (const view of VIEWS) {
+  for (const width of [360, 1440]) {
+    test(`${view.name} stands still at ${width} px when it learns late who is signed in`, async ({
+      signedIn: page,
+    }) => {
+      await page.setViewportSize({ width, height: 900 });
+      await watch(page);
+      let answer = (): void => {};
+      const held = new Promise<void>((go) => {
+        answer = go;
+      });
+      await page.route(/\/v1\/session$/, async (route) => {
+        await held;
+        await route.continue();
+      });
+      await page.goto(view.address);
+      // Whose bills there are only the session says: until then there is no bill.
+      if (view.name === "billing") await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+      else await view.drawn(page);
+      await expect(page.getByRole("button", { name: "Sign out" })).toBeHidden();
+      await painted(page);
+      answer();
+      await expect(page.getByRole("button", { name: "Sign out" })).toBeVisible();
+      await view.drawn(page);
+      const { sum, told } = await shifts(page);
+      expect(sum, told.join("\n")).toBeLessThan(MOST);
+    });
+  }
+}

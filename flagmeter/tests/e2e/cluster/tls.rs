@@ -115,7 +115,8 @@ const OF_DOWNSAMPLER: &Rights = &[
     (Of::Topic, To::DescribeConfigs, "-ledger"),
     (Of::TransactionalId, To::Write, "-ledger"),
 ];
-const OF_QUERIES: &Rights = &[(Of::Topic, To::Read, "-ledger"), (Of::Topic, To::DescribeConfigs, "-ledger")];
+/// As they take planned mutes, they write to the ledger.
+const OF_QUERIES: &Rights = OF_DOWNSAMPLER;
 
 fn grant(cluster: &Cluster, user: &User, rights: &Rights) {
     let servers = Servers::from_environment();
@@ -233,6 +234,9 @@ fn counts_come_out_once_over_tls_for_users_with_no_more_rights_than_they_need() 
         let feed = queries.get("/v1/billing/closed-hours", &token)?;
         feed["rows"].as_array().filter(|rows| !rows.is_empty()).map(Vec::len)
     });
+    let mute = ["mute", "acme", "--for", "1h", "--reason", "a launch", "--url", &queries[0].url()];
+    let muted = cluster.run_with(&mute, &[("FLAGMETER_TOKEN", &token)]);
+    assert!(muted.success && muted.stdout.contains("is muted from"), "{muted:?}");
     stop_in_order(&mut edges, "everything that was acknowledged is in Kafka");
     audit(&cluster, &queries[0], &token, &sent);
     stop_in_order(&mut ingesters, "what is not stored yet waits in Kafka");

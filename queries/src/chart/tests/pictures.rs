@@ -4,9 +4,15 @@
 use std::{fs, path::PathBuf};
 
 use chrono_tz::Tz;
+use flagmeter_ledger::AlertKind;
 use flagmeter_store::RowState;
 
-use super::{Counts, at, drawn, is_sound};
+use super::{
+    Counts, at,
+    bursts::{episode, production},
+    drawn, drawn_with, is_sound,
+};
+use crate::{bursts::marks::Marks, chart::Whose};
 
 #[track_caller]
 fn is_as_before(name: &str, picture: &str) {
@@ -104,4 +110,28 @@ fn a_month_of_which_nothing_is_known() {
     let counts = Counts { rows: vec![], states: vec![RowState::Unknown; 31], complete_until: None };
     let query = "from=2026-10-01&to=2026-11-01&resolution=1d&width=360&height=240";
     is_as_before("unknown.svg", &drawn(query, Tz::America__New_York, counts).3);
+}
+
+#[test]
+fn an_afternoon_with_a_burst_and_a_drop() {
+    let names = [("checkout-v2", 900), ("search-ranking", 620)];
+    let mut rows = waves(&names, 96);
+    for (_, counts) in &mut rows {
+        counts[40..48].iter_mut().for_each(|count| *count *= 5);
+        counts[70..78].fill(3);
+    }
+    let counts = Counts {
+        rows,
+        states: vec![RowState::Complete; 96],
+        complete_until: Some(at("2026-11-20T12:00:00Z")),
+    };
+    let minute = |minute: i64| at("2026-11-20T10:24:00Z").plus_seconds(60 * minute);
+    let episodes = [(AlertKind::Burst, 40, 53), (AlertKind::Drop, 70, 82)];
+    let episodes = episodes.map(|(kind, since, until)| {
+        episode(kind, minute(since), Some(minute(until)), production("acme", "web"))
+    });
+    let marks = Marks { episodes: episodes.into(), ..Marks::default() };
+    let query = "from=2026-11-20T10:24:00Z&to=2026-11-20T12:00:00Z&resolution=1m&group_by=flag";
+    let (.., picture) = drawn_with(query, Tz::Europe__Berlin, counts, &marks, Whose::Own);
+    is_as_before("bursts.svg", &picture);
 }

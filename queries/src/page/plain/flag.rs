@@ -5,7 +5,7 @@ use std::sync::Arc;
 use maud::{Markup, html};
 
 use super::{
-    fields, flags,
+    bursts, fields, flags,
     judge::Judged,
     layout::Shown,
     sparkline::sparkline,
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     App, Error, Result,
     access::Principal,
+    bursts::marks::Marks,
     chart,
     flags::{self as api, FlagUse},
     parameters::{Parameters, name},
@@ -38,6 +39,7 @@ const OWN: &[&str] = &[name::GROUP_BY];
 struct Answer {
     flag: FlagUse,
     parts: Vec<(&'static str, Usage)>,
+    marks: Marks,
 }
 
 /// The view.
@@ -54,8 +56,9 @@ pub(super) async fn show(app: &Arc<App>, principal: &Principal, view: &View, nam
     let answer = answer(app, principal, view, &names).await;
     let now = app.clock.now();
     let shown = answer.map(|answer| {
-        let Answer { flag, parts } = answer;
-        shown(view, &names, &Judged::new(flag, STALE_DAYS, now), &parts)
+        let Answer { flag, parts, marks } = answer;
+        let marked = parts.first().map(|(_, usage)| bursts::marked(principal, &marks, usage.tz));
+        shown(view, &names, &Judged::new(flag, STALE_DAYS, now), &parts, &marked.unwrap_or_default())
     });
     let [_, _, flag] = &names;
     Shown::new(view, format!("Flag {flag}"), &form, shown)
@@ -84,14 +87,17 @@ async fn answer(app: &Arc<App>, principal: &Principal, view: &View, names: &[Str
         ))
     })?;
     let mut parts = Vec::new();
+    let mut marks = Marks::default();
     for (dimension, words) in DIMENSIONS {
         let mut more = only.clone();
         more.push((name::GROUP_BY, dimension));
         let view = view.clone().without(name::GROUP_BY);
-        let (usage, _room) = usage::answer(app, principal, &view, &more, Some(VALUES_MAX)).await?;
+        let (usage, marked, _room) = usage::answer(app, principal, &view, &more, Some(VALUES_MAX)).await?;
         parts.push((*words, usage));
+        // The same for each.
+        marks = marked;
     }
-    Ok(Answer { flag: found, parts })
+    Ok(Answer { flag: found, parts, marks })
 }
 
 /// A flag that is there, but not in the environments that are asked for.
@@ -131,6 +137,7 @@ fn shown(
     [customer, project, flag]: &[String; 3],
     judged: &Judged,
     parts: &[(&'static str, Usage)],
+    marked: &Markup,
 ) -> Markup {
     let mut only = vec![(name::CUSTOMER, customer.as_str()), (name::PROJECT, project), (name::FLAG, flag)];
     if view.value(name::FROM).is_none() {
@@ -178,6 +185,7 @@ fn shown(
             (parts_of_the_picture(view, by))
         }
         p.ways { a href=(view.address("/usage", all)) { "Its usage, with every number" } }
+        (marked)
         @for (words, usage) in parts { (part(words, usage)) }
     }
 }

@@ -12,6 +12,7 @@
 //! - Every table is bounded, and says what it leaves out.
 
 mod billing;
+mod bursts;
 mod customers;
 mod fields;
 mod flag;

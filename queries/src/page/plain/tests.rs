@@ -1,7 +1,8 @@
 //! Names of strangers on pages, without a server.
 
 use axum::http::HeaderMap;
-use flagmeter_model::{Name, Timestamp};
+use flagmeter_ledger::{Alert, AlertKind, Alerted, Episode, Position, Said, Subject};
+use flagmeter_model::{Environment, Meter, Name, Timestamp};
 use flagmeter_store::{Answer, Row, RowState};
 use proptest::prelude::*;
 
@@ -10,6 +11,7 @@ use crate::{
     Config,
     access::{Principal, Role},
     answer::Known,
+    bursts::marks::Marks,
     flags::{FlagPage, FlagUse},
     usage::{self as api, plan::KNOWN},
 };
@@ -97,8 +99,31 @@ fn of_usage(name: &str) -> String {
         parts: vec![],
         beyond_retention: None,
     });
+    let name = Name::new(name).unwrap();
+    let environment =
+        Environment { customer: name.clone(), project: name.clone(), environment: name.clone() };
+    let since = now().plus_seconds(-600);
+    let began = Alerted {
+        of: Subject::Flag(environment, name),
+        meter: Meter::Evaluations,
+        kind: AlertKind::Burst,
+        said: Said::Began,
+        since,
+        seen_at: since,
+        observed: Some(500),
+        expected: 100,
+        low: 80,
+        high: 120,
+        percent: Some(500),
+        excess: 400,
+        peak: 500,
+        is_learning: true,
+        contributors: Vec::new(),
+    };
+    let began = Alert { number: Position::new(1), alerted: began, alerted_at: now(), muted: None };
+    let marks = Marks { episodes: vec![Episode { began, over: None }], more: true, are_unknown: true };
     usage::form(&view, &operator(), &Names::default(), "UTC").into_string()
-        + &usage::shown(&view, &usage).into_string()
+        + &usage::shown(&view, &operator(), &usage, &marks).into_string()
 }
 
 fn viewed(path: &str, name: &str, parameter: &str) -> View {

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use maud::{Markup, html};
 
 use super::{
+    bursts,
     fields::{self, Choice, Names},
     layout::Shown,
     table::{Head, heads, heads_of_numbers, table},
@@ -15,6 +16,7 @@ use crate::{
     App, Result,
     access::Principal,
     answer::Known,
+    bursts::marks::{self, Marks},
     chart,
     parameters::name,
     room::Room,
@@ -68,17 +70,22 @@ pub(super) async fn show(app: &Arc<App>, principal: &Principal, view: &View) -> 
     let registry = Arc::clone(&app.registry.borrow());
     let form = form(view, principal, &Names::of(&registry, principal), app.zone_of(principal).name());
     let answer = answer(app, principal, view, &[], Some(GROUPS_DEFAULT)).await;
-    Shown::new(view, "Usage", &form, answer.map(|(usage, _room)| shown(view, &usage)))
+    Shown::new(
+        view,
+        "Usage",
+        &form,
+        answer.map(|(usage, marks, _room)| shown(view, principal, &usage, &marks)),
+    )
 }
 
-/// The answer of the API to what the view asks, and to `more`; of so many groups where no number is asked for.
+/// The answer of the API to what the view asks, and to `more`, with what is marked in it; of so many groups where no number is asked for.
 pub(super) async fn answer(
     app: &App,
     principal: &Principal,
     view: &View,
     more: &[(&str, &str)],
     groups_default: Option<usize>,
-) -> Result<(Usage, Room)> {
+) -> Result<(Usage, Marks, Room)> {
     let parameters = view.parameters(&[name::STYLE], more, usage::plan::KNOWN)?;
     let asked = usage::plan::ask(&parameters, principal, app.zone_of(principal), &app.config)?;
     let asked = match groups_default {
@@ -86,10 +93,11 @@ pub(super) async fn answer(
         None => asked,
     };
     let range = asked.range(app.clock.now())?;
-    let reading = app.reader.begin(principal).await?;
-    let (_, usage, room) = usage::answer(&asked, range, reading, &app.config).await?;
+    let mut reading = app.reader.begin(principal).await?;
+    let (plan, usage, room) = usage::answer(&asked, range, &mut reading, &app.config).await?;
+    let marks = marks::marks(&reading, &asked, plan.range()).await;
     app.metrics.rows(usage.rows.len());
-    Ok((usage, room))
+    Ok((usage, marks, room))
 }
 
 pub(super) fn form(view: &View, principal: &Principal, names: &Names<'_>, tz: &'static str) -> Markup {
@@ -142,7 +150,7 @@ pub(super) fn form(view: &View, principal: &Principal, names: &Names<'_>, tz: &'
     }
 }
 
-pub(super) fn shown(view: &View, usage: &Usage) -> Markup {
+pub(super) fn shown(view: &View, principal: &Principal, usage: &Usage, marks: &Marks) -> Markup {
     // Each bucket has a row of each group.
     let groups: Vec<&Group> = usage.groups().collect();
     let buckets: Vec<&[UsageRow]> = usage.rows.chunks(groups.len().max(1)).collect();
@@ -154,6 +162,7 @@ pub(super) fn shown(view: &View, usage: &Usage) -> Markup {
             " · "
             a href=(exactly(view, usage, "json")) { "as JSON" }
         }
+        (bursts::marked(principal, marks, usage.tz))
         @if !usage.group_by.is_empty() { (sums(usage, groups.len())) }
         (numbers(usage, &groups, &buckets))
     }

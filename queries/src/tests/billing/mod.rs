@@ -15,8 +15,8 @@ mod to_date;
 use async_trait::async_trait;
 use flagmeter_ledger::{
     Alert, AlertPage, Alerted, Alerts, Append, Appended, Closing, Counted, Crossed, Crossing, CrossingPage,
-    Crossings, Error, Feed, Hours, Ledger, Mute as PlannedMute, MuteId, MutePage, Mutes, Muting, Notice,
-    Page, Position, Result, Standing,
+    Crossings, EpisodePage, Episodes, Error, Feed, Hours, Ledger, Mute as PlannedMute, MuteId, MutePage,
+    Mutes, Muting, Notice, Page, Position, Result, Standing,
 };
 use flagmeter_model::{Environment, Meter, NodeId, Timestamp};
 use tokio::sync::watch;
@@ -116,6 +116,9 @@ impl Ledger for Mute {
         self.0.subscribe()
     }
     async fn alerts(&self, _: Alerts) -> Result<AlertPage> {
+        Self::none()
+    }
+    async fn episodes(&self, _: Episodes) -> Result<EpisodePage> {
         Self::none()
     }
 }

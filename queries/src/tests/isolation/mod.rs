@@ -355,7 +355,7 @@ async fn without_a_token_nothing_is_answered_but_what_is_public() {
             assert_eq!(answer.status, 401, "{}: {}", operation.name(), answer.text());
         }
     }
-    let embed = ["GET /embed", "GET /embed/chart.svg", "GET /embed/live"];
+    let embed = ["GET /embed", "GET /embed/bursts", "GET /embed/chart.svg", "GET /embed/live"];
     let open = ["GET /openapi.json", "DELETE /v1/session", "POST /v1/session"];
     assert_eq!(public, [&embed[..], &open[..]].concat(), "what needs no token is written down here");
 }

@@ -22,8 +22,9 @@ export function repeat<T>(
   question: (signal: AbortSignal) => Promise<T>,
   everyMs: number,
   asked: Asked<T>,
+  beside: "alone" | "beside a stream" = "alone",
 ): () => void {
-  const repeating = new Repeating(question, everyMs, asked);
+  const repeating = new Repeating(question, everyMs, asked, beside === "alone");
   repeating.begin();
   return () => repeating.close();
 }
@@ -41,6 +42,8 @@ class Repeating<T> {
     private readonly question: (signal: AbortSignal) => Promise<T>,
     private readonly everyMs: number,
     private readonly asked: Asked<T>,
+    /** Beside a stream it need not notice who is signed in: the stream does. */
+    private readonly asksWho: boolean,
   ) {}
 
   begin(): void {
@@ -78,7 +81,7 @@ class Repeating<T> {
     if (document.hidden || this.isOver) return;
     const due = this.dueAt - Date.now();
     // A server that does not answer is left alone until it is asked again.
-    const pause = this.awaySince === null ? Math.min(due, SIGNED_IN_MS) : due;
+    const pause = this.awaySince === null && this.asksWho ? Math.min(due, SIGNED_IN_MS) : due;
     this.timer = window.setTimeout(() => void this.run(), Math.max(0, pause));
   }
 

@@ -7,10 +7,20 @@
 import "uplot/dist/uPlot.min.css";
 import "../styles/chart.css";
 import uPlot from "uplot";
-import { el } from "../dom";
+import type { Mark } from "../api/marks";
+import { el, fill } from "../dom";
 import { short } from "../numbers";
 import { onTheme } from "../shell/theme";
-import { type Look, type Plot, paintBands, paintCounts } from "./paint";
+import { words as markWords, type Placed, placed, SIGNS } from "./marks";
+import {
+  type Look,
+  type Plot,
+  paintBands,
+  paintCounts,
+  paintMarkBands,
+  paintMarkTops,
+  TOPS_HEIGHT,
+} from "./paint";
 import { type Palette, palette } from "./palette";
 import { steps, type Tick, ticks } from "./scale";
 import { bucketAt, lastKnown, most, type Scene } from "./scene";
@@ -32,6 +42,8 @@ export interface Moves {
 
 /** Narrower drags are clicks. */
 const DRAG_MIN = 6;
+/** Marks that are told of one bucket, one by one. */
+const TOLD_MAX = 4;
 const AXIS_FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 export class Chart {
@@ -46,6 +58,10 @@ export class Chart {
     },
   });
   private readonly column = el("div", { class: "pointed", hidden: true });
+  /** What is marked where one points; the list of marks says the same to who does not see it. */
+  private readonly tip = el("ul", { class: "mark-tip", hidden: true, attrs: { "aria-hidden": "true" } });
+  private bursts: readonly Mark[] = [];
+  private isOwn = true;
   private scene: Scene | null = null;
   private look: Look = { isStacked: false, highlighted: null };
   private colours: Palette | null = null;
@@ -86,6 +102,14 @@ export class Chart {
     const isRead = document.activeElement === this.node;
     const isThere = Number(this.node.getAttribute("aria-valuenow")) < scene.states.length;
     if (!isRead || !isThere) this.say(this.pointed() ?? Math.max(0, lastKnown(scene)));
+  }
+
+  /** Marks these bursts and drops; to a customer, as its own. */
+  mark(marks: readonly Mark[], isOwn: boolean): void {
+    this.bursts = marks;
+    this.isOwn = isOwn;
+    this.plot?.redraw(false, false);
+    this.showPointed();
   }
 
   /** Makes a group stand out; null for none. */
@@ -131,7 +155,7 @@ export class Chart {
   private build(): void {
     if (this.plot || this.node.clientWidth === 0) return;
     this.plot = new uPlot(this.options(), this.data(), this.node);
-    this.plot.over.append(this.column);
+    this.plot.over.append(this.column, this.tip);
     // Where fingers slide over it, they point; up and down they scroll the page.
     const touch = (event: PointerEvent): void => {
       if (event.pointerType !== "touch" || !this.plot) return;
@@ -146,7 +170,7 @@ export class Chart {
     const colour = (name: "quiet" | "grid" | "base") => () => this.palette()[name];
     return {
       ...this.size(),
-      padding: [10, 14, 0, 0],
+      padding: [TOPS_HEIGHT, 14, 0, 0],
       legend: { show: false },
       scales: {
         x: { time: false, range: () => this.range() },
@@ -237,9 +261,13 @@ export class Chart {
       x: (at) => left + ((at - from) / (to - from)) * width,
       y: (count) => top + height - (count / most) * height,
     };
-    if (isBehind) paintBands(plot.ctx, scene, place, this.palette());
-    else {
+    const marks = placed(this.bursts, [from, to], Date.now());
+    if (isBehind) {
+      paintBands(plot.ctx, scene, place, this.palette());
+      paintMarkBands(plot.ctx, marks, place, this.palette());
+    } else {
       paintCounts(plot.ctx, scene, place, this.palette(), this.look);
+      paintMarkTops(plot.ctx, marks, place, this.palette());
       if (performance.getEntriesByName("drawn").length === 0) performance.mark("drawn");
     }
   }
@@ -280,11 +308,38 @@ export class Chart {
     const bucket = this.pointed();
     const [from, to] = this.range();
     this.column.hidden = bucket === null;
+    this.showTip(bucket);
     if (bucket === null || !this.scene) return;
     const share = (at: number | undefined): number => (((at ?? from) - from) / (to - from)) * 100;
     const left = share(this.scene.edges[bucket]);
     this.column.style.left = `${left}%`;
     this.column.style.width = `${share(this.scene.edges[bucket + 1]) - left}%`;
+  }
+
+  /** The marks of a bucket. */
+  private marksIn(bucket: number): Placed[] {
+    const [from, to] = [this.scene?.edges[bucket] ?? 0, this.scene?.edges[bucket + 1] ?? 0];
+    // One that ends where the bucket begins is not in it.
+    return placed(this.bursts, [from, to], Date.now()).filter((place) => place.to > from);
+  }
+
+  private showTip(bucket: number | null): void {
+    const marks = bucket === null ? [] : this.marksIn(bucket);
+    this.tip.hidden = marks.length === 0;
+    if (bucket === null || marks.length === 0) return;
+    const told = marks.slice(0, TOLD_MAX).map(({ mark }) => el("li", {}, tipOf(mark, this.isOwn)));
+    if (marks.length > TOLD_MAX) told.push(el("li", {}, `and ${marks.length - TOLD_MAX} more`));
+    fill(this.tip, ...told);
+    // Beside what is pointed at, on the side where there is more room.
+    const [from, to] = this.range();
+    const share = ((this.scene?.edges[bucket] ?? from) - from) / (to - from);
+    const [near, far] = share < 0.5 ? (["left", "right"] as const) : (["right", "left"] as const);
+    const edge = share < 0.5 ? (this.scene?.edges[bucket + 1] ?? from) : (this.scene?.edges[bucket] ?? to);
+    const beyond = ((edge - from) / (to - from)) * 100;
+    const taken = share < 0.5 ? beyond : 100 - beyond;
+    this.tip.style[near] = `${taken}%`;
+    this.tip.style[far] = "auto";
+    this.tip.style.maxWidth = `min(22rem, calc(${100 - taken}% - 0.8rem))`;
   }
 
   private focused(): void {
@@ -298,7 +353,9 @@ export class Chart {
     if (!this.scene?.starts[bucket]) return;
     this.node.setAttribute("aria-valuenow", String(bucket));
     const words = `${bucketWhen(this.scene, bucket)}: ${countWords(this.scene, bucket)}`;
-    this.node.setAttribute("aria-valuetext", words);
+    const marks = this.marksIn(bucket).slice(0, TOLD_MAX);
+    const told = [words, ...marks.map(({ mark }) => markWords(mark, this.isOwn))].join(". ");
+    this.node.setAttribute("aria-valuetext", told);
   }
 
   private key(event: KeyboardEvent): void {
@@ -325,4 +382,8 @@ export class Chart {
     this.point(to);
     this.say(to);
   }
+}
+
+function tipOf(mark: Mark, isOwn: boolean): string {
+  return `${SIGNS[mark.kind]} ${markWords(mark, isOwn)}`;
 }

@@ -1,4 +1,5 @@
 /** A chart with all that belongs to it: what is pointed at, in words; the groups; and a summary for who does not see it. */
+import type { Mark } from "../api/marks";
 import { el, say } from "../dom";
 import { digits, growth } from "../numbers";
 import { day, wall } from "../time/clock";
@@ -50,6 +51,11 @@ export class Figure {
     say(this.summary, summary(scene));
     this.showNothing(scene);
     this.showPointed();
+  }
+
+  /** Marks these bursts and drops; to a customer, as its own. */
+  mark(marks: readonly Mark[], isOwn: boolean): void {
+    this.chart.mark(marks, isOwn);
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 /** Draws a scene on a canvas: what is known, what is not, and what is not all of it. */
+import { type Placed, tops } from "./marks";
 import type { Palette } from "./palette";
 import { type Line, REST, runs, type Scene, type Shown, stacked } from "./scene";
 
@@ -41,6 +42,55 @@ export function paintBands(ctx: Context, scene: Scene, plot: Plot, colours: Pale
       ctx.restore();
     }
   }
+}
+
+/** How high above the counts triangles are, and how wide: what is kept free above them. */
+export const TOPS_HEIGHT = 18;
+const HALF = 5;
+const HEIGHT = 8;
+const RISE = 4;
+
+/** Behind the counts: bursts and drops from their beginning to their end. */
+export function paintMarkBands(ctx: Context, places: readonly Placed[], plot: Plot, colours: Palette): void {
+  ctx.save();
+  ctx.globalAlpha = 0.13;
+  ctx.fillStyle = colours.burst;
+  const path = new Path2D();
+  for (const [left, width] of places.map((place) => across(place, plot)))
+    path.rect(left, plot.top, width, plot.height);
+  ctx.fill(path);
+  ctx.restore();
+}
+
+/** Above the counts: a line as long as each, and a triangle that says what it is. Nothing of it lies on the counts. */
+export function paintMarkTops(ctx: Context, places: readonly Placed[], plot: Plot, colours: Palette): void {
+  if (places.length === 0) return;
+  const path = new Path2D();
+  const thick = 2 * plot.ratio;
+  for (const [left, width] of places.map((place) => across(place, plot)))
+    path.rect(left, plot.top - thick, width, thick);
+  const [half, right] = [HALF * plot.ratio, plot.left + plot.width];
+  for (const top of tops(places, plot.x, 2 * half + plot.ratio)) {
+    const x = Math.min(right - half, Math.max(plot.left + half, top.x));
+    const bottom = plot.top - RISE * plot.ratio;
+    const [tip, base] =
+      top.kind === "burst" ? [bottom - HEIGHT * plot.ratio, bottom] : [bottom, bottom - HEIGHT * plot.ratio];
+    path.moveTo(x - half, base);
+    path.lineTo(x + half, base);
+    path.lineTo(x, tip);
+    path.closePath();
+  }
+  ctx.save();
+  ctx.fillStyle = colours.burst;
+  ctx.fill(path);
+  ctx.restore();
+}
+
+/** Where it begins and how wide it is: however short it was, it is seen. */
+function across({ from, to }: Placed, plot: Plot): [number, number] {
+  const least = 2 * plot.ratio;
+  const left = Math.min(plot.x(from), plot.left + plot.width - least);
+  return [left, Math.max(least, plot.x(to) - left)];
 }
 
 function spans(scene: Scene, plot: Plot, state: Shown): [number, number][] {

@@ -8,11 +8,13 @@ export interface Palette {
   grid: string;
   base: string;
   hatch: string;
+  /** Of bursts and drops. */
+  burst: string;
   /** Of a line's colour. */
   of(colour: number): string;
 }
 
-const NAMES = ["rest", "card", "ink", "quiet", "grid", "base", "hatch"] as const;
+const NAMES = ["rest", "card", "ink", "quiet", "grid", "base", "hatch", "burst"] as const;
 
 /**
  * Reads them where they hold. `light-dark()` is worked out only for what is a colour of an element; all are there before

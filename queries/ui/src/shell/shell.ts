@@ -3,7 +3,7 @@ import { go, here, href, type Place } from "../address";
 import { ask, Problem, send, signedOut } from "../api/client";
 import type { Session } from "../api/types";
 import { el, fill, say } from "../dom";
-import { keep } from "../kept";
+import { keep, kept } from "../kept";
 import { askedZone } from "../time/zone";
 import type { App, Key, View } from "./app";
 import { Freshness } from "./freshness";
@@ -21,6 +21,8 @@ export class Shell implements App {
   private who: Session | null = null;
   private view: View | null = null;
   private route: Route | null = null;
+  /** Whether nobody is signed in, and a token is asked for. */
+  private isAsked = false;
   /** Whether no place was shown yet. */
   private isFirst = true;
   private readonly freshness = new Freshness();
@@ -149,6 +151,7 @@ export class Shell implements App {
   private async meet(): Promise<void> {
     try {
       this.who = await ask<Session>("/v1/session", new URLSearchParams());
+      this.isAsked = false;
       keep("role", this.who.role);
     } catch (error) {
       // Without it the views still work; whoever is not signed in has been asked already.
@@ -164,6 +167,7 @@ export class Shell implements App {
     if (this.main.querySelector(".sign-in")) return;
     this.leave();
     this.who = null;
+    this.isAsked = true;
     this.showNav(here());
     this.showTools();
     const form = signIn(why, () => {
@@ -190,10 +194,14 @@ export class Shell implements App {
   }
 
   private showNav(place: Place): void {
-    const role = this.who?.role ?? "customer";
+    // Until the server has said who is signed in, it is taken to be one like the last one here: nothing moves then.
+    const last = this.isAsked ? null : kept("role");
+    const role = this.who?.role ?? last ?? "customer";
     const params = new URLSearchParams();
     for (const name of SHARED) for (const value of place.params.getAll(name)) params.append(name, value);
-    const links = ROUTES.filter((route) => route.name !== null && route.roles.includes(role)).map((route) => {
+    const links = ROUTES.filter(
+      (route) => route.name !== null && route.roles.some((one) => one === role),
+    ).map((route) => {
       const link = el("a", { href: href(route.path, params) }, route.name);
       const isHere =
         route.matches(place.path) || (route.path === "/flags" && place.path.startsWith("/flags/"));

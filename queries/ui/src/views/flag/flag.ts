@@ -3,9 +3,11 @@ import "../../styles/flag.css";
 import { type Change, change, changed, here, href, type Place } from "../../address";
 import { ask, Problem } from "../../api/client";
 import { follow, usage } from "../../api/follow";
+import { followMarks, type Marks, marksOf, NO_MARKS } from "../../api/marks";
 import { repeat } from "../../api/repeat";
 import type { Dimension, FlagPage, FlagUse, Usage } from "../../api/types";
 import { Figure } from "../../charts/figure";
+import { MarksList } from "../../charts/marks-list";
 import { type Colours, coloursIn, type Scene, sceneOf } from "../../charts/scene";
 import { spark } from "../../charts/spark";
 import { completeness, range, totalSentence } from "../../charts/words";
@@ -67,6 +69,7 @@ class Flag implements View {
   readonly keys = [];
   private asked = "";
   private ends: (() => void)[] = [];
+  private hasMarks = false;
   private readonly range = choice<Range>("Range", RANGES, (value) =>
     change({ from: value === "30d" ? null : `-${value}`, to: null }),
   );
@@ -103,7 +106,16 @@ class Flag implements View {
     { class: "shares" },
     ...[...this.tables.values()].map(({ node }) => node),
   );
-  private readonly body = el("div", { class: "cards" }, this.facts, this.chartCard, this.shares);
+  private readonly marks = new MarksList(({ chart }) => chart ?? null);
+  // The marks are the last: nothing moves when there is one more.
+  private readonly body = el(
+    "div",
+    { class: "cards" },
+    this.facts,
+    this.chartCard,
+    this.shares,
+    this.marks.node,
+  );
   private readonly turn = new InTurn([...this.body.children]);
   private readonly none = el("section", { class: "card empty", hidden: true });
   readonly node = el(
@@ -183,12 +195,19 @@ class Flag implements View {
     this.end();
     this.colours = new Map();
     this.scene = null;
+    this.hasMarks = false;
+    this.mark(NO_MARKS);
     for (const [part, table] of this.tables) table.node.hidden = part === by;
     fill(this.badges);
     this.say(null);
     this.ends.push(
       follow(usage(changed(question, { group_by: by })), {
-        answer: (counted) => this.chart(counted),
+        answer: (counted) => {
+          this.chart(counted);
+          if (this.hasMarks) return;
+          this.hasMarks = true;
+          this.ends.push(this.followMarks(question));
+        },
         standing: (standing) => {
           this.app.standing(standing);
           if (standing.state === "refused") this.say("No answer", standing.problem.message);
@@ -209,6 +228,23 @@ class Flag implements View {
         standing() {},
       }),
     );
+  }
+
+  private followMarks(question: URLSearchParams): () => void {
+    const params = (): URLSearchParams | null => {
+      const [from, to] = [this.scene?.edges[0], this.scene?.edges.at(-1)];
+      return from === undefined || to === undefined ? null : marksOf(question, from, to);
+    };
+    return followMarks("/v1/bursts", params, (marks) => {
+      this.mark(marks);
+      this.turn.known(this.marks.node);
+    });
+  }
+
+  private mark(marks: Marks): void {
+    const isOwn = this.app.session()?.role === "customer";
+    this.figure.mark(marks.bursts, isOwn);
+    this.marks.show(marks, isOwn);
   }
 
   /** Says why there is nothing to see, or shows it again. */

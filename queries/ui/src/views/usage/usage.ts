@@ -1,9 +1,11 @@
 /** Usage: what was counted, as a chart that goes on by itself, and as a table. */
 import "../../styles/usage.css";
-import { type Change, change, href, type Place } from "../../address";
+import { type Change, change, changed, href, type Place } from "../../address";
 import { follow, type Standing, usage as usageOf } from "../../api/follow";
+import { followMarks, type Mark, type Marks, marksOf, NO_MARKS } from "../../api/marks";
 import type { Usage } from "../../api/types";
 import { Figure } from "../../charts/figure";
+import { MarksList } from "../../charts/marks-list";
 import { type Colours, coloursIn, type Scene, sceneOf } from "../../charts/scene";
 import { DataTable } from "../../charts/table";
 import { bucketWords, comparison, completeness, range, total, totalSentence } from "../../charts/words";
@@ -14,9 +16,12 @@ import type { App, Key, View } from "../../shell/app";
 import { Controls } from "./controls";
 import { openEmbed } from "./embed-dialog";
 import { Notices, refusal } from "./notices";
-import { csv, groupBy, isSame, onlyGroup, question, styled, styleOf } from "./question";
+import { csv, groupBy, instant, isSame, onlyGroup, question, styled, styleOf } from "./question";
 import { along, closer, farther, picked, type Seen } from "./range";
 import { Steps } from "./steps";
+
+/** Before and after a burst that one looks closer at. */
+const AROUND_MINUTES = 30;
 
 export function open(app: App): View {
   return new UsageView(app);
@@ -27,6 +32,7 @@ class UsageView implements View {
   private params = new URLSearchParams();
   private asked: URLSearchParams | null = null;
   private stop = (): void => {};
+  private stopMarks: (() => void) | null = null;
   private usage: Usage | null = null;
   private scene: Scene | null = null;
   private colours: Colours = new Map();
@@ -37,6 +43,7 @@ class UsageView implements View {
   private readonly controls = new Controls(this.filters.node);
   private readonly notices = new Notices();
   private readonly table = new DataTable();
+  private readonly marks = new MarksList((mark) => this.closerTo(mark));
   private readonly figure = new Figure({
     chosen: (line) => {
       change(onlyGroup(this.params, line.group));
@@ -108,6 +115,8 @@ class UsageView implements View {
       this.controls.node,
       this.card,
       this.tablePlace,
+      // The last: nothing moves when there is one more.
+      this.marks.node,
     );
   }
 
@@ -144,11 +153,13 @@ class UsageView implements View {
 
   close(): void {
     this.stop();
+    this.stopMarks?.();
     this.figure.close();
   }
 
   private ask(asked: URLSearchParams): void {
     this.stop();
+    this.forgetMarks();
     const coloured = groupBy(asked);
     // A group keeps its colour while one looks closer at it.
     if (coloured !== this.colouredBy) this.colours = new Map();
@@ -163,9 +174,39 @@ class UsageView implements View {
         this.scene = sceneOf(usage, Date.now(), this.colours);
         this.colours = coloursIn(this.scene);
         this.draw();
+        this.stopMarks ??= this.followMarks(asked);
       },
       standing: (standing) => this.stand(standing),
     });
+  }
+
+  /** Of what is seen, wherever a relative range has moved to. */
+  private followMarks(asked: URLSearchParams): () => void {
+    const params = (): URLSearchParams | null => {
+      const [from, to] = [this.scene?.edges[0], this.scene?.edges.at(-1)];
+      return from === undefined || to === undefined ? null : marksOf(asked, from, to);
+    };
+    return followMarks("/v1/bursts", params, (marks) => this.mark(marks));
+  }
+
+  private mark(marks: Marks): void {
+    const isOwn = this.app.session()?.role === "customer";
+    this.figure.mark(marks.bursts, isOwn);
+    this.marks.show(marks, isOwn);
+  }
+
+  private forgetMarks(): void {
+    this.stopMarks?.();
+    this.stopMarks = null;
+    this.mark(NO_MARKS);
+  }
+
+  /** The address that shows it from near, with some time around it. */
+  private closerTo({ since, until }: Mark): string {
+    const around = (at: string, minutes: number): string =>
+      instant(Math.floor(Date.parse(at) / 60_000 + minutes) * 60_000);
+    const [from, to] = [around(since, -AROUND_MINUTES), until && around(until, AROUND_MINUTES)];
+    return href("/usage", changed(this.params, { from, to, resolution: null }));
   }
 
   private stand(standing: Standing): void {
@@ -176,6 +217,7 @@ class UsageView implements View {
     if (standing.state !== "refused") return;
     this.usage = null;
     this.scene = null;
+    this.forgetMarks();
     fill(this.refused, refusal(standing.problem, this.params));
     this.render();
   }
