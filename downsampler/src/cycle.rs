@@ -6,12 +6,14 @@ use std::{collections::VecDeque, slice, time::Instant};
 use flagmeter_ledger::{Appended, Ledger};
 use flagmeter_model::{LowWatermark, Tier, Timestamp, low_watermark};
 use flagmeter_store::{Frontiers, Mark, Rolling, State, Store};
+use tracing::Instrument as _;
 
 use crate::{
     Closed, Config, Phase, Plan, Result, Step,
     closing::{self, Closing},
     metrics::{Kind, Metrics},
     plan::{marks_due, plan},
+    traces::Traced,
 };
 
 /// The halves go round beside each other, as two downsamplers do: so what rolls up waits for the store alone, and the
@@ -67,6 +69,7 @@ pub(crate) struct Cycle {
     leftovers: bool,
     closing: Closing,
     report: CycleReport,
+    traced: Traced,
 }
 
 impl Cycle {
@@ -92,6 +95,7 @@ impl Cycle {
             leftovers: false,
             closing: Closing::new(closed),
             report: CycleReport::default(),
+            traced: Traced::new(half),
         }
     }
 
@@ -122,7 +126,11 @@ impl Cycle {
             if let Some(step) = self.steps.pop_front() {
                 // What was known before is not true any more.
                 self.state = None;
-                self.apply((store, ledger), step, now, metrics).await?;
+                let span = self.traced.step(&step);
+                let applied = self.apply((store, ledger), step, now, metrics).instrument(span.clone()).await;
+                applied.inspect_err(|_| {
+                    span.record("error.type", "store");
+                })?;
                 return Ok(None);
             }
             let Some(state) = &self.state else {
@@ -133,9 +141,13 @@ impl Cycle {
             };
             let Some(phase) = self.phase.or_else(|| self.phases.next().copied()) else {
                 if let (Half::Closing, Some(ledger)) = (self.half, ledger) {
-                    let Some(closed) = self.closing.turn((store, ledger), state, config, now).await? else {
+                    let turned = self.closing.turn((store, ledger), state, config, now).await;
+                    let closed = turned.inspect_err(|_| self.traced.hours_failed())?;
+                    let Some(closed) = closed else {
+                        self.traced.hours_are_due();
                         return Ok(None);
                     };
+                    self.traced.hours_closed(&closed);
                     self.appended(closed.appended, metrics);
                     let appended = self.report.closed.appended;
                     self.report.closed = Closed { appended, ..closed };

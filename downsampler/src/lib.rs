@@ -54,6 +54,7 @@ mod plan;
 mod run;
 #[cfg(test)]
 mod simulation;
+mod traces;
 mod webhook;
 
 pub use allowances::{Allowance, Allowances, Watch};

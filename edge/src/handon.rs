@@ -12,6 +12,7 @@ use crate::{
     committer::Shared,
     inbox::{Order, Waiting},
     metrics::Metrics,
+    traces,
 };
 
 /// Most bytes of one append: several seals go together when the log has been away.
@@ -68,7 +69,9 @@ impl HandOn<'_> {
                 }
                 continue;
             }
-            self.append(&waiting).await?;
+            let spans = traces::appends(&waiting.seals, waiting.records.len());
+            self.append(&waiting).await.inspect_err(|_| traces::failed(&spans, "log"))?;
+            drop(spans);
             through = waiting.through;
             self.shared.inbox.order(Order::HandedOn { through });
         }

@@ -7,6 +7,7 @@ use flagmeter_log::NewRecord;
 use flagmeter_model::{Environment, Name, Timestamp};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::{
     Result,
@@ -81,6 +82,8 @@ pub(crate) struct Submission {
     pub(crate) once: Option<Once>,
     /// By what it is followed, where it is.
     pub(crate) request: Option<RequestName>,
+    /// Its span, where it is traced.
+    pub(crate) span: Span,
     /// `None` where nobody waits ([`crate::Ack::Memory`]).
     pub(crate) waiter: Option<oneshot::Sender<Outcome>>,
 }
@@ -108,6 +111,8 @@ pub(crate) struct Waiting {
     pub(crate) through: i64,
     /// When the oldest was sealed.
     pub(crate) oldest_sealed_at: Option<Timestamp>,
+    /// The spans of the seals that end among them.
+    pub(crate) seals: Vec<Span>,
 }
 
 /// What the committer is told to do between groups.
@@ -227,7 +232,14 @@ mod tests {
         let bounds = Bounds { entries_max: 10_000, ..Bounds::for_tests() };
         let taken = flagsmith_v1::parse(format!("{{{}}}", body.join(",")).as_bytes(), &bounds).unwrap();
         let parts = vec![Part { environment: Arc::new(environment), taken }];
-        Submission { door: Door::FlagsmithV1, parts, once: None, request: None, waiter: None }
+        Submission {
+            door: Door::FlagsmithV1,
+            parts,
+            once: None,
+            request: None,
+            span: Span::none(),
+            waiter: None,
+        }
     }
 
     /// Submits until it is turned away: how many were taken, and why no more.

@@ -44,6 +44,7 @@ mod requests;
 mod shares;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod varint;
 pub mod wire;
 

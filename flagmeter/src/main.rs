@@ -45,6 +45,7 @@ mod store;
 mod token;
 mod top;
 mod topic;
+mod traces;
 
 pub(crate) use error::{Error, Result};
 

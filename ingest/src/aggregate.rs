@@ -7,7 +7,10 @@ use flagmeter_log::Record;
 use flagmeter_model::{Batch, EnvironmentCounts, Error, Timestamp};
 use flagmeter_store::{DeadLetter, Positioned, Write};
 
-use crate::decode::Decoded;
+use crate::{
+    decode::Decoded,
+    traces::{self, Spans},
+};
 
 /// What the store takes at once.
 #[derive(Debug, Clone)]
@@ -17,6 +20,8 @@ pub(crate) struct Step {
     pub(crate) payloads: Vec<Bytes>,
     /// When the oldest of its records was appended.
     pub(crate) oldest: Timestamp,
+    /// Of its records that are traced. Where a step is split, each part has all of them: they end with the last.
+    pub(crate) spans: Spans,
 }
 
 /// Gathers what was decoded, in order, of a log of so many partitions. `None` for nothing.
@@ -24,13 +29,16 @@ pub(crate) fn aggregate(decoded: Vec<Decoded>, partitions: u32, now: Timestamp) 
     let oldest = decoded.iter().map(|decoded| decoded.record.appended_at).min()?;
     let mut write = Write { partitions, ..Write::default() };
     let mut payloads = Vec::with_capacity(decoded.len());
+    let mut spans = Vec::new();
     for Decoded { record, batch } in decoded {
         let next = record.offset.saturating_add(1);
         write.positions.entry(record.partition).and_modify(|at| *at = next.max(*at)).or_insert(next);
         match batch {
             Ok(batch) => {
                 let Record { partition, offset, appended_at, payload } = record;
-                write.batches.push(Positioned { partition, offset, appended_at, batch });
+                let positioned = Positioned { partition, offset, appended_at, batch };
+                spans.push(traces::record(&positioned, now));
+                write.batches.push(positioned);
                 payloads.push(payload);
             }
             Err(error) => write.dead_letters.push(dead_letter(
@@ -42,7 +50,8 @@ pub(crate) fn aggregate(decoded: Vec<Decoded>, partitions: u32, now: Timestamp) 
             )),
         }
     }
-    Some(Step { write: Arc::new(write), payloads, oldest })
+    spans.retain(|span| !span.is_disabled());
+    Some(Step { write: Arc::new(write), payloads, oldest, spans: spans.into() })
 }
 
 /// Splits a step that the store does not take, because of a value in it, into two to be written in this order: its
@@ -51,13 +60,13 @@ pub(crate) fn aggregate(decoded: Vec<Decoded>, partitions: u32, now: Timestamp) 
 /// Dead letters stay with the first part: they are kept by their own place in the log. Its positions end with its
 /// batches, so that nothing of the second is passed before it is stored.
 pub(crate) fn split(step: Step, error: &Error, now: Timestamp) -> Option<(Step, Option<Step>)> {
-    let Step { write, mut payloads, oldest } = step;
+    let Step { write, mut payloads, oldest, spans } = step;
     let mut write = Arc::unwrap_or_clone(write);
     if write.batches.len() <= 1 {
         let (blamed, payload) = (write.batches.pop()?, payloads.pop()?);
         let place = (blamed.partition, blamed.offset);
         write.dead_letters.push(dead_letter(place, error, now, sum(&blamed.batch), &payload));
-        return Some((Step { write: Arc::new(write), payloads, oldest }, None));
+        return Some((Step { write: Arc::new(write), payloads, oldest, spans }, None));
     }
     let middle = write.batches.len() / 2;
     let second = Write {
@@ -74,8 +83,8 @@ pub(crate) fn split(step: Step, error: &Error, now: Timestamp) -> Option<(Step, 
     }
     write.positions = positions;
     Some((
-        Step { write: Arc::new(write), payloads, oldest },
-        Some(Step { write: Arc::new(second), payloads: second_payloads, oldest }),
+        Step { write: Arc::new(write), payloads, oldest, spans: Arc::clone(&spans) },
+        Some(Step { write: Arc::new(second), payloads: second_payloads, oldest, spans }),
     ))
 }
 

@@ -39,6 +39,7 @@ mod read;
 mod stall;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod write;
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use crate::{
     Result,
     aggregate::{Step, split},
     pipeline::Pipeline,
+    traces,
 };
 
 /// How far a node's clock may be ahead of the log's before that is spoken of, in seconds.
@@ -19,7 +20,16 @@ const AHEAD_SECONDS_MAX: i64 = 60;
 pub(crate) async fn write(pipeline: &Pipeline<'_>, step: Option<Step>) -> Result<()> {
     let mut steps: Vec<Step> = step.into_iter().collect();
     while let Some(step) = steps.pop() {
-        match write_one(pipeline, &step.write).await {
+        let spans = traces::writes(&step.spans, || {
+            step.write.batches.iter().map(|record| record.batch.points()).sum()
+        });
+        let written = write_one(pipeline, &step.write).await;
+        if let Err(error) = &written {
+            let is_refused = matches!(error, StoreError::Model(_));
+            traces::failed(&spans, if is_refused { "refused" } else { "store" });
+        }
+        drop(spans);
+        match written {
             Ok(written) => tell(pipeline, &step.write, &written),
             Err(StoreError::Model(error)) => {
                 let Some((first, second)) = split(step, &error, pipeline.clock.now()) else {

@@ -86,6 +86,12 @@ impl Bunch {
         let from = begins(tells_from);
         let there_since = first_counts(store, &asked, until).await?;
         let of_environment = Subject::from(environment.clone());
+        let told = standing.0.get(&of_environment).cloned();
+        let of_all = told.map(|told| {
+            let mut series = Series::new(of_environment.clone(), None);
+            series.resume(told, tells_from);
+            series
+        });
         let flag = |name: &Name| {
             let of = Subject::Flag(environment.clone(), name.clone());
             let since = there_since.get(&of).copied().filter(|hour| *hour < from);
@@ -94,14 +100,11 @@ impl Bunch {
             if let Some(told) = standing.0.get(&of) {
                 series.resume(told.clone(), tells_from);
             }
-            // What it found before its environment told something was told, or told by that: somebody watched then.
-            if let Some(told) = standing.0.get(&of_environment) {
-                series.resume_at(told.seen_at.ceil_to(GRAIN_SECONDS));
-            }
+            series.resume_behind(of_all.iter());
             (of, Waiting::new(series))
         };
         let flags = names.iter().map(flag).collect();
-        let mut detectors = Detectors { environment: of_environment.clone(), flags, tells_from, end: from };
+        let mut detectors = Detectors { environment: of_environment, flags, tells_from, end: from };
         let mut past = Past::new(asked);
         let feed = |counts: &Counts, past: &Past| {
             let _told_already = detectors.feed(counts, past, standing);

@@ -179,7 +179,7 @@ pub(super) fn of_whole<'a, 'b, T>(
 }
 
 /// Beside environments the projects and customers of which several were counted.
-fn with_wholes(rows: HashMap<Environment, Vec<u64>>) -> HashMap<Subject, Vec<u64>> {
+pub(super) fn with_wholes(rows: HashMap<Environment, Vec<u64>>) -> HashMap<Subject, Vec<u64>> {
     let mut wholes: HashMap<Subject, (usize, Vec<u64>)> = HashMap::new();
     for (Environment { customer, project, .. }, row) in &rows {
         let project = Subject::Project { customer: customer.clone(), project: project.clone() };

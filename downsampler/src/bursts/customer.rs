@@ -72,22 +72,15 @@ impl Customer {
         }
     }
 
-    /// What wholes find before anything that was told of a part of theirs is told, or was told by that part: somebody
-    /// watched then.
+    /// Wholes go on behind what was told of their parts.
     pub(super) fn resume_wholes(&mut self, until: Timestamp) {
-        for Waiting { series: whole, .. } in &mut self.wholes {
-            let parts = self.environments.values().filter(|part| whole.of.covers(&part.of));
-            let told = parts.filter_map(Series::resumes_at).max();
-            whole.resume_at(told.map_or(until, |told| told.max(until)));
-        }
-        // Parts come first.
-        for at in 1..self.wholes.len() {
-            let (parts, rest) = self.wholes.split_at_mut(at);
+        for at in 0..self.wholes.len() {
+            let (before, rest) = self.wholes.split_at_mut(at);
             let Some(Waiting { series: whole, .. }) = rest.first_mut() else { continue };
-            let parts = parts.iter().filter(|part| whole.of.covers(&part.series.of));
-            if let Some(told) = parts.filter_map(|part| part.series.resumes_at()).max() {
-                whole.resume_at(told);
-            }
+            whole.resume_at(until);
+            let of = whole.of.clone();
+            let parts = self.environments.values().chain(before.iter().map(|part| &part.series));
+            whole.resume_behind(parts.filter(|part| of.covers(&part.of)));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The watch over flags, one by one: once a minute, as far as environments are looked at and told of.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -41,6 +41,8 @@ pub(super) struct Flags {
     pub(super) chosen: Chosen,
     chosen_at: Option<Timestamp>,
     bunches: BTreeMap<Environment, Bunch>,
+    /// Environments whose flags were not answered when they were last asked for.
+    pub(super) unanswered: BTreeSet<Environment>,
     /// What was found and is not in the ledger yet.
     found: VecDeque<Alerted>,
 }
@@ -54,7 +56,6 @@ impl Flags {
         metrics: Metrics,
         until: Until,
     ) -> Self {
-        let (chosen, bunches, found) = (Chosen::new(), BTreeMap::new(), VecDeque::new());
         Self {
             store,
             ledger,
@@ -63,10 +64,11 @@ impl Flags {
             clock,
             metrics,
             until,
-            chosen,
+            chosen: Chosen::new(),
             chosen_at: None,
-            bunches,
-            found,
+            bunches: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
+            found: VecDeque::new(),
         }
     }
 
@@ -104,10 +106,15 @@ impl Flags {
         }
         let Self { bunches, chosen, .. } = self;
         bunches.retain(|environment, bunch| bunch.is_of(chosen.get(environment), until));
-        for environment in self.chosen.keys().cloned().collect::<Vec<_>>() {
+        let mut environments: Vec<_> = self.chosen.keys().cloned().collect();
+        // Whose are never answered does not hold up the others.
+        environments.sort_by_key(|environment| self.unanswered.contains(environment));
+        for environment in environments {
+            self.unanswered.remove(&environment);
             if let Err(error) = self.follow(&environment, &standing, until).await {
-                // Those of one environment may be too many, or more than are answered; the store may be away for all.
+                // Those of one environment may be too many; the store may be away for all.
                 if error.is_retryable() {
+                    self.unanswered.insert(environment);
                     return Err(error);
                 }
                 self.failed(&error);

@@ -65,9 +65,18 @@ impl Series {
         }
     }
 
-    /// Until when what it finds is told already.
-    pub(super) fn resumes_at(&self) -> Option<Timestamp> {
-        self.resumes.map(|(until, _)| until)
+    /// What it finds was told by these others, until the last word about them: somebody watched then. Where nothing was told
+    /// of itself it keeps quiet after the last of them that was over, as it would have done beside it.
+    pub(super) fn resume_behind<'a>(&mut self, others: impl Iterator<Item = &'a Self>) {
+        for (until, before) in others.filter_map(|other| other.resumes) {
+            self.resume_at(until);
+            let Some((_, own)) = &mut self.resumes else { continue };
+            match (&own, before) {
+                (Before::Nothing, Before::Over { .. }) => *own = before,
+                (Before::Over { at: own_at }, Before::Over { at }) if at > *own_at => *own = before,
+                _ => {}
+            }
+        }
     }
 
     /// What goes on.

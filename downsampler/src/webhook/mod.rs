@@ -24,9 +24,9 @@ use post::{Receiver, Refusal};
 use prometheus::Registry;
 pub use signature::Secret;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, warn};
 
-use crate::Result;
+use crate::{Result, traces};
 
 /// The first pause after a failure, and the longest.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
@@ -47,6 +47,8 @@ pub struct WebhookConfig {
     pub link_base: String,
     /// Whether other processes may tell them as well.
     pub shared: bool,
+    /// The `traceparent` of the current span, where it is traced.
+    pub traceparent: fn() -> Option<String>,
 }
 
 /// Who tells them.
@@ -85,8 +87,8 @@ impl Webhook {
         clock: Arc<dyn Clock>,
         registry: &Registry,
     ) -> Result<Self> {
-        let WebhookConfig { url, secret, link_base, shared } = config;
-        let (receiver, metrics) = (Receiver::new(&url, secret)?, Metrics::register(registry)?);
+        let WebhookConfig { url, secret, link_base, shared, traceparent } = config;
+        let (receiver, metrics) = (Receiver::new(&url, secret, traceparent)?, Metrics::register(registry)?);
         let (leads, told, pause_min) = (!shared, [Position::START; Notice::ALL.len()], PAUSE_MIN);
         let refused = None;
         Ok(Self { receiver, ledger, clock, metrics, link_base, shared, leads, told, refused, pause_min })
@@ -166,7 +168,9 @@ impl Webhook {
             self.ledger.deliver(of, told.number()).await?;
             return Ok(Next::More);
         }
-        match self.receiver.post(&told, &self.link_base, now).await {
+        let span = traces::post(of.name());
+        let posted = self.receiver.post(&told, &self.link_base, now).instrument(span.clone()).await;
+        match posted {
             Ok(()) => {
                 self.refused = None;
                 self.pass(&told);
@@ -176,6 +180,7 @@ impl Webhook {
                 Ok(Next::More)
             }
             Err(Refusal { why, again_after }) => {
+                span.record("error.type", "webhook");
                 self.refused = Some(of);
                 self.metrics.failed(of, 1);
                 warn!(of = of.name(), id, what, why, "not delivered by the webhook yet; it is sent again");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flagmeter_model::Timestamp;
 use reqwest::{Client, StatusCode, Url, header, redirect};
+use tracing::Span;
 
 use super::{Secret, body::Told};
 use crate::{Error, Result};
@@ -20,6 +21,7 @@ pub(super) struct Receiver {
     client: Client,
     url: Url,
     secret: Secret,
+    traceparent: fn() -> Option<String>,
 }
 
 /// Why it was not taken.
@@ -32,7 +34,7 @@ pub(super) struct Refusal {
 
 impl Receiver {
     /// Fails where the address is none that can be spoken to.
-    pub(super) fn new(url: &str, secret: Secret) -> Result<Self> {
+    pub(super) fn new(url: &str, secret: Secret, traceparent: fn() -> Option<String>) -> Result<Self> {
         let url = address(url)?;
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -40,7 +42,7 @@ impl Receiver {
             .redirect(redirect::Policy::none())
             .build()
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { client, url, secret })
+        Ok(Self { client, url, secret, traceparent })
     }
 
     /// Sends a notice once. Links begin with `link_base`.
@@ -50,7 +52,7 @@ impl Receiver {
         let body = told.body(link_base).map_err(|error| refusal(error.to_string()))?;
         let timestamp = now.as_seconds();
         let signature = self.secret.sign(&id, timestamp, &body).map_err(|why| refusal(why.into()))?;
-        let request = self
+        let mut request = self
             .client
             .post(self.url.clone())
             .header(header::CONTENT_TYPE, "application/json")
@@ -59,9 +61,13 @@ impl Receiver {
             .header("webhook-timestamp", timestamp)
             .header("webhook-signature", signature)
             .body(body);
+        if let Some(parent) = (self.traceparent)() {
+            request = request.header("traceparent", parent);
+        }
         // An address may hold what is for nobody's eyes.
         let answer = request.send().await.map_err(|error| refusal(error.without_url().to_string()))?;
         let status = answer.status();
+        Span::current().record("http.response.status_code", status.as_u16());
         if status.is_success() {
             return Ok(());
         }

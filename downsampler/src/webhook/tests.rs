@@ -144,6 +144,7 @@ impl World {
             secret: Secret::read(SECRET).unwrap(),
             link_base: "https://flagmeter.example.com".into(),
             shared: false,
+            traceparent: || Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0b9902d7-01".into()),
         };
         let (ledger, clock) = (Arc::clone(&self.ledger), Arc::new(self.clock.clone()));
         let mut webhook = Webhook::new(config, ledger, clock, &Registry::new()).unwrap();
@@ -205,6 +206,7 @@ async fn each_is_sent_in_order_and_again_until_it_is_taken() {
     let got = server.got();
     assert_eq!(told(&got), [50, 50, 50, 50, 80, 100]);
     assert!(got.iter().all(Got::is_signed));
+    assert!(got.iter().all(|got| got.header("traceparent").starts_with("00-4bf9")), "each is traced");
     assert!(got[..4].iter().all(|again| again.body == got[0].body));
     assert!(got[..4].iter().all(|again| again.header("webhook-id") == got[0].header("webhook-id")));
     assert_ne!(got[4].header("webhook-id"), got[0].header("webhook-id"));

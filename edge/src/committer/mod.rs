@@ -45,6 +45,7 @@ use crate::{
     journal::{Journal, SealRows, row},
     metrics::Metrics,
     requests::Followed,
+    traces::Traced,
 };
 
 /// What the committer shares with the rest of the edge.
@@ -73,6 +74,7 @@ pub(crate) struct Committer {
     loads: Loads,
     /// Requests that are followed, whose counts were committed since the last seal.
     followed: Followed,
+    traced: Traced,
     last: Option<(Seq, Timestamp)>,
     /// Since when this process is there to receive without a break, for the next seal.
     covers_from: Timestamp,
@@ -128,6 +130,7 @@ impl Committer {
             group: Group::default(),
             loads,
             followed: Followed::default(),
+            traced: Traced::default(),
             last,
             covers_from: asserted.unwrap_or(started_at),
             producer,
@@ -161,7 +164,11 @@ impl Committer {
                         let _ = done.send(sealed);
                     }
                     Order::Next { after, bytes_max, done } => {
-                        let _ = done.send(self.journal.outbox(after, bytes_max));
+                        let mut waiting = self.journal.outbox(after, bytes_max);
+                        if let Ok(waiting) = &mut waiting {
+                            waiting.seals = self.traced.handed_out(waiting.through);
+                        }
+                        let _ = done.send(waiting);
                     }
                     Order::HandedOn { through } => self.journal.handed_on(through),
                     Order::Close { done } => {
@@ -186,8 +193,10 @@ impl Committer {
     /// Commits requests as one group; the outcomes are in the group afterwards.
     fn commit(&mut self, submissions: &[Submission]) {
         self.group.clear();
-        if let Err(error) = self.write(submissions) {
+        let span = self.traced.commit(submissions);
+        if let Err(error) = span.in_scope(|| self.write(submissions)) {
             tracing::error!(%error, requests = submissions.len(), "nothing of a group could be written");
+            span.record("error.type", "journal");
             self.metrics.commit_failures.inc();
             self.group.outcomes.clear();
             self.group.outcomes.resize(submissions.len(), Outcome::Turned(Turned::DiskFailed));
@@ -239,8 +248,11 @@ impl Committer {
 
     fn answer(&mut self, submissions: &mut Vec<Submission>) {
         for (submission, outcome) in submissions.drain(..).zip(self.group.outcomes.drain(..)) {
-            if let (Some(request), Outcome::Committed) = (submission.request, &outcome) {
-                self.followed.add(request);
+            if outcome == Outcome::Committed {
+                if let Some(request) = submission.request {
+                    self.followed.add(request);
+                }
+                self.traced.committed(submission.span);
             }
             match submission.waiter {
                 // Whoever gave up waiting will ask again.
@@ -292,11 +304,31 @@ impl Committer {
             farewell,
             region: self.config.region.clone(),
         };
+        let span = self.traced.seal(self.config.node, seq, self.tally.len());
+        let made = span.in_scope(|| self.write_seal(&header));
+        let forgotten_early = made.inspect_err(|_| {
+            span.record("error.type", "journal");
+        })?;
+        self.metrics.marks_forgotten_early.inc_by(forgotten_early);
+        self.last = Some((seq, watermark));
+        self.covers_from = watermark;
+        self.followed.sealed(self.config.node, seq);
+        self.traced.sealed(&span, self.config.node, seq, self.journal.outbox_end());
+        self.tally.clear();
+        self.loads.clear();
+        self.shared.full_environments.lock().clear();
+        let idle = self.config.series_idle.as_secs() / self.config.seal_interval.as_secs().max(1);
+        self.live.sealed(u32::try_from(idle).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    /// Moves what was added up to the outbox. How many marks were forgotten early.
+    fn write_seal(&mut self, header: &Header) -> Result<u64> {
         let points = self.tally.by_name(&self.live);
         let batches = seal::batches(
             &points,
             &self.live,
-            &header,
+            header,
             (self.producer.partitions(), self.config.record_bytes_max),
             &self.config.encoding_of,
         )?;
@@ -308,25 +340,15 @@ impl Committer {
         }
         let retention = i64::try_from(self.config.idempotency_retention.as_millis()).unwrap_or(i64::MAX);
         let rows = SealRows {
-            seq,
-            sealed_at: now,
-            watermark,
+            seq: header.seq,
+            sealed_at: header.sealed_at,
+            watermark: header.watermark,
             records,
             received: self.received(),
-            marks_from: now.plus_millis(retention.saturating_neg()),
+            marks_from: header.sealed_at.plus_millis(retention.saturating_neg()),
             marks_max: self.config.idempotency_keys_max,
         };
-        let forgotten_early = self.journal.seal(&rows)?;
-        self.metrics.marks_forgotten_early.inc_by(forgotten_early);
-        self.last = Some((seq, watermark));
-        self.covers_from = watermark;
-        self.followed.sealed(self.config.node, seq);
-        self.tally.clear();
-        self.loads.clear();
-        self.shared.full_environments.lock().clear();
-        let idle = self.config.series_idle.as_secs() / self.config.seal_interval.as_secs().max(1);
-        self.live.sealed(u32::try_from(idle).unwrap_or(u32::MAX));
-        Ok(())
+        self.journal.seal(&rows)
     }
 
     /// What the environments that received something since the last seal ever received.

@@ -86,7 +86,14 @@ fn acknowledged(environment: &str, body: &str) -> Submission {
     let bounds = Bounds { entries_max: 10_000, ..Bounds::for_tests() };
     let taken = flagsmith_v1::parse(body.as_bytes(), &bounds).unwrap();
     let parts = vec![Part { environment: Arc::new(environment), taken }];
-    Submission { door: Door::FlagsmithV1, parts, once: None, request: None, waiter: None }
+    Submission {
+        door: Door::FlagsmithV1,
+        parts,
+        once: None,
+        request: None,
+        span: tracing::Span::none(),
+        waiter: None,
+    }
 }
 
 fn flags(tag: char, number: u32) -> String {

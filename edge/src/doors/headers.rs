@@ -18,6 +18,9 @@ pub(super) const X_LAUNCHDARKLY_PAYLOAD_ID: HeaderName = HeaderName::from_static
 pub(super) const FLAGSMITH_SDK_USER_AGENT: HeaderName = HeaderName::from_static("flagsmith-sdk-user-agent");
 /// By what a request is named in log lines: its sender's word, or one that is made here.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// W3C's trace context: who serves the doors reads it, and browsers ask whether it may come.
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Labels that Flagsmith's SDKs may send.
 pub(super) const FLAGSMITH_APPLICATION_NAME: HeaderName =
     HeaderName::from_static("flagsmith-application-name");

@@ -36,6 +36,7 @@ use crate::{
     metrics::Metrics,
     requests::RequestName,
     shares::{NoRoom, Shares},
+    traces,
     wire::{Bounds, Door, Taken, Unreadable, counts_v1, flagsmith_proxy, flagsmith_v1, flagsmith_v2},
 };
 
@@ -93,6 +94,8 @@ fn cors() -> CorsLayer {
             headers::IDEMPOTENCY_KEY,
             headers::X_LAUNCHDARKLY_PAYLOAD_ID,
             X_REQUEST_ID,
+            headers::TRACEPARENT,
+            headers::TRACESTATE,
             headers::FLAGSMITH_SDK_USER_AGENT,
             headers::FLAGSMITH_APPLICATION_NAME,
             headers::FLAGSMITH_APPLICATION_VERSION,
@@ -295,7 +298,8 @@ impl Doors {
             let (waiter, answer) = oneshot::channel();
             (Some(waiter), Some(answer))
         };
-        self.shared.inbox.submit(Submission { door, parts, once, request, waiter })?;
+        let span = traces::of_request();
+        self.shared.inbox.submit(Submission { door, parts, once, request, span, waiter })?;
         let Some(answer) = answer else { return Ok(None) };
         match answer.await {
             Ok(Outcome::Committed) => Ok(None),

@@ -292,6 +292,11 @@ impl Journal {
         Ok(waiting)
     }
 
+    /// The place of the last record that was ever in the outbox of this file; 0 before the first.
+    pub(crate) const fn outbox_end(&self) -> i64 {
+        self.outbox_next - 1
+    }
+
     /// The log has the records up to this one. They are deleted with the next seal: doing it again after a
     /// crash changes nothing.
     pub(crate) fn handed_on(&mut self, through: i64) {

@@ -85,7 +85,7 @@ async fn a_proxy_that_names_no_known_environment_leaves_no_idempotency_key() {
 #[tokio::test]
 async fn a_browser_may_send_from_any_page() {
     let rig = Rig::new();
-    let asked = "content-type,x-environment-key,flagsmith-application-name,flagsmith-application-version,\
+    let asked = "content-type,traceparent,tracestate,x-environment-key,flagsmith-application-name,flagsmith-application-version,\
                  flagsmith-sdk-user-agent,user-agent";
     let preflight = Request::options("/api/v1/analytics/flags/")
         .header("origin", "https://shop.example")

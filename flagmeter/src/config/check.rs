@@ -6,6 +6,7 @@ use super::{sources::Sources, table::Config};
 use crate::{
     Error, Result, flags,
     process::{settings, webhook},
+    traces,
 };
 
 /// The first that does not fit is the error. What a stage can bear is the stage's own rule.
@@ -42,6 +43,10 @@ pub(super) fn check(config: &Config, sources: &Sources) -> Result<()> {
         return refuse(setting, &reason);
     }
     if let Err((setting, reason)) = webhook::check(config) {
+        return refuse(setting, &reason);
+    }
+    let endpoint: String = sources.value("traces", "endpoint")?;
+    if let Err((setting, reason)) = traces::check(&endpoint) {
         return refuse(setting, &reason);
     }
     #[cfg(feature = "kafka")]

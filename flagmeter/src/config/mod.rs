@@ -16,7 +16,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 pub(crate) use print::print;
 pub(crate) use sources::Sources;
-pub(crate) use table::{Config, Logging};
+pub(crate) use table::Config;
 pub(crate) use value::{LogFilter, LogFormat, Secret};
 
 use self::value::Value as _;

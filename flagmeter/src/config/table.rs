@@ -7,7 +7,7 @@ use flagmeter_model::{Name, NodeId};
 
 use super::{
     sources::Sources,
-    value::{LogFilter, LogFormat, Properties, Secret, Size, Value},
+    value::{LogFilter, LogFormat, Properties, Secret, Share, Size, Value},
 };
 use crate::Result;
 
@@ -117,6 +117,22 @@ settings! {
         format: LogFormat = "text",
         /// How much is logged: "error", "warn", "info", "debug", or directives such as `info,flagmeter_edge=debug`.
         level: LogFilter = "info",
+    }
+
+    /// The way of a batch as spans, told to a collector of OpenTelemetry: docs/traces.md. Needs a build with the feature `otel`.
+    traces: Traces needs "otel" {
+        /// Where they are posted, over OTLP and HTTP: a base such as `http://127.0.0.1:4318`, or https in a build with the
+        /// feature `tls` as well. Empty: that of `OTEL_EXPORTER_OTLP_ENDPOINT` if it is set, else nowhere.
+        endpoint: String = "",
+        /// Share of requests that are traced, from 0 to 1, where their sender does not say by a traceparent whether they are.
+        ratio: Share = "0.001",
+        /// Requests that are traced in a second at most, whatever their senders say.
+        requests_per_second_max: u32 = "100",
+        /// Share of seals that are traced, with all that becomes of them: the same in all processes of a deployment.
+        seals_ratio: Share = "1",
+        /// A name for the deployment: the same in all its processes, and another one than that of others that tell the same
+        /// collector. Traces of seals are named by it.
+        deployment: String = "flagmeter",
     }
 
     /// Customers, projects, environments and their keys.

@@ -67,6 +67,10 @@ impl Size {
     }
 }
 
+/// A part of a whole, from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Share(pub(crate) f64);
+
 /// How the program's own log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LogFormat {
@@ -213,6 +217,15 @@ impl Value for Size {
     }
 }
 
+impl Value for Share {
+    const BARE: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let share = text.trim().parse().ok().filter(|share| (0.0..=1.0).contains(share));
+        share.map(Self).ok_or_else(|| "write a share from 0 to 1, such as 0.01".to_owned())
+    }
+}
+
 impl Value for NodeId {
     const BARE: bool = true;
 
@@ -303,6 +316,16 @@ mod tests {
         assert_eq!(Duration::parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(Duration::parse(" 2 h"), Ok(Duration::from_hours(2)));
         assert_eq!(Size::parse("64MiB"), Ok(Size(64 << 20)));
+    }
+
+    #[test]
+    fn a_share_is_from_nothing_to_all() {
+        for (text, share) in [("0", 0.0), ("0.001", 0.001), ("1", 1.0), (" 0.5 ", 0.5)] {
+            assert_eq!(Share::parse(text), Ok(Share(share)));
+        }
+        for wrong in ["", "-0.1", "1.1", "NaN", "half", "10%", "inf"] {
+            assert!(Share::parse(wrong).unwrap_err().contains("0.01"), "{wrong}");
+        }
     }
 
     #[test]

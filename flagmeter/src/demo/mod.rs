@@ -77,7 +77,7 @@ impl DemoArgs {
 pub(crate) async fn run(args: DemoArgs) -> Result<()> {
     let started = Instant::now();
     let config = args.load()?;
-    start_logging(&config.logging)?;
+    start_logging(&config, "demo")?;
     let mut signals = Signals::listen()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let now = clock.now();

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::layer::{Context, Filter};
 
 /// What all of a line is, in parts.
 const WHOLE: u64 = 1_000_000;
@@ -16,18 +15,9 @@ pub(crate) fn set(share: f64) {
     SAMPLE.set(share);
 }
 
-/// Leaves lines out.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sampling;
-
-impl<S> Filter<S> for Sampling {
-    fn enabled(&self, _metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
-        true
-    }
-
-    fn event_enabled(&self, event: &tracing::Event<'_>, _context: &Context<'_, S>) -> bool {
-        *event.metadata().level() <= Level::WARN || SAMPLE.takes_the_next()
-    }
+/// Whether the next line of this kind is written.
+pub(super) fn takes(line: &Metadata<'_>) -> bool {
+    *line.level() <= Level::WARN || SAMPLE.takes_the_next()
 }
 
 /// Takes every n-th.

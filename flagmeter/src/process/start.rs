@@ -23,6 +23,7 @@ use crate::{
     config::Config,
     flags::{Exposer, FlagWatch, To},
     registry::{RegistryFile, allowances},
+    traces,
 };
 
 /// What stages work with.
@@ -45,7 +46,7 @@ impl Stages {
         awake: T,
     ) {
         let bounds = settings::listener_bounds(with.config);
-        let router = router.merge(readiness::router(with.readiness.clone()));
+        let router = traces::of_requests(router).merge(readiness::router(with.readiness.clone()));
         self.start("the listener", "no new requests; finishing those that are open", |stop| {
             let told = stop.clone();
             async move {
@@ -167,6 +168,14 @@ impl Stages {
         }
         let interval = section.poll_interval;
         self.help("the runtime flags", move |stop| watch.run(interval, registry, stop));
+        Ok(())
+    }
+
+    /// Exports traces, where that is wished. Started last: what ends before it is in them.
+    pub(crate) fn traces(&mut self, with: With<'_>) -> Result<()> {
+        if let Some(exporter) = traces::exporter(with.metrics)? {
+            self.help("the traces", |stop| exporter.run(stop));
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use flagmeter_downsampler::{Secret, Webhook, WebhookConfig};
 
 use super::settings;
-use crate::{Error, Result, config::Config};
+use crate::{Error, Result, config::Config, traces};
 
 /// Whether the settings of the webhook fit each other; else the one to mend, and why. Its file need not be there.
 pub(crate) fn check(config: &Config) -> Result<(), (&'static str, String)> {
@@ -47,7 +47,13 @@ pub(crate) fn config(config: &Config, shared: bool) -> Result<Option<WebhookConf
     let text = settings::secret(&billing.webhook_secret, &billing.webhook_secret_file)?;
     let secret = Secret::read(&text).map_err(|why| Error::Config(told(&billing.webhook_secret_file, why)))?;
     let link_base = config.bursts.link_base.trim_end_matches('/').to_owned();
-    Ok(Some(WebhookConfig { url: billing.webhook_url.clone(), secret, link_base, shared }))
+    Ok(Some(WebhookConfig {
+        url: billing.webhook_url.clone(),
+        secret,
+        link_base,
+        shared,
+        traceparent: traces::traceparent,
+    }))
 }
 
 fn told(file: &Path, why: &str) -> String {

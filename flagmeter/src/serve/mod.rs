@@ -17,7 +17,7 @@ use crate::{
 /// Serves until a signal comes.
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let (config, _) = args.load()?;
-    process::start_logging(&config.logging)?;
+    process::start_logging(&config, "serve")?;
     let mut signals = Signals::listen()?;
     let folder = Folder::take(&config.data.path)?;
     let start = Start { config, folder, clock: Arc::new(SystemClock), covers_from: None };

@@ -128,6 +128,7 @@ impl Start {
         stages.flags(with, "serve", flag_watch, Some(registry.clone()), Some(doors))?;
         stages.registry(with, registry_file);
         stages.metrics(with, metrics_listener);
+        stages.traces(with)?;
         let parts = Opened { store, _log: log, tokens, registry, config, folder };
         Ok(Server { stages, readiness, parts, http: http_at, metrics: metrics_at })
     }

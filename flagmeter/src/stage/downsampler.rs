@@ -21,7 +21,7 @@ use crate::{
 /// Runs a downsampler.
 pub(crate) async fn run(args: ProcessArgs) -> Result<()> {
     let (config, _) = args.load()?;
-    super::run(config, open).await
+    super::run(config, "downsampler", open).await
 }
 
 async fn open(process: &Process, stages: &mut Stages) -> Result<Started<(Arc<dyn Ledger>, Folder)>> {

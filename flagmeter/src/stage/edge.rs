@@ -23,7 +23,7 @@ use crate::{
 /// Runs an edge node.
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let (config, _) = args.load()?;
-    super::run(config, open).await
+    super::run(config, "edge", open).await
 }
 
 /// How long an edge that has run before waits for Kafka, which may take a while over a first answer.

@@ -13,7 +13,7 @@ use crate::{
 /// Runs an ingester.
 pub(crate) async fn run(args: ProcessArgs) -> Result<()> {
     let (config, _) = args.load()?;
-    super::run(config, open).await
+    super::run(config, "ingest", open).await
 }
 
 async fn open(process: &Process, stages: &mut Stages) -> Result<Started<()>> {

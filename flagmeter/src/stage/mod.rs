@@ -48,12 +48,13 @@ struct Started<T> {
     closing: Closing<T>,
 }
 
-/// Runs a stage from `open` until a signal comes, or until it ends by itself.
+/// Runs a stage, by its `name`, from `open` until a signal comes, or until it ends by itself.
 async fn run<T: Send + 'static>(
     config: Config,
+    name: &str,
     open: impl AsyncFnOnce(&Process, &mut Stages) -> Result<Started<T>>,
 ) -> Result<()> {
-    process::start_logging(&config.logging)?;
+    process::start_logging(&config, name)?;
     let mut signals = Signals::listen()?;
     let mut stages = Stages::default();
     let process = Process::begin(config, &mut stages).await?;
@@ -65,6 +66,7 @@ async fn run<T: Send + 'static>(
         }
     };
     let Started { greeting, needs, closing } = started;
+    stages.traces(process.with())?;
     output::say(format!(
         "flagmeter {}: {greeting} (metrics on http://{}/metrics)",
         env!("CARGO_PKG_VERSION"),

@@ -25,7 +25,7 @@ use crate::{
 /// Answers queries.
 pub(crate) async fn run(args: ServeArgs) -> Result<()> {
     let (config, _) = args.load()?;
-    super::run(config, open).await
+    super::run(config, "queries", open).await
 }
 
 async fn open(process: &Process, stages: &mut Stages) -> Result<Started<(Arc<dyn Ledger>, Folder)>> {

@@ -24,3 +24,5 @@ mod start;
 mod thresholds;
 mod tokens;
 mod top;
+#[cfg(feature = "otel")]
+mod traces;

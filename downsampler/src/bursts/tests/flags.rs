@@ -119,6 +119,26 @@ async fn an_environment_is_told_while_reading_of_its_flags_fails() {
     assert_eq!(told[2..], ["burst of the flag small of acme/web/live: began"]);
 }
 
+/// Those of one environment that are never answered come last: the others are looked at.
+#[tokio::test]
+async fn where_flags_are_not_answered_others_come_first_the_next_time() {
+    let counts = |of: &str| flags(of, &[("big", 100), ("small", 10)]);
+    let mut world = World::new();
+    world.count(180, &[counts("live"), counts("test")].concat()).await;
+    let mut bursts = world.with_flags(10);
+    look(&mut bursts).await;
+    let answering = std::mem::replace(&mut bursts.flags.store, away());
+    for unanswered in [vec!["live"], vec!["live", "test"]] {
+        world.count(1, &[counts("live"), counts("test")].concat()).await;
+        look(&mut bursts).await;
+        let environments = bursts.flags.unanswered.iter().map(|of| of.environment.as_str());
+        assert_eq!(environments.collect::<Vec<_>>(), unanswered);
+    }
+    bursts.flags.store = answering;
+    look(&mut bursts).await;
+    assert_eq!((bursts.flags.unanswered.len(), bursts.flags.metrics.failures.get()), (0, 2));
+}
+
 #[tokio::test]
 async fn those_that_are_watched_stay_as_long_as_they_are_large_or_something_goes_on() {
     let mut world = World::new();

@@ -17,6 +17,7 @@ use crate::simulation::ModelStore;
 
 mod flags;
 mod muted;
+mod restarts;
 mod wholes;
 
 /// A world of one environment. Times are in seconds after that in which the store's checks take place.

@@ -8,10 +8,13 @@ use super::*;
 impl World {
     /// A mute of all that is there, from now on.
     pub(super) async fn mute(&self, id: u128, minutes: i64) {
-        let of = environment("live").unwrap();
+        self.mute_of(Subject::Customer(environment("live").unwrap().customer), id, minutes).await;
+    }
+
+    async fn mute_of(&self, of: Subject, id: u128, minutes: i64) {
         let muting = Muting {
             id: MuteId::new(id),
-            of: Subject::Customer(of.customer),
+            of,
             from: at(self.end),
             to: at(self.end + 60 * minutes),
             reason: "a launch".into(),
@@ -155,6 +158,68 @@ async fn what_outlasts_its_mute_is_not_told_of_a_customer_that_is_not_watched_an
     assert_eq!(world.alerts().await.len(), 1);
     world.bursts().look().await;
     assert_eq!(world.alerts().await.len(), 2);
+}
+
+/// A whole says what none of its parts says, and a part that is muted has been found: nobody is woken by its project.
+#[tokio::test]
+async fn what_is_muted_in_a_part_is_not_told_of_the_whole() {
+    let [load, live] = ["load", "live"].map(|text| environment(text).unwrap());
+    let each = |load_count| {
+        let flag = flag("checkout").unwrap();
+        [(load.clone(), flag.clone(), load_count), (live.clone(), flag, 20)]
+    };
+    let mut world = World::new();
+    let mut bursts = world.bursts();
+    world.count(180, &each(20)).await;
+    bursts.look().await;
+    world.mute_of(load.clone().into(), 1, 12).await;
+    for restarts in [false, true, false, true, false] {
+        world.count(2, &each(1_000)).await;
+        if restarts {
+            bursts = world.bursts();
+        }
+        bursts.look().await;
+    }
+    let told = |of: &str, said: &str| format!("burst of {of}: {said}");
+    let of = Subject::from(load.clone()).to_string();
+    assert_eq!(world.told_of().await, [told(&of, "began")]);
+    assert!(world.alerts().await[0].muted.is_some());
+    for _ in 0..3 {
+        world.count(2, &each(1_000)).await;
+        bursts.look().await;
+    }
+    assert_eq!(world.told_of().await, [told(&of, "began"), told(&of, "began")]);
+    world.count(20, &each(20)).await;
+    bursts.look().await;
+    world.bursts().look().await;
+    let muted: Vec<_> = world.alerts().await.iter().map(|alert| alert.muted.is_some()).collect();
+    assert_eq!((world.told_of().await.len(), muted), (3, vec![true, false, false]));
+}
+
+/// What a whole alone says is muted with it, and told of it when it outlasts its mute.
+#[tokio::test]
+async fn a_whole_is_muted_and_told_like_its_parts() {
+    let environments = ["a", "b", "c", "d", "e"].map(|text| environment(text).unwrap());
+    let each = |count| environments.each_ref().map(|one| (one.clone(), flag("checkout").unwrap(), count));
+    let mut world = World::new();
+    let mut bursts = world.bursts();
+    world.count(180, &each(1)).await;
+    bursts.look().await;
+    let Environment { customer, project, .. } = environments[0].clone();
+    let of = Subject::Project { customer, project };
+    world.mute_of(of.clone(), 1, 8).await;
+    world.count(6, &each(7)).await;
+    bursts.look().await;
+    bursts = world.bursts();
+    bursts.look().await;
+    let began = format!("burst of {of}: began");
+    assert_eq!(world.told_of().await, [began.as_str()]);
+    world.count(4, &each(7)).await;
+    bursts.look().await;
+    world.bursts().look().await;
+    assert_eq!(world.told_of().await, [began.as_str(), &began]);
+    let muted: Vec<_> = world.alerts().await.iter().map(|alert| alert.muted.is_some()).collect();
+    assert_eq!(muted, [true, false]);
 }
 
 /// Whenever whoever watches is started anew or stops for a while: of what is told, what began and what is over take turns,
