@@ -55,22 +55,19 @@ impl Metrics {
             registry.register(Box::new(gauges.clone()))?;
             Ok(gauges)
         };
-        let alerts = IntCounterVec::new(
-            Opts::new(
-                "flagmeter_downsampler_alerts_total",
-                "Bursts and drops of traffic that were found to begin and to be over, and appended to the ledger.",
-            ),
-            &["of", "kind", "said"],
+        let counters = |name: &str, help: &str| -> Result<IntCounterVec> {
+            let counters = IntCounterVec::new(Opts::new(name, help), &["of", "kind", "said"])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
+        let alerts = counters(
+            "flagmeter_downsampler_alerts_total",
+            "Bursts and drops of traffic that were found to begin and to be over, and appended to the ledger.",
         )?;
-        registry.register(Box::new(alerts.clone()))?;
-        let muted = IntCounterVec::new(
-            Opts::new(
-                "flagmeter_downsampler_alerts_muted_total",
-                "Of the alerts that were appended, those that nobody is told of: a planned mute was in force.",
-            ),
-            &["of", "kind", "said"],
+        let muted = counters(
+            "flagmeter_downsampler_alerts_muted_total",
+            "Of the alerts that were appended, those that nobody is told of: a planned mute was in force.",
         )?;
-        registry.register(Box::new(muted.clone()))?;
         let in_force = IntGauge::new(
             "flagmeter_downsampler_mutes_in_force",
             "Planned mutes that are in force, at the last look.",

@@ -91,6 +91,7 @@ test("keys reach a mark on the chart and in the list, and look closer at it", as
   await expect(list(page)).toBeVisible();
   await stepTo(page, /Burst of .*acme.* up to 5\.0 times/);
   await expect(page.locator(".mark-tip")).toContainText("▲ Burst of");
+  await expect(page.locator(".mark-tip")).toBeVisible();
   await page.keyboard.press("Home");
   await expect(page.locator(".mark-tip")).toBeHidden();
   const link = list(page).getByRole("link", { name: /^Drop of acme › web/ });
@@ -117,6 +118,7 @@ test("pointing at the triangle tells what it stands for", async ({ signedIn: pag
   // From the sixth hour to half past the seventh.
   await page.mouse.move(plot.x + (plot.width * 6.75) / 24, plot.y + 20);
   await expect(page.locator(".mark-tip")).toContainText("up to 5.0 times what is expected");
+  await expect(page.locator(".mark-tip")).toBeVisible();
   await page.mouse.move(plot.x + (plot.width * 2.5) / 24, plot.y + 20);
   await expect(page.locator(".mark-tip")).toBeHidden();
 });
