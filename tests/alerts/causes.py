@@ -200,6 +200,7 @@ def a_minute_that_does_not_read_back(stand):
             "FlagmeterHoursDoNotClose",
             "FlagmeterQueriesFail",
             "FlagmeterWebhookWaits",
+            "FlagmeterBurstsUnwatched",
         )
     finally:
         over.set()

@@ -42,6 +42,8 @@ pub(super) struct Environments {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
     pub(super) watching: Option<Watching>,
+    /// Where nothing is watched: until when it is known that there is nothing to watch. Since then nobody has looked.
+    nothing_until: Timestamp,
     /// Whether a beginning was not brought to its end.
     is_beginning: bool,
     /// What was found and is not in the ledger yet.
@@ -70,8 +72,19 @@ impl Environments {
         metrics: Metrics,
         until: Until,
     ) -> Self {
-        let (watching, is_beginning, found) = (None, false, VecDeque::new());
-        Self { store, ledger, is_watched, clock, metrics, watching, is_beginning, found, until }
+        let (watching, nothing_until, is_beginning, found) = (None, clock.now(), false, VecDeque::new());
+        Self {
+            store,
+            ledger,
+            is_watched,
+            clock,
+            metrics,
+            watching,
+            nothing_until,
+            is_beginning,
+            found,
+            until,
+        }
     }
 
     /// Looks every few seconds until `stop`. Safe to be dropped at any time.
@@ -89,7 +102,11 @@ impl Environments {
     pub(super) async fn look(&mut self) -> Next {
         let began = Instant::now();
         let mut next = Next::Soon;
-        if let Err(error) = self.catch_up().await {
+        let looked = self.catch_up().await;
+        if self.watching.is_none() && looked.is_ok() {
+            self.nothing_until = self.clock.now();
+        }
+        if let Err(error) = looked {
             self.metrics.failures.inc();
             warn!(%error, "traffic is looked at for bursts again later, and nothing is left out");
             // A beginning reads a week: not every few seconds of a store that has trouble answering.
@@ -97,7 +114,7 @@ impl Environments {
                 next = Next::AfterARest;
             }
         }
-        let until = self.watching.as_ref().map(|watching| watching.panel.end());
+        let until = self.watching.as_ref().map_or(self.nothing_until, |watching| watching.panel.end());
         self.metrics.looked(began.elapsed(), until, self.clock.now());
         if let Some(watching) = &self.watching {
             let watched = watching.panel.watched();

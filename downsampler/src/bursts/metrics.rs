@@ -20,7 +20,7 @@ pub(super) struct Metrics {
     pub(super) failures: IntCounter,
     pub(super) muted: IntCounterVec,
     in_force: IntGauge,
-    lag: IntGauge,
+    pub(super) lag: IntGauge,
     looks: Histogram,
 }
 
@@ -156,8 +156,8 @@ impl Metrics {
         self.in_force.get()
     }
 
-    pub(super) fn looked(&self, took: Duration, until: Option<Timestamp>, now: Timestamp) {
+    pub(super) fn looked(&self, took: Duration, until: Timestamp, now: Timestamp) {
         self.looks.observe(took.as_secs_f64());
-        self.lag.set(until.map_or(0, |until| now.millis_since(until).max(0) / 1_000));
+        self.lag.set(now.millis_since(until).max(0) / 1_000);
     }
 }

@@ -401,6 +401,24 @@ async fn after_a_beginning_that_fails_it_rests() {
     assert_eq!(bursts.metrics.failures.get(), 2);
 }
 
+/// That nothing was ever counted is no delay; that nobody can look is one, also before anything is watched.
+#[tokio::test]
+async fn how_far_behind_the_watch_is_is_told_also_before_it_has_begun() {
+    let mut world = World::new();
+    let mut bursts = world.bursts();
+    world.clock.set(at(60));
+    bursts.look().await;
+    assert_eq!(bursts.metrics.lag.get(), 0);
+    let answering = std::mem::replace(&mut bursts.store, away());
+    world.clock.set(at(260));
+    bursts.look().await;
+    assert_eq!(bursts.metrics.lag.get(), 200);
+    bursts.store = answering;
+    world.minutes(30, 120).await;
+    bursts.look().await;
+    assert_eq!(bursts.metrics.lag.get(), 0);
+}
+
 /// Of earlier weeks no more is held than is asked for next.
 #[tokio::test]
 async fn earlier_weeks_are_forgotten_while_it_begins() {
