@@ -143,6 +143,9 @@ pub(crate) struct BurstByLink {
     /// The highest minute of it in times of what was expected; of a drop, the lowest.
     #[schema(example = 5.0)]
     ratio: f64,
+    /// Whether a planned mute covers it.
+    #[schema(example = false)]
+    muted: bool,
 }
 
 /// When it began and was over, by the clocks of a zone.
@@ -162,7 +165,8 @@ impl ToldByLink {
         let one = |episode: &Episode| {
             let (since, until) = times(episode, zone);
             let kind = episode.began.alerted.kind.name();
-            BurstByLink { kind, since, until, ratio: ratio(episode) }
+            let muted = episode.began.muted.is_some();
+            BurstByLink { kind, since, until, ratio: ratio(episode), muted }
         };
         Self { bursts: page.episodes.iter().map(one).collect(), more: page.more }
     }

@@ -241,8 +241,8 @@ async fn what_a_link_marks_tells_no_name() {
     }
     let told = bench.get_as("", &format!("/embed/bursts?{own}")).await.json();
     let expected = json!({"bursts": [
-        {"kind": "burst", "since": "2026-11-20T12:40:00Z", "until": "2026-11-20T12:44:00Z", "ratio": 6.4},
-        {"kind": "burst", "since": "2026-11-20T12:41:00Z", "until": null, "ratio": 5.12},
+        {"kind": "burst", "since": "2026-11-20T12:40:00Z", "until": "2026-11-20T12:44:00Z", "ratio": 6.4, "muted": false},
+        {"kind": "burst", "since": "2026-11-20T12:41:00Z", "until": null, "ratio": 5.12, "muted": false},
     ], "more": false});
     assert_eq!(told, expected);
     bench.get_as("", "/embed/bursts?link=made-up").await.problem(401);

@@ -78,6 +78,8 @@ describe("what marks say", () => {
     const linked: Mark = { kind: "drop", since: at(0), until: null, ratio: 0 };
     expect(words(linked, true)).toMatch(/^Drop: down to 0 % of what is expected, since /);
     // A name turns no text around it.
+    expect(words({ ...burst, learning: true, muted: true }, true)).toMatch(/, still learning, muted$/);
+    expect(words(burst, true)).not.toMatch(/learning|muted/);
     expect(words(burst, true)).toContain("Burst of \u2068web\u2069 › \u2068production\u2069: up to");
   });
 });

@@ -64,5 +64,6 @@ export function words(mark: Mark, isOwn: boolean): string {
   const what = mark.kind === "burst" ? "Burst" : "Drop";
   const parts = whose(mark, isOwn);
   const of = parts.length > 0 ? ` of ${parts.map((part) => `\u2068${part}\u2069`).join(" › ")}` : "";
-  return `${what}${of}: ${howMuch(mark)}, ${during(mark)}`;
+  const besides = [mark.learning && "still learning", mark.muted && "muted"].filter((word) => word);
+  return [`${what}${of}: ${howMuch(mark)}`, during(mark), ...besides].join(", ");
 }
