@@ -1,7 +1,7 @@
 //! The alerts of a book.
 
 use flagmeter_model::{Meter, Name, Timestamp};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, Transaction, params};
 
 use super::{episodes, look::position, mutes::covering};
 use crate::{
@@ -57,31 +57,48 @@ fn parts(of: &Subject) -> [Option<&str>; 3] {
     [of.project(), of.environment(), of.flag()].map(|name| name.map(Name::as_str))
 }
 
+/// What goes on, which stands among the episodes: nobody reads all alerts for the few that are open.
+fn going() -> String {
+    format!("SELECT {COLUMNS} FROM episodes CROSS JOIN alerts ON number = began WHERE reach IS NULL")
+}
+
+/// What is over and was seen after a time, unless something began since.
+fn over_since() -> String {
+    format!("SELECT {COLUMNS} FROM alerts AS one WHERE seen_at > ?1 AND said <> 'began' AND {IS_LAST}")
+}
+
+/// What goes on and nobody was told of.
+fn going_muted() -> String {
+    format!("{} AND muted IS NOT NULL", going())
+}
+
+/// What goes on, by number.
+fn going_after() -> String {
+    format!("{} AND began > ?1 ORDER BY began LIMIT ?2", going())
+}
+
 /// The last alert of each series that goes on, or was seen after `since`.
 pub(crate) fn standing_alerts(book: &Connection, since: Timestamp) -> Result<Vec<Alert>> {
-    let select = format!(
-        "SELECT {COLUMNS} FROM alerts AS one WHERE (said = 'began' OR seen_at > ?1) AND {IS_LAST} ORDER BY number"
-    );
-    let mut statement = book.prepare_cached(&select)?;
-    let mut found = statement.query([since.as_millis()])?;
-    let mut alerts = Vec::new();
-    while let Some(row) = found.next()? {
-        alerts.push(alert(row)?);
-    }
+    let mut alerts = in_order(book, &going(), [])?;
+    alerts.extend(in_order(book, &over_since(), [since.as_millis()])?);
+    alerts.sort_by_key(|alert| alert.number);
     Ok(alerts)
 }
 
 /// The last alert of each series that goes on and that nobody was told of.
 pub(crate) fn muted_alerts(book: &Connection) -> Result<Vec<Alert>> {
-    let select = format!(
-        "SELECT {COLUMNS} FROM alerts AS one WHERE muted IS NOT NULL AND said = 'began' AND {IS_LAST} ORDER BY number"
-    );
-    let mut statement = book.prepare_cached(&select)?;
-    let mut found = statement.query([])?;
+    in_order(book, &going_muted(), [])
+}
+
+/// These alerts by their numbers, without contributors.
+fn in_order(book: &Connection, select: &str, values: impl Params) -> Result<Vec<Alert>> {
+    let mut statement = book.prepare_cached(select)?;
+    let mut found = statement.query(values)?;
     let mut alerts = Vec::new();
     while let Some(row) = found.next()? {
         alerts.push(alert(row)?);
     }
+    alerts.sort_by_key(|alert| alert.number);
     Ok(alerts)
 }
 
@@ -171,14 +188,15 @@ fn insert(step: &Transaction<'_>, new: &Alert) -> Result<()> {
 /// Alerts in the order in which they became known.
 pub(crate) fn alerts(book: &Connection, asked: &Alerts) -> Result<AlertPage> {
     // What is not active is left out here already: it is most of them, and what is active would come behind it.
-    let select = format!(
-        "SELECT {COLUMNS} FROM alerts AS one WHERE number > ?1 AND (NOT ?3 OR (said = 'began' AND {IS_LAST}))
-             ORDER BY number LIMIT ?2"
-    );
+    let select = if asked.active {
+        going_after()
+    } else {
+        format!("SELECT {COLUMNS} FROM alerts WHERE number > ?1 ORDER BY number LIMIT ?2")
+    };
     let end = alerts_end(book)?;
     let mut statement = book.prepare_cached(&select)?;
     let looked_at_max = i64::try_from(LOOKED_AT_MAX).unwrap_or(i64::MAX);
-    let mut found = statement.query(params![asked.after.get().cast_signed(), looked_at_max, asked.active])?;
+    let mut found = statement.query([asked.after.get().cast_signed(), looked_at_max])?;
     let mut page = AlertPage { looked_to: asked.after, ..AlertPage::default() };
     let mut looked_at = 0;
     while let Some(row) = found.next()? {
@@ -271,4 +289,31 @@ pub(super) fn alert(row: &rusqlite::Row<'_>) -> Result<Alert> {
         alerted_at: time(18)?,
         muted: muted.as_deref().map(mute).transpose()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, book::Book};
+
+    /// Some of these are asked every few seconds: what they cost must not grow with all that ever was.
+    #[test]
+    fn nobody_reads_all_alerts_for_the_few_that_stand() {
+        let folder = tempfile::tempdir().unwrap();
+        let book = Book::open(&Config { path: folder.path().join("ledger.sqlite") }).unwrap();
+        book.read_now(|book| {
+            for select in [going(), over_since(), going_muted(), going_after()] {
+                let mut plan = book.prepare(&format!("EXPLAIN QUERY PLAN {select}"))?;
+                let mut steps = plan.raw_query();
+                let mut told = Vec::new();
+                while let Some(step) = steps.next()? {
+                    told.push(step.get::<_, String>("detail")?);
+                }
+                assert!(told.iter().any(|step| step.starts_with("SEARCH")), "{told:?}");
+                assert!(!told.iter().any(|step| step.contains("SCAN")), "{told:?}");
+            }
+            Ok(())
+        })
+        .unwrap();
+    }
 }

@@ -113,7 +113,7 @@ const ALERTS: &str = "
         muted TEXT      -- by which mute; NULL for what is told
     ) STRICT;
     CREATE INDEX alerts_by_series ON alerts (customer, project, environment, flag, meter, number);
-    CREATE INDEX alerts_muted ON alerts (number) WHERE muted IS NOT NULL;
+    CREATE INDEX alerts_by_seen ON alerts (seen_at);
     -- What began, and with what it is over: made of alerts. Open ones have no end and no reach.
     CREATE TABLE episodes (
         began INTEGER PRIMARY KEY,

@@ -20,9 +20,8 @@ use self::{
 };
 use crate::{Alert, Crossing, Entry, Mute, MuteEnd, Position, Row};
 
-/// The versions that are written: the second one has crossings, the third one alerts and
-/// mutes, and each is written where there
-/// are any.
+/// The versions that are written: the second one has crossings, the third one alerts and mutes, and each is written where
+/// there are any.
 const ROWS: u64 = 1;
 const CROSSINGS: u64 = 2;
 const ALERTS: u64 = 3;

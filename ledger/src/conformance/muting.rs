@@ -259,7 +259,9 @@ pub(crate) async fn times_of_a_mute_have_edges<H: Harness>() -> Result<()> {
     let is_muted = async |number: i64, seen_at: Timestamp, at: Timestamp| -> Result<bool> {
         let found = Alerted { seen_at, since: seen_at, ..began(&format!("c{number}"), 0) };
         ledger.mute(muting(number.unsigned_abs().into(), &format!("c{number}"), (10, 20)), minute(0)).await?;
-        Ok(ledger.alert(vec![found], at).await?.iter().all(|alert| alert.muted.is_some()))
+        let alerts = ledger.alert(vec![found], at).await?;
+        assert_eq!(alerts.len(), 1, "{seen_at} {at}");
+        Ok(alerts.iter().all(|alert| alert.muted.is_some()))
     };
     let (from, to, last) = (minute(10), minute(20), minute(20).plus_millis(-1));
     let before = from.plus_millis(-1);
@@ -284,6 +286,7 @@ pub(crate) async fn times_of_a_mute_have_edges<H: Harness>() -> Result<()> {
         ledger.end_mute(MuteId::new(number), "x".into(), minute(15)).await?;
         let found = Alerted { seen_at: minute(seen), since: minute(seen), ..began(&customer, 0) };
         let alerts = ledger.alert(vec![found], minute(16)).await?;
+        assert_eq!(alerts.len(), 1, "{seen}");
         assert_eq!(alerts.iter().all(|alert| alert.muted.is_some()), expected, "{seen}");
     }
     // One that was ended before it began never is.
