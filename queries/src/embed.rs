@@ -13,7 +13,6 @@ use axum::{
     http::{HeaderMap, StatusCode, Uri},
     response::Response,
 };
-use flagmeter_ledger::EpisodePage;
 use flagmeter_store::Floors;
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
@@ -308,14 +307,7 @@ pub(crate) async fn marks(State(app): State<Arc<App>>, uri: Uri, headers: Header
     // Rounded outward to whole buckets, as what is drawn.
     let plan = asked.plan(asked.range(app.clock.now())?, &Floors::default(), &app.config)?;
     let asked = asked.episodes(plan.range(), MARKS_MAX);
-    let mut reading = app.reader.begin(&link.principal).await?;
-    let page = match asked {
-        Some(asked) => reading.episodes(asked).await?,
-        None => EpisodePage::default(),
-    };
-    let room = reading.room_for(page.episodes.len()).await?;
-    app.metrics.rows(page.episodes.len());
-    bursts::respond(&headers, &ToldByLink::of(&page, zone), room)
+    bursts::respond(&app, &link.principal, &headers, zone, asked, |page| ToldByLink::of(&page, zone)).await
 }
 
 /// The chart of a link, live

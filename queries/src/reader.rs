@@ -49,12 +49,25 @@ pub(crate) struct Reader {
     /// One permit for each row of the answers that are not sent yet.
     rows: Arc<Semaphore>,
     rows_held_max: u32,
+    /// Of the ledger alone: its rows are in a file beside us, and wait for no store.
+    ledger_turns: Turns,
     /// By customer. There are no more of them than have tokens.
-    customers: Mutex<HashMap<Name, Turns>>,
+    customers: Mutex<HashMap<Name, Shares>>,
     customer_reads_max: usize,
     read_timeout: Duration,
     series_max: usize,
     metrics: Metrics,
+}
+
+/// Questions to the ledger alone at once, and of these a customer's. Each is short, and none waits for another machine.
+const LEDGER_READS_MAX: usize = 16;
+const CUSTOMER_LEDGER_READS_MAX: usize = 4;
+
+/// What a customer may have at once: neither takes from the other.
+#[derive(Debug, Clone)]
+struct Shares {
+    store: Turns,
+    ledger: Turns,
 }
 
 /// So many at once.
@@ -87,6 +100,14 @@ pub(crate) struct Reading<'r> {
     _turn: OwnedSemaphorePermit,
 }
 
+/// The same of the ledger alone. A store that is slow holds none of it back, and it holds back no question to the store.
+pub(crate) struct LedgerReading<'r> {
+    reader: &'r Reader,
+    deadline: Instant,
+    share: Option<OwnedSemaphorePermit>,
+    _turn: OwnedSemaphorePermit,
+}
+
 impl Reader {
     /// A reader of both.
     pub(crate) fn new(
@@ -102,6 +123,7 @@ impl Reader {
             ledger,
             turns: Turns::new(config.reads_max),
             live: Turns::new(config.live.reads_max),
+            ledger_turns: Turns::new(LEDGER_READS_MAX),
             rows: Arc::new(Semaphore::new(rows_held_max as usize)),
             rows_held_max,
             customers: Mutex::default(),
@@ -117,13 +139,27 @@ impl Reader {
         let deadline = Instant::now() + self.read_timeout;
         let share = match principal.customer() {
             Some(customer) => {
-                let turns = self.turns_of(customer);
+                let turns = self.shares_of(customer).store;
                 Some(turns.take(deadline).await?)
             }
             None => None,
         };
         let turn = self.turns.take(deadline).await?;
         Ok(Reading { reader: self, deadline, share, _turn: turn })
+    }
+
+    /// Waits for the turn of a request that asks the ledger alone.
+    pub(crate) async fn begin_of_ledger(&self, principal: &Principal) -> Result<LedgerReading<'_>> {
+        let deadline = Instant::now() + self.read_timeout;
+        let share = match principal.customer() {
+            Some(customer) => {
+                let turns = self.shares_of(customer).ledger;
+                Some(turns.take(deadline).await?)
+            }
+            None => None,
+        };
+        let turn = self.ledger_turns.take(deadline).await?;
+        Ok(LedgerReading { reader: self, deadline, share, _turn: turn })
     }
 
     /// Waits for the turn of a question that many have at once: it is none of any customer's, and live streams together
@@ -174,9 +210,27 @@ impl Reader {
         Ok(timeout_at(deadline, answer).await.unwrap_or_else(too_late)?)
     }
 
-    fn turns_of(&self, customer: &Name) -> Turns {
+    fn shares_of(&self, customer: &Name) -> Shares {
         let mut customers = self.customers.lock();
-        customers.entry(customer.clone()).or_insert_with(|| Turns::new(self.customer_reads_max)).clone()
+        let shares = || Shares {
+            store: Turns::new(self.customer_reads_max),
+            ledger: Turns::new(CUSTOMER_LEDGER_READS_MAX),
+        };
+        customers.entry(customer.clone()).or_insert_with(shares).clone()
+    }
+
+    /// Room for so many rows, in which the share is kept until they are sent.
+    async fn room(
+        &self,
+        deadline: Instant,
+        rows: usize,
+        share: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Room> {
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(self.rows_held_max);
+        match timeout_at(deadline, Arc::clone(&self.rows).acquire_many_owned(rows)).await {
+            Ok(Ok(rows)) => Ok(Room { _rows: rows, _share: share.take() }),
+            Ok(Err(_)) | Err(_) => Err(Error::Busy { at_once: self.turns.at_once }),
+        }
     }
 
     async fn until<T>(
@@ -257,6 +311,27 @@ impl Reading<'_> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.alerts(alerts)).await
     }
 
+    /// What goes on at any time of a range.
+    pub(crate) async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.episodes(episodes)).await
+    }
+
+    /// The last closing of a ledger that ends with `as_of`.
+    pub(crate) async fn closing(&self, as_of: Position) -> Result<Option<Closing>> {
+        self.reader.of_ledger(self.deadline, self.reader.ledger()?.closing(as_of)).await
+    }
+
+    /// Waits until there is room for an answer of so many rows.
+    pub(crate) async fn room_for(&mut self, rows: usize) -> Result<Room> {
+        self.reader.room(self.deadline, rows, &mut self.share).await
+    }
+
+    async fn within<T>(&self, answer: impl Future<Output = flagmeter_store::Result<T>> + Send) -> Result<T> {
+        self.reader.until(self.deadline, self.reader.read_timeout, answer).await
+    }
+}
+
+impl LedgerReading<'_> {
     /// Mutes, those that are over last first.
     pub(crate) async fn mutes(&self, mutes: Mutes) -> Result<MutePage> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.mutes(mutes)).await
@@ -277,21 +352,8 @@ impl Reading<'_> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.episodes(episodes)).await
     }
 
-    /// The last closing of a ledger that ends with `as_of`.
-    pub(crate) async fn closing(&self, as_of: Position) -> Result<Option<Closing>> {
-        self.reader.of_ledger(self.deadline, self.reader.ledger()?.closing(as_of)).await
-    }
-
     /// Waits until there is room for an answer of so many rows.
     pub(crate) async fn room_for(&mut self, rows: usize) -> Result<Room> {
-        let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(self.reader.rows_held_max);
-        match timeout_at(self.deadline, Arc::clone(&self.reader.rows).acquire_many_owned(rows)).await {
-            Ok(Ok(rows)) => Ok(Room { _rows: rows, _share: self.share.take() }),
-            Ok(Err(_)) | Err(_) => Err(Error::Busy { at_once: self.reader.turns.at_once }),
-        }
-    }
-
-    async fn within<T>(&self, answer: impl Future<Output = flagmeter_store::Result<T>> + Send) -> Result<T> {
-        self.reader.until(self.deadline, self.reader.read_timeout, answer).await
+        self.reader.room(self.deadline, rows, &mut self.share).await
     }
 }

@@ -10,24 +10,23 @@ use std::sync::Arc;
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, Uri, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, Uri},
+    response::Response,
 };
 use chrono_tz::Tz;
-use flagmeter_ledger::{Episode, EpisodePage, Episodes};
-use flagmeter_model::{Meter, Name, TimeRange};
+use flagmeter_ledger::{Episode, EpisodePage, Episodes, Position};
+use flagmeter_model::{Meter, Name, TimeRange, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    App, Error, Result,
+    App, Result,
     access::Principal,
     caching::{self, Stays, Tag},
     civil,
     operator::bursts::ToldAlert,
     parameters::{Parameters, name},
     problem::Refusals,
-    room::Room,
     usage::plan::METERS,
 };
 
@@ -46,6 +45,7 @@ pub(crate) const KNOWN: &[&str] = &[
 /// Bursts and drops of an answer, where nothing is said and at most.
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
+const MINUTE_SECONDS: i64 = 60;
 
 /// The answer of `/v1/bursts`.
 #[derive(Debug, Serialize, ToSchema)]
@@ -210,8 +210,9 @@ impl Burst {
 
 /// Bursts and drops
 ///
-/// What was out of the ordinary at any time of the range, each from its beginning to its end. Customers see their own. Where a
-/// filter is given, the alert must be of one of its values: one of a whole environment is not of a flag.
+/// What was out of the ordinary at any time of the range, which begins at a full minute, each from its beginning to its end.
+/// Customers see their own. Where a filter is given, the alert must be of one of its values: one of a whole environment is not
+/// of a flag.
 #[utoipa::path(
     get,
     path = "/v1/bursts",
@@ -244,12 +245,11 @@ pub(crate) async fn bursts(
     let zone = parameters.zone(app.zone_of(&principal))?;
     let range = parameters.range(app.clock.now(), zone, "-24h")?;
     let asked = ask(&parameters, &principal, range)?;
-    let mut reading = app.reader.begin(&principal).await?;
-    let EpisodePage { episodes, more } = reading.episodes(asked).await?;
-    let room = reading.room_for(episodes.len()).await?;
-    app.metrics.rows(episodes.len());
-    let bursts = episodes.into_iter().map(|episode| Burst::of(episode, zone)).collect();
-    respond(&headers, &Told { bursts, more }, room)
+    respond(&app, &principal, &headers, zone, Some(asked), |EpisodePage { episodes, more }| Told {
+        bursts: episodes.into_iter().map(|episode| Burst::of(episode, zone)).collect(),
+        more,
+    })
+    .await
 }
 
 fn ask(parameters: &Parameters, principal: &Principal, range: TimeRange) -> Result<Episodes> {
@@ -264,12 +264,49 @@ fn ask(parameters: &Parameters, principal: &Principal, range: TimeRange) -> Resu
     })
 }
 
-/// The answer with its tag: whoever asks again and again is mostly told that nothing is new.
-pub(crate) fn respond(headers: &HeaderMap, told: &impl Serialize, room: Room) -> Result<Response> {
-    let bytes = serde_json::to_vec(told).map_err(|error| Error::Encoding(error.to_string()))?;
-    let tag = Tag::of([bytes.as_slice()]);
-    let mut response =
-        caching::answer(headers, &tag, Stays::WhileTagged, || Ok(room.body(bytes).into_response()))?;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+/// The answer with its tag. Every viewer of a chart asks again and again, and is mostly told that nothing is new: that is said
+/// before anything is read, as a list depends on the question and on the last alert that is known, and on nothing else.
+pub(crate) async fn respond<T: Serialize>(
+    app: &App,
+    principal: &Principal,
+    headers: &HeaderMap,
+    zone: Tz,
+    asked: Option<Episodes>,
+    told: impl FnOnce(EpisodePage) -> T,
+) -> Result<Response> {
+    let asked = asked.map(|asked| steady(asked, app.clock.now()));
+    // Looked at before the list is: one that is newer than its tag is asked for once more, and none is older.
+    let end = if asked.is_some() { *app.reader.alerts_end()?.borrow() } else { Position::START };
+    let question = format!("{asked:?}");
+    // Another version may tell the same in other words.
+    let version = env!("CARGO_PKG_VERSION");
+    let tag = Tag::of([
+        version.as_bytes(),
+        zone.name().as_bytes(),
+        question.as_bytes(),
+        end.get().to_be_bytes().as_slice(),
+    ]);
+    let mut response = Response::default();
+    if !tag.is_known(headers) {
+        let mut reading = app.reader.begin_of_ledger(principal).await?;
+        let page = match asked {
+            Some(asked) => reading.episodes(asked).await?,
+            None => EpisodePage::default(),
+        };
+        let rows = page.episodes.len();
+        let room = reading.room_for(rows).await?;
+        app.metrics.rows(rows);
+        response = room.json(&told(page))?;
+    }
+    caching::answer(headers, &tag, Stays::WhileTagged, || Ok(response))
+}
+
+/// The same question for as long as it may be: a range that moves along with the clock begins at a full minute, and one that
+/// ends now or later has no end, as nothing that is known has yet to begin.
+fn steady(mut asked: Episodes, now: Timestamp) -> Episodes {
+    asked.range.from = asked.range.from.floor_to(MINUTE_SECONDS);
+    if asked.range.to >= now {
+        asked.range.to = Timestamp::MAX;
+    }
+    asked
 }

@@ -260,7 +260,7 @@ pub(crate) async fn create(
         Json::from_request(request, &()).await.map_err(|error| Error::Body(error.body_text()))?;
     let now = app.clock.now();
     let wanted = new.muting(id, who(&app, &principal), now)?;
-    let reading = app.reader.begin(&principal).await?;
+    let reading = app.reader.begin_of_ledger(&principal).await?;
     let kept = reading.mute(wanted.clone(), now).await.map_err(refused)?;
     if !new.is_of(&kept.muting, &wanted) {
         return Err(Error::KeyReused(id.to_string()));
@@ -297,7 +297,7 @@ pub(crate) async fn end(
     let unknown = || Error::MuteUnknown(text.chars().take(64).collect());
     let id = MuteId::from_text(&text).ok_or_else(unknown)?;
     let (now, by) = (app.clock.now(), who(&app, &principal));
-    let reading = app.reader.begin(&principal).await?;
+    let reading = app.reader.begin_of_ledger(&principal).await?;
     let kept = reading.end_mute(id, by, now).await.map_err(refused)?.ok_or_else(unknown)?;
     let ended_by = kept.ended.as_ref().map(|ended| ended.by.as_str());
     tracing::info!(%id, of = %kept.muting.of, until = %kept.until(), ended_by, "a mute was ended, or was over already");
@@ -345,7 +345,7 @@ pub(crate) async fn answer(
         after: after.map(|after| after.0),
         limit: parameters.number(name::LIMIT, LIMIT_MAX)?.unwrap_or(LIMIT_DEFAULT),
     };
-    let mut reading = app.reader.begin(principal).await?;
+    let mut reading = app.reader.begin_of_ledger(principal).await?;
     let MutePage { mutes, looked_to, more } = reading.mutes(asked).await?;
     let room = reading.room_for(mutes.len()).await?;
     app.metrics.rows(mutes.len());

@@ -12,6 +12,7 @@ use super::{
     billing::Mute,
     operator::bursts::began,
 };
+use crate::Config;
 
 const BURSTS: &str = "/v1/bursts";
 
@@ -171,6 +172,53 @@ async fn what_is_known_is_not_sent_again_until_something_is_new() {
     assert_eq!(again().await.status, 304);
     bench.ledger.alert(vec![began("initech")], at(NOW)).await.unwrap();
     assert_eq!(again().await.json()["bursts"].as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn that_nothing_is_new_is_said_without_reading_while_the_clock_goes_on() {
+    let bench = Bench::new();
+    bench.ledger.alert(vec![began("acme")], at(NOW)).await.unwrap();
+    let tag = |reply: &Reply| reply.headers["etag"].to_str().unwrap().to_owned();
+    let first = tag(&bench.get(BURSTS).await);
+    // Until the minute is over, from and to both move along.
+    bench.clock.advance(5);
+    assert_eq!(tag(&bench.get(BURSTS).await), first);
+    for other in ["?limit=7", "?tz=Europe/Berlin", "?meter=requests", "?from=-48h", "?to=-1s", "?flag=x"] {
+        assert_ne!(tag(&bench.get(&format!("{BURSTS}{other}")).await), first, "{other}");
+    }
+    assert_ne!(tag(&bench.get_as(&bench.acme, &format!("{BURSTS}?tz=UTC")).await), first, "it sees less");
+    bench.clock.advance(60);
+    assert_ne!(tag(&bench.get(BURSTS).await), first);
+    // This one answers no question at all.
+    let bench = bench.over_ledger(Arc::new(Mute::default()));
+    let request = Request::get(BURSTS)
+        .header("authorization", format!("Bearer {}", bench.operator))
+        .header("if-none-match", "*");
+    assert_eq!(bench.send(request.body(Body::empty()).unwrap()).await.status, 304);
+    bench.get(BURSTS).await.problem(503);
+}
+
+#[tokio::test]
+async fn what_the_ledger_alone_knows_waits_for_no_turn_at_the_store() {
+    let bench = Bench::configured(Config { reads_max: 0, customer_reads_max: 0, ..Config::default() });
+    bench.ledger.alert(vec![began("acme")], at(NOW)).await.unwrap();
+    for token in [&bench.operator, &bench.acme] {
+        assert_eq!(bench.get_as(token, BURSTS).await.json()["bursts"].as_array().unwrap().len(), 1);
+    }
+    assert_eq!(bench.get("/v1/operator/mutes").await.json()["mutes"], json!([]));
+    let send = async |method: &str, path: &str, body: &Value| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request
+            .header("authorization", format!("Bearer {}", bench.operator))
+            .header("content-type", "application/json");
+        bench.send(request.body(Body::from(body.to_string())).unwrap()).await
+    };
+    let wanted = json!({"customer": "acme", "for": "2h", "reason": "launch"});
+    let made = send("POST", "/v1/operator/mutes", &wanted).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let made: Value = serde_json::from_str(&made.body).unwrap();
+    let path = format!("/v1/operator/mutes/{}", made["id"].as_str().unwrap());
+    assert_eq!(send("DELETE", &path, &json!({})).await.status, 200);
 }
 
 /// What `desc` of a picture says.

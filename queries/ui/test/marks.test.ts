@@ -110,6 +110,7 @@ describe("asking for marks", () => {
   afterEach(() => {
     stop();
     vi.unstubAllGlobals();
+    vi.restoreAllMocks();
     vi.useRealTimers();
   });
   const begin = (params: () => URLSearchParams | null = () => new URLSearchParams("to=now")): void => {
@@ -121,16 +122,34 @@ describe("asking for marks", () => {
     await settle();
     expect(told.at(-1)).toEqual({ bursts: [burst], more: false, areUnknown: false });
     answer = () => Response.json({ bursts: [burst, burst], more: true });
-    await vi.advanceTimersByTimeAsync(15_000);
+    await vi.advanceTimersByTimeAsync(18_000);
     expect(told.at(-1)?.bursts).toHaveLength(2);
     expect(asked).toEqual(["/v1/bursts?to=now", "/v1/bursts?to=now"]);
+  });
+
+  it("asks after a while of its own, so that not all who came in one moment ask in one moment for ever", async () => {
+    for (const [random, everyMs] of [
+      [0, 12_000],
+      [0.5, 15_000],
+      [1, 18_000],
+    ] as const) {
+      vi.spyOn(Math, "random").mockReturnValue(random);
+      asked = [];
+      begin();
+      await settle();
+      await vi.advanceTimersByTimeAsync(everyMs - 1);
+      expect(asked).toHaveLength(1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(asked).toHaveLength(2);
+      stop();
+    }
   });
 
   it("keeps what it has while the server is away, and says that there may be others", async () => {
     begin();
     await settle();
     answer = () => problem(503);
-    await vi.advanceTimersByTimeAsync(15_000);
+    await vi.advanceTimersByTimeAsync(18_000);
     expect(told.at(-1)).toEqual({ bursts: [burst], more: false, areUnknown: true });
     answer = () => Response.json({ bursts: [], more: false });
     await vi.advanceTimersByTimeAsync(5_000);

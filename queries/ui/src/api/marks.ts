@@ -36,7 +36,9 @@ export interface Marks {
 
 export const NO_MARKS: Marks = { bursts: [], more: false, areUnknown: false };
 
+/** About so often: those who look at the same moment, as after a restart of the server, are to ask at many. */
 const EVERY_MS = 15_000;
+const everyMs = (): number => Math.round(EVERY_MS * (0.8 + 0.4 * Math.random()));
 /** As many as a picture has. */
 const LIMIT = "50";
 
@@ -75,5 +77,5 @@ export function followMarks(
         tell({ ...have, areUnknown: true });
     },
   };
-  return repeat(question, EVERY_MS, asked, "beside a stream");
+  return repeat(question, everyMs(), asked, "beside a stream");
 }
