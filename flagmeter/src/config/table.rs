@@ -122,11 +122,12 @@ settings! {
     /// The way of a batch as spans, told to a collector of OpenTelemetry: docs/traces.md. Needs a build with the feature `otel`.
     traces: Traces needs "otel" {
         /// Where they are posted, over OTLP and HTTP: a base such as `http://127.0.0.1:4318`, or https in a build with the
-        /// feature `tls` as well. Empty: that of `OTEL_EXPORTER_OTLP_ENDPOINT` if it is set, else nowhere.
+        /// feature `tls` as well. Empty: that of `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` (taken as it is) or of
+        /// `OTEL_EXPORTER_OTLP_ENDPOINT` (a base) if one is set, else nowhere.
         endpoint: String = "",
         /// Share of requests that are traced, from 0 to 1, where their sender does not say by a traceparent whether they are.
         ratio: Share = "0.001",
-        /// Requests that are traced in a second at most, whatever their senders say.
+        /// Requests that are traced in a second at most: half of them those whose senders say so, half those of the ratio.
         requests_per_second_max: u32 = "100",
         /// Share of seals that are traced, with all that becomes of them: the same in all processes of a deployment.
         seals_ratio: Share = "1",

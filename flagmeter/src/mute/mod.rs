@@ -4,7 +4,7 @@
 
 mod told;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use bytes::Bytes;
 use hyper::Method;
@@ -24,6 +24,8 @@ const TRIES: u32 = 4;
 /// After the first try; after each that follows twice as long.
 const PAUSE: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// As the server has it.
+const KEY_CHARS_MAX: usize = 200;
 
 /// What `flagmeter mute` is asked for.
 #[derive(Debug, clap::Args)]
@@ -62,8 +64,9 @@ struct NewMute {
     /// Why, for whoever sees what is muted: 1 to 200 characters
     #[arg(long, value_name = "WORDS", required = true)]
     reason: Option<String>,
-    /// For scripts that may run twice: with the same key there is one mute [default: each run makes one]
-    #[arg(long, value_name = "WORDS")]
+    /// For scripts that may run twice: with the same key there is one mute, so give each day's one of its own, such as
+    /// nightly-2026-11-23 [default: each run makes one]
+    #[arg(long, value_name = "WORDS", value_parser = key)]
     key: Option<String>,
     /// Print it as JSON
     #[arg(long)]
@@ -112,11 +115,8 @@ pub(crate) async fn run(args: MuteArgs) -> Result<()> {
         None => make(args.new).await,
         Some(MuteCommand::List { all, customer, json, server }) => {
             let mut asking = Asking::new(&server)?;
-            let states: &[&str] = if all { &[""] } else { &["&state=active", "&state=planned"] };
-            let mut found = Vec::new();
-            for state in states {
-                found.extend(asking.pages(&customer, state).await?);
-            }
+            let found =
+                if all { asking.pages(&customer, "").await? } else { asking.not_over(&customer).await? };
             if json {
                 output::say(Value::from(found).to_string());
                 return Ok(());
@@ -138,15 +138,29 @@ pub(crate) async fn run(args: MuteArgs) -> Result<()> {
 async fn make(new: NewMute) -> Result<()> {
     let body = Value::from(new.body()?).to_string();
     let mut asking = Asking::new(&new.server)?;
-    let key = new.key.unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
+    let given = new.key;
+    let key = given.clone().unwrap_or_else(|| format!("{:032x}", rand::random::<u128>()));
     let headers = [("idempotency-key", key.as_str()), ("content-type", "application/json")];
     let answer = asking.answer(Method::POST, PATH, &headers, Bytes::from(body), 201).await?;
     let mute: Mute = asking.read(PATH, &answer)?;
+    if let Some(spent) = given.and_then(|key| mute.spent(&key)) {
+        return Err(Error::Usage(spent));
+    }
     if let Some(warning) = mute.warning() {
         output::note(warning);
     }
     output::say(if new.json { String::from_utf8_lossy(&answer).into_owned() } else { mute.made() });
     Ok(())
+}
+
+/// A key that can stand in a header, as the server takes it.
+fn key(text: &str) -> Result<String, &'static str> {
+    let is_good = (1..=KEY_CHARS_MAX).contains(&text.len())
+        && text.trim() == text
+        && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    is_good
+        .then(|| text.to_owned())
+        .ok_or("give 1 to 200 letters, digits and signs of ASCII, with no space at either end")
 }
 
 impl NewMute {
@@ -217,7 +231,10 @@ impl Asking {
             let asked = self.connection.send(method.clone(), path, Some(&self.token), headers, body.clone());
             let (refused, wait) = match asked.await {
                 Ok(answer) if answer.status == status => return Ok(answer.body),
-                Ok(answer) if answer.status == 503 => (self.failed(path, said(&answer)), answer.retry_after),
+                // The latter two are of a proxy before it, which knows no more than that no answer came.
+                Ok(answer) if matches!(answer.status, 502..=504) => {
+                    (self.failed(path, said(&answer)), answer.retry_after)
+                }
                 Ok(answer) => return Err(self.failed(path, said(&answer))),
                 Err(error) => (error, None),
             };
@@ -230,6 +247,16 @@ impl Asking {
             pause = pause.saturating_mul(2);
         }
         Err(self.failed(path, "no answer".into()))
+    }
+
+    /// Those in force, and then those to come. One that begins in between is in both answers, and told once: as it was last.
+    async fn not_over(&mut self, customers: &[String]) -> Result<Vec<Value>> {
+        let planned = self.pages(customers, "&state=planned").await?;
+        let mut found = self.pages(customers, "&state=active").await?;
+        let id = |mute: &Value| mute.get("id").cloned();
+        let active: HashSet<_> = found.iter().filter_map(id).collect();
+        found.extend(planned.into_iter().filter(|mute| id(mute).is_none_or(|id| !active.contains(&id))));
+        Ok(found)
     }
 
     /// All of them, page by page.
@@ -292,7 +319,7 @@ mod tests {
         }
     }
 
-    /// One hangs up, one is busy, one takes it, and one refuses.
+    /// One hangs up, one is busy, a proxy finds none, one takes it; a proxy hears nothing, and one refuses.
     #[tokio::test]
     async fn what_got_no_answer_is_said_again_in_the_same_words() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -302,7 +329,9 @@ mod tests {
             for answer in [
                 "",
                 "HTTP/1.1 503 Busy\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                "HTTP/1.1 502 Bad Gateway\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
                 "HTTP/1.1 201 Made\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}",
+                "HTTP/1.1 504 Gateway Timeout\r\nretry-after: 0\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
                 "HTTP/1.1 422 No\r\ncontent-length: 18\r\nconnection: close\r\n\r\n{\"detail\":\"never\"}",
             ] {
                 let (mut stream, _) = listener.accept().await.unwrap();
@@ -334,6 +363,55 @@ mod tests {
         assert_eq!(answers[0].as_deref().unwrap(), b"{}");
         let refused = answers[1].as_ref().unwrap_err().to_string();
         assert!(refused.ends_with(": never"), "what is refused is not said again: {refused}");
+    }
+
+    /// It begins after those to come were told.
+    #[tokio::test]
+    async fn a_mute_that_begins_while_they_are_asked_for_is_listed_once_as_in_force() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serve = async move {
+            let mut asked = Vec::new();
+            for mutes in [
+                json!([{"id": "mute_1", "state": "planned"}, {"id": "mute_2", "state": "planned"}]),
+                json!([{"id": "mute_3", "state": "active"}, {"id": "mute_1", "state": "active"}]),
+            ] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "all of it comes");
+                }
+                let first = String::from_utf8(request).unwrap().lines().next().unwrap().to_owned();
+                asked.push(first);
+                let body = json!({"mutes": mutes, "next": null}).to_string();
+                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+                let answer = format!("{head}{}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            asked
+        };
+        let ask = async move {
+            let connection = Connection::new(url.parse().unwrap());
+            let mut asking = Asking { url, token: "fm_a_b".into(), connection, pause: PAUSE };
+            asking.not_over(&["acme".into()]).await.unwrap()
+        };
+        let (asked, found) = tokio::join!(serve, ask);
+        let told: Vec<_> = found.iter().map(|mute| (mute["id"].as_str(), mute["state"].as_str())).collect();
+        let [one, two, three] = ["mute_1", "mute_2", "mute_3"].map(Some);
+        assert_eq!(told, [(three, Some("active")), (one, Some("active")), (two, Some("planned"))]);
+        assert!(asked[0].contains("state=planned") && asked[1].contains("state=active&customer=acme"));
+    }
+
+    #[test]
+    fn a_key_can_stand_in_a_header() {
+        let with = |key: &str| parse(&["acme", "--for", "2h", "--reason", "launch", "--key", key]);
+        for good in ["n", "nightly 2026-11-23", &"k".repeat(200)] {
+            assert_eq!(with(good).unwrap().new.key.as_deref(), Some(good));
+        }
+        for wrong in ["", " nightly", "n\u{e4}chtlich", "a\nb", &"k".repeat(201)] {
+            let refused = with(wrong).unwrap_err().to_string();
+            assert!(refused.contains("--key") && refused.contains("of ASCII"), "{wrong:?}: {refused}");
+        }
     }
 
     #[test]

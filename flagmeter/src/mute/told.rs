@@ -53,6 +53,17 @@ impl Mute {
         format!("{of} {is} from {from} to {to}{lasts}: {reason}{then}")
     }
 
+    /// Why nothing is muted though the key was taken: it stands for a mute that is over.
+    pub(super) fn spent(&self, key: &str) -> Option<String> {
+        (self.state == "over").then(|| {
+            let (of, Self { id, until, .. }) = (self.of(), self);
+            format!(
+                "nothing is muted: the key {key:?} stands for the mute {id} of {of}, which was over at {until}; give each \
+                 mute a key of its own, such as one with the date in it"
+            )
+        })
+    }
+
     /// What its maker should know, if there is anything.
     pub(super) fn warning(&self) -> Option<String> {
         (!self.registered).then(|| {
@@ -175,6 +186,20 @@ mod tests {
         assert_eq!(mute("active").warning(), None);
         let warning = Mute { registered: false, ..mute("active") }.warning().unwrap();
         assert!(warning.starts_with("warning: the registry does not know acme/web; "), "{warning}");
+    }
+
+    #[test]
+    fn a_key_of_a_mute_that_is_over_is_spent() {
+        for state in ["active", "planned"] {
+            assert_eq!(mute(state).spent("nightly"), None, "{state}");
+        }
+        let spent = mute("over").spent("nightly").unwrap();
+        assert!(
+            spent.starts_with(
+                "nothing is muted: the key \"nightly\" stands for the mute mute_00 of acme/web, "
+            )
+        );
+        assert!(spent.contains("was over at 2026-11-23T20:00:00Z"), "{spent}");
     }
 
     #[test]

@@ -63,11 +63,6 @@ impl Open {
         let Some(error) = fields.error else { return };
         self.data.attributes.push(KeyValue::new("error.type", error));
         self.data.status = Status::error("");
-        // It will be made again, under the same number: the root is the one that comes to be.
-        if self.data.name == SEAL && self.data.parent_span_id == SpanId::INVALID {
-            self.data.parent_span_id = self.data.span_context.span_id();
-            self.data.span_context = context(Place { span: ids::new_span(), ..self.place() }, false);
-        }
     }
 
     fn place(&self) -> Place {
@@ -298,4 +293,36 @@ pub(crate) fn traceparent() -> Option<String> {
             Some(format!("00-{trace}-{span}-01"))
         })
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_that_failed_is_the_root_of_its_trace_all_the_same() {
+        let place = ids::of_seal("flagmeter", 3, 7);
+        let data = SpanData {
+            span_context: context(place, false),
+            parent_span_id: SpanId::INVALID,
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Internal,
+            name: SEAL.into(),
+            start_time: SystemTime::UNIX_EPOCH,
+            end_time: SystemTime::UNIX_EPOCH,
+            attributes: Vec::new(),
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: InstrumentationScope::default(),
+        };
+        let mut open = Open { data, has_ended: false };
+        open.record(Fields { error: Some("journal".into()), ..Fields::default() });
+        assert_eq!(
+            (open.data.span_context.span_id(), open.data.parent_span_id),
+            (place.span, SpanId::INVALID)
+        );
+        assert_eq!(open.data.status, Status::error(""));
+    }
 }

@@ -16,14 +16,29 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 const PATH: &str = "/v1/traces";
 
 /// Where spans are posted, of the base address that is set; or why they cannot be.
-pub(super) fn address(base: &str) -> Result<String, String> {
-    let url = Url::parse(base).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+pub(super) fn below(base: &str) -> Result<String, String> {
+    let base = as_it_is(base)?;
+    let base = base.trim_end_matches('/');
+    Ok(if base.ends_with(PATH) { base.to_owned() } else { format!("{base}{PATH}") })
+}
+
+/// Where spans are posted, of an address that is meant as it is; or why they cannot be.
+pub(super) fn as_it_is(address: &str) -> Result<String, String> {
+    let url =
+        Url::parse(address).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or("it is no address: write one such as http://127.0.0.1:4318")?;
     if url.scheme() == "https" && !cfg!(feature = "tls") {
         return Err("this build of flagmeter has no TLS: build it with `--features otel,tls`".into());
     }
-    let base = url.as_str().trim_end_matches('/');
-    Ok(if base.ends_with(PATH) { base.to_owned() } else { format!("{base}{PATH}") })
+    Ok(url.into())
+}
+
+/// An address as it may be told: without what stands in it of a user, even where it is no address.
+pub(super) fn told(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((_, after)) => format!("…@{after}"),
+        None => address.to_owned(),
+    }
 }
 
 /// An exporter to this address. Headers come from `OTEL_EXPORTER_OTLP_HEADERS`.
@@ -73,12 +88,19 @@ mod tests {
 
     #[test]
     fn spans_are_posted_below_the_address_that_is_set() {
-        assert_eq!(address("http://c:4318").unwrap(), "http://c:4318/v1/traces");
-        assert_eq!(address("http://c:4318/otlp/").unwrap(), "http://c:4318/otlp/v1/traces");
-        assert_eq!(address("http://c/v1/traces").unwrap(), "http://c/v1/traces");
-        assert_eq!(address("https://c").is_ok(), cfg!(feature = "tls"));
+        assert_eq!(below("http://c:4318").unwrap(), "http://c:4318/v1/traces");
+        assert_eq!(below("http://c:4318/otlp/").unwrap(), "http://c:4318/otlp/v1/traces");
+        assert_eq!(below("http://c/v1/traces").unwrap(), "http://c/v1/traces");
+        assert_eq!(below("https://c").is_ok(), cfg!(feature = "tls"));
         for wrong in ["collector", "collector:4318", "grpc://c:4317", "http://"] {
-            assert!(address(wrong).unwrap_err().contains("http://127.0.0.1:4318"), "{wrong}");
+            assert!(below(wrong).unwrap_err().contains("http://127.0.0.1:4318"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_address_of_traces_alone_is_taken_as_it_is() {
+        assert_eq!(as_it_is("http://c:4318").unwrap(), "http://c:4318/");
+        assert_eq!(as_it_is("http://c:4318/other/path").unwrap(), "http://c:4318/other/path");
+        assert!(as_it_is("collector:4318").unwrap_err().contains("http://127.0.0.1:4318"));
     }
 }

@@ -40,41 +40,61 @@ impl Share {
 #[derive(Debug)]
 pub(super) struct Requests {
     share: Share,
-    per_second_max: u32,
     began: Instant,
-    /// The second since it began, and how many were taken in it.
-    taken: AtomicU64,
+    /// For those whose sender asks. It is decided before anybody knows who that is, so strangers take from each other alone.
+    asked: Budget,
+    /// For the share of all others.
+    shared: Budget,
     /// Those that were to be traced, and were too many.
     pub(super) left_out: prometheus::IntCounter,
 }
 
 impl Requests {
+    /// Half of the bound is for either, or all of it for senders where there is no share of others.
     pub(super) fn new(share: Share, per_second_max: u32, left_out: prometheus::IntCounter) -> Self {
-        Self { share, per_second_max, began: Instant::now(), taken: AtomicU64::new(0), left_out }
+        let shared = if share.below == 0 { 0 } else { per_second_max.div_ceil(2) };
+        let (asked, shared) = (Budget::new(per_second_max - shared), Budget::new(shared));
+        Self { share, began: Instant::now(), asked, shared, left_out }
     }
 
     /// The trace of a request, if it is to be traced. Whether it is follows its sender where that says so: a trace is
     /// whole or not there.
     pub(super) fn take(&self, parent: Option<Parent>) -> Option<TraceId> {
-        let trace = match parent {
-            Some(parent) => parent.is_sampled.then_some(parent.place.trace)?,
-            None => Some(ids::new_trace()).filter(|&trace| self.share.takes(trace))?,
+        self.take_in(self.began.elapsed().as_secs(), parent)
+    }
+
+    fn take_in(&self, second: u64, parent: Option<Parent>) -> Option<TraceId> {
+        let (trace, budget) = match parent {
+            Some(parent) => (parent.is_sampled.then_some(parent.place.trace)?, &self.asked),
+            None => (Some(ids::new_trace()).filter(|&trace| self.share.takes(trace))?, &self.shared),
         };
-        if self.has_room(self.began.elapsed().as_secs()) {
+        if budget.has_room(second) {
             return Some(trace);
         }
         self.left_out.inc();
         None
     }
+}
 
-    /// Whether this second has room for one more. Senders are strangers: what they want traced is not theirs alone to say.
+/// So many a second.
+#[derive(Debug)]
+struct Budget {
+    per_second_max: u32,
+    /// The second, and how many were taken in it.
+    taken: AtomicU64,
+}
+
+impl Budget {
+    fn new(per_second_max: u32) -> Self {
+        Self { per_second_max, taken: AtomicU64::new(0) }
+    }
+
+    /// Whether this second has room for one more.
     fn has_room(&self, second: u64) -> bool {
         let second = second << 32;
         let taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
-            if taken >> 32 << 32 != second {
-                return Some(second | 1);
-            }
-            (taken - second < u64::from(self.per_second_max)).then_some(taken + 1)
+            let so_far = if taken >> 32 << 32 == second { taken - second } else { 0 };
+            (so_far < u64::from(self.per_second_max)).then_some(second + so_far + 1)
         });
         taken.is_ok()
     }
@@ -120,9 +140,26 @@ mod tests {
 
     #[test]
     fn no_second_has_more_than_its_bound() {
-        let requests = requests(1.0, 3);
-        let taken = |second| (0..10).filter(|_| requests.has_room(second)).count();
-        assert_eq!((taken(0), taken(0)), (3, 0));
-        assert_eq!((taken(1), taken(7), taken(7)), (3, 3, 0));
+        for most in [0, 1, 3] {
+            let budget = Budget::new(most);
+            let taken = |second| (0..10).filter(|_| budget.has_room(second)).count();
+            let most = most as usize;
+            assert_eq!((taken(0), taken(0)), (most, 0));
+            assert_eq!((taken(1), taken(7), taken(7)), (most, most, 0));
+        }
+    }
+
+    #[test]
+    fn senders_who_ask_leave_half_of_the_bound_to_the_share_of_others() {
+        let place = Place { trace: TraceId::from(9_u128), span: SpanId::from(5_u64) };
+        let taken = |share, bound| {
+            let requests = requests(share, bound);
+            let asked = Some(Parent { place, is_sampled: true });
+            [asked, None, asked].map(|parent| (0..50).filter_map(|_| requests.take_in(1, parent)).count())
+        };
+        assert_eq!(taken(1.0, 10), [5, 5, 0]);
+        assert_eq!(taken(1.0, 5), [2, 3, 0]);
+        assert_eq!(taken(0.0, 10), [10, 0, 0], "where there are no others, none is kept for them");
+        assert_eq!(taken(1.0, 0), [0, 0, 0]);
     }
 }

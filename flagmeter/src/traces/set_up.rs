@@ -20,8 +20,11 @@ use super::{
 };
 use crate::{Error, Result, config::Config, process::metrics};
 
-/// Taken where the endpoint is not set here: the address as it is, or the base of it.
-const STANDARD_ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// Our own setting: a base.
+const SETTING: &str = "traces.endpoint";
+/// Taken where that is not set: the address of traces alone, which is meant as it is, and then the base of all signals.
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const ALL_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// There is one subscriber in a process, and so one of these.
 static STARTED: OnceLock<Started> = OnceLock::new();
@@ -39,16 +42,16 @@ pub(crate) fn check(endpoint: &str) -> Result<(), (&'static str, String)> {
     if endpoint.is_empty() {
         return Ok(());
     }
-    otlp::address(endpoint).map(drop).map_err(|why| ("traces.endpoint", why))
+    otlp::below(endpoint).map(drop).map_err(|why| (SETTING, why))
 }
 
 /// The layer that makes spans, if they are exported; `process` is which of ours this is.
 pub(crate) fn start(config: &Config, process: &str) -> Result<Option<BoxedLayer>> {
     let section = &config.traces;
-    let Some(base) = endpoint(&section.endpoint, |name| env::var(name).ok()) else { return Ok(None) };
-    let refused = |why: String| Error::Config(format!("traces.endpoint is {base:?}: {why}"));
-    let address = otlp::address(&base).map_err(refused)?;
-    let exporter = otlp::exporter(&address, &resource(process, &section.deployment)).map_err(refused)?;
+    let Some(endpoint) = endpoint(&section.endpoint, |name| env::var(name).ok()) else { return Ok(None) };
+    let address = endpoint.address()?;
+    let exporter = otlp::exporter(&address, &resource(process, &section.deployment));
+    let exporter = exporter.map_err(|why| endpoint.refused(&why))?;
     let broken = |error: prometheus::Error| Error::System(std::io::Error::other(error));
     let counts = Counts::new().map_err(broken)?;
     let left_out = IntCounter::new(
@@ -107,11 +110,37 @@ pub(super) fn requests() -> Option<&'static Requests> {
     STARTED.get().map(|started| &started.requests)
 }
 
+/// Where spans go, as somebody set it.
+#[derive(Debug, PartialEq, Eq)]
+struct Endpoint {
+    /// The setting or the variable that says it.
+    said_by: &'static str,
+    text: String,
+}
+
+impl Endpoint {
+    fn address(&self) -> Result<String> {
+        let address = if self.said_by == TRACES_ENDPOINT {
+            otlp::as_it_is(&self.text)
+        } else {
+            otlp::below(&self.text)
+        };
+        address.map_err(|why| self.refused(&why))
+    }
+
+    /// A user and a password in it are not for logs.
+    fn refused(&self, why: &str) -> Error {
+        Error::Config(format!("{} is {:?}: {why}", self.said_by, otlp::told(&self.text)))
+    }
+}
+
 /// The address that is set; else that of the standard's variables, as a collector's operator sets them.
-fn endpoint(set: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let mut all =
-        std::iter::once(set.to_owned()).chain(STANDARD_ENDPOINTS.iter().filter_map(|name| variable(name)));
-    all.find(|address| !address.is_empty())
+fn endpoint(set: &str, variable: impl Fn(&str) -> Option<String>) -> Option<Endpoint> {
+    let standard = [TRACES_ENDPOINT, ALL_ENDPOINT].into_iter();
+    let standard = standard.filter_map(|said_by| Some((said_by, variable(said_by)?)));
+    let mut all = std::iter::once((SETTING, set.to_owned())).chain(standard);
+    let (said_by, text) = all.find(|(_, text)| !text.is_empty())?;
+    Some(Endpoint { said_by, text })
 }
 
 /// Who speaks. What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say wins.
@@ -162,13 +191,27 @@ mod tests {
 
     #[test]
     fn the_setting_goes_before_the_standards_variables() {
-        let variable = |name: &str| Some(format!("http://{}", name.to_lowercase()));
-        assert_eq!(endpoint("http://set", variable).as_deref(), Some("http://set"));
-        let first = Some("http://otel_exporter_otlp_traces_endpoint");
-        assert_eq!(endpoint("", variable).as_deref(), first);
-        let base = |name: &str| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| "http://base".to_owned());
-        assert_eq!(endpoint("", base).as_deref(), Some("http://base"));
-        assert_eq!(endpoint("", |_| Some(String::new())), None);
+        let address = |set: &str, variable: &dyn Fn(&str) -> Option<String>| {
+            endpoint(set, variable).map(|endpoint| endpoint.address().unwrap())
+        };
+        let each = |name: &str| {
+            Some(format!("http://{}", if name == TRACES_ENDPOINT { "one/its/own" } else { "all" }))
+        };
+        assert_eq!(address("http://set", &each).as_deref(), Some("http://set/v1/traces"));
+        assert_eq!(address("", &each).as_deref(), Some("http://one/its/own"), "as it is");
+        let base = |name: &str| (name == ALL_ENDPOINT).then(|| "http://base".to_owned());
+        assert_eq!(address("", &base).as_deref(), Some("http://base/v1/traces"));
+        assert_eq!(address("", &|_| Some(String::new())), None);
+    }
+
+    #[test]
+    fn what_is_refused_names_who_set_it_and_tells_no_password() {
+        for said_by in [SETTING, TRACES_ENDPOINT, ALL_ENDPOINT] {
+            for text in ["grpc://me:s3cret@collector:4317", "me:s3cret@collector", "http://me:s3c@ret@"] {
+                let refused = Endpoint { said_by, text: text.into() }.address().unwrap_err().to_string();
+                assert!(refused.starts_with(said_by) && !refused.contains("s3c"), "{refused}");
+            }
+        }
     }
 
     #[test]
