@@ -36,6 +36,7 @@ mod series;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod unanswered;
 mod waiting;
 mod weeks;
 

@@ -15,6 +15,8 @@ use super::{
 };
 use crate::simulation::ModelStore;
 
+mod answers;
+mod choosy;
 mod flags;
 mod muted;
 mod restarts;
