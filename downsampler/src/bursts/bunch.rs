@@ -150,6 +150,16 @@ impl Bunch {
         Ok(())
     }
 
+    /// Takes over what goes on in the ledger and is not seen here: who told of it is gone, or sees it otherwise.
+    pub(super) fn take_over(&mut self, standing: &Standing) {
+        let Detectors { flags, end, .. } = &mut self.detectors;
+        for (of, Waiting { series, .. }) in flags {
+            if let Some(told) = standing.0.get(of).filter(|told| series.is_stale(told, *end)) {
+                series.resume(told.clone(), *end);
+            }
+        }
+    }
+
     /// What was told to have begun, as it is now; `None` where it does not go on, as far as is seen here.
     pub(super) fn goes_on(&self, told: &Alerted) -> Option<Alerted> {
         let Detectors { flags, end, .. } = &self.detectors;

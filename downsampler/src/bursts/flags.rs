@@ -180,6 +180,8 @@ impl Flags {
         let Some(bunch) = self.bunches.get_mut(environment).filter(|_| !self.unanswered.gives_up()) else {
             return Ok(());
         };
+        // Nothing was found since that is not in the ledger.
+        bunch.take_over(standing);
         let mut found = VecDeque::new();
         let stepped = bunch.step(&*self.store, standing, until, &mut found).await;
         let is_told = |one: &Alerted| one.said.is_over() || (self.is_watched)(one.of.customer());

@@ -18,6 +18,7 @@ use crate::simulation::ModelStore;
 mod answers;
 mod choosy;
 mod flags;
+mod gone;
 mod muted;
 mod restarts;
 mod wholes;
