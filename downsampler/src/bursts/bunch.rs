@@ -114,13 +114,15 @@ impl Bunch {
         Ok(is_all.then_some(Self { detectors, past }))
     }
 
-    /// Whether these are its flags, and it need not begin anew.
-    pub(super) fn is_of(&self, names: Option<&BTreeSet<Name>>, until: Timestamp) -> bool {
-        let is_flag =
-            |of: &Subject| of.flag().is_some_and(|flag| names.is_some_and(|names| names.contains(flag)));
-        names.map(BTreeSet::len) == Some(self.detectors.flags.len())
-            && self.detectors.flags.keys().all(is_flag)
-            && until.millis_since(self.detectors.end) <= 1_000 * BEHIND_SECONDS_MAX
+    /// Whether these are its flags.
+    pub(super) fn is_of(&self, names: &BTreeSet<Name>) -> bool {
+        let is_flag = |of: &Subject| of.flag().is_some_and(|flag| names.contains(flag));
+        names.len() == self.detectors.flags.len() && self.detectors.flags.keys().all(is_flag)
+    }
+
+    /// Whether more is missing than is worth being taken step by step.
+    pub(super) const fn is_behind(&self, until: Timestamp) -> bool {
+        until.millis_since(self.detectors.end) > 1_000 * BEHIND_SECONDS_MAX
     }
 
     /// Takes the minutes that follow, as many as are settled.
@@ -146,6 +148,16 @@ impl Bunch {
             }
         }
         Ok(())
+    }
+
+    /// Takes over what goes on in the ledger and is not seen here: who told of it is gone, or sees it otherwise.
+    pub(super) fn take_over(&mut self, standing: &Standing) {
+        let Detectors { flags, end, .. } = &mut self.detectors;
+        for (of, Waiting { series, .. }) in flags {
+            if let Some(told) = standing.0.get(of).filter(|told| series.is_stale(told, *end)) {
+                series.resume(told.clone(), *end);
+            }
+        }
     }
 
     /// What was told to have begun, as it is now; `None` where it does not go on, as far as is seen here.

@@ -62,8 +62,20 @@ impl Customer {
         self.wholes.sort_by(|one, other| other.series.of.cmp(&one.series.of));
     }
 
+    /// What was told last of an environment or a whole is gone on from at `until`; `end` is the end of what was fed.
+    pub(super) fn resume(&mut self, told: Alerted, end: Timestamp, until: Timestamp) {
+        match &told.of {
+            Subject::Environment(environment) => {
+                let series = self.watch(environment, Some(told.since), end);
+                series.resume(told, until);
+            }
+            Subject::Customer(_) | Subject::Project { .. } => self.resume_whole(told, until),
+            Subject::Flag(..) => {}
+        }
+    }
+
     /// What was told last of a whole is gone on from, whatever of it is watched now.
-    pub(super) fn resume_whole(&mut self, told: Alerted, until: Timestamp) {
+    fn resume_whole(&mut self, told: Alerted, until: Timestamp) {
         if !self.wholes.iter().any(|whole| whole.series.of == told.of) {
             self.add(Series::new(told.of.clone(), Some(told.since)));
         }

@@ -31,6 +31,8 @@ use crate::Result;
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Where something is wrong that does not pass by itself, so long is waited beside that.
 const REST: Duration = Duration::from_mins(1);
+/// How often is looked for what somebody told who is gone.
+const TAKES_OVER_SECONDS: i64 = 60;
 /// Tens of seconds that are read in one question.
 const GRAINS_AT_ONCE: i64 = 600;
 
@@ -48,6 +50,8 @@ pub(super) struct Environments {
     is_beginning: bool,
     /// What was found and is not in the ledger yet.
     pub(super) found: VecDeque<Alerted>,
+    /// Until when was looked last for what somebody told who is gone.
+    took_over_at: Timestamp,
     until: Until,
 }
 
@@ -72,17 +76,18 @@ impl Environments {
         metrics: Metrics,
         until: Until,
     ) -> Self {
-        let (watching, nothing_until, is_beginning, found) = (None, clock.now(), false, VecDeque::new());
+        let nothing_until = clock.now();
         Self {
             store,
             ledger,
             is_watched,
             clock,
             metrics,
-            watching,
+            watching: None,
             nothing_until,
-            is_beginning,
-            found,
+            is_beginning: false,
+            found: VecDeque::new(),
+            took_over_at: Timestamp::EPOCH,
             until,
         }
     }
@@ -149,10 +154,21 @@ impl Environments {
             }
         }
         self.tell().await?;
+        self.take_over().await?;
         self.tell_what_outlasts_its_mute().await?;
         // All that was found until here is told: flags may be looked at as far.
         if let Some(watching) = &self.watching {
             self.until.store(watching.panel.end().as_millis(), Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// All that was found is told: what goes on in the ledger was told by somebody else, or is seen here.
+    async fn take_over(&mut self) -> Result<()> {
+        let Some(Watching { panel, .. }) = &mut self.watching else { return Ok(()) };
+        if panel.end().millis_since(self.took_over_at) >= 1_000 * TAKES_OVER_SECONDS {
+            panel.take_over(self.ledger.standing_alerts(Timestamp::MAX).await?);
+            self.took_over_at = panel.end();
         }
         Ok(())
     }

@@ -16,6 +16,12 @@
 //! was told of its series last. So what was found before is not found anew, what began while nobody watched is told
 //! now, and what goes on is seen to end.
 //!
+//! # What somebody else told who is gone
+//!
+//! What goes on in the ledger and is not seen here keeps later ones from being told. So after ten minutes a detector takes
+//! it over, as after a restart, and says when it is over. Who told of it may be there and see it otherwise: then it is over
+//! sooner than he says, and the next one is told.
+//!
 //! # What outlasts its mute
 //!
 //! What was muted when it began is told again at a look that sees it go on and no mute in force for it. Which these are the
@@ -36,6 +42,7 @@ mod series;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod unanswered;
 mod waiting;
 mod weeks;
 
@@ -58,6 +65,9 @@ const CATCH_UP_SECONDS: i64 = 3_600;
 const COOL_DOWN_SECONDS: i64 = 900;
 /// Whoever has fallen behind by more than this begins anew.
 const BEHIND_SECONDS_MAX: i64 = 2 * 3_600;
+
+/// What was told to go on by somebody else and is not seen here is stale after so long.
+const STALE_SECONDS: i64 = 600;
 
 /// Tells whether bursts of a customer are looked for now.
 pub type Watched = dyn Fn(&Name) -> bool + Send + Sync;

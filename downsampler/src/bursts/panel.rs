@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use flagmeter_ledger::{Alert, Alerted, Subject};
 use flagmeter_model::{Environment, Meter, Name, Timestamp};
 
-use super::{counts::Counts, customer::Customer, metrics::Watched, weeks::Past};
+use super::{counts::Counts, customer::Customer, metrics::Watched, series::Series, weeks::Past};
 
 /// All detectors.
 #[derive(Debug)]
@@ -34,14 +34,7 @@ impl Panel {
         }
         for Alert { alerted, .. } in standing {
             let customer = customers.entry(alerted.of.customer().clone()).or_default();
-            match &alerted.of {
-                Subject::Environment(environment) => {
-                    let series = customer.watch(environment, Some(alerted.since), from);
-                    series.resume(alerted, tells_from);
-                }
-                Subject::Customer(_) | Subject::Project { .. } => customer.resume_whole(alerted, tells_from),
-                Subject::Flag(..) => {}
-            }
+            customer.resume(alerted, from, tells_from);
         }
         for customer in customers.values_mut() {
             customer.resume_wholes(tells_from);
@@ -69,6 +62,18 @@ impl Panel {
         self.end = counts.start(settled);
         told.sort_by(|one, other| one.seen_at.cmp(&other.seen_at).then_with(|| one.of.cmp(&other.of)));
         told
+    }
+
+    /// Takes over what goes on in the ledger and is not seen here: who told of it is gone, or sees it otherwise.
+    pub(super) fn take_over(&mut self, standing: Vec<Alert>) {
+        let told = standing.into_iter().map(|alert| alert.alerted);
+        for told in told.filter(|told| told.meter == Meter::Evaluations) {
+            let customer = self.customers.entry(told.of.customer().clone()).or_default();
+            let new = Series::new(told.of.clone(), None);
+            if customer.series(&told.of).unwrap_or(&new).is_stale(&told, self.end) {
+                customer.resume(told, self.end, self.end);
+            }
+        }
     }
 
     /// What was told to have begun, as it is now; `None` where it does not go on, as far as is seen here.

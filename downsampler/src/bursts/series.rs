@@ -4,6 +4,8 @@ use flagmeter_bursts::{Alert as Found, Before, Detector, Event, Grain, Kind, Ove
 use flagmeter_ledger::{AlertKind, Alerted, Said, Subject};
 use flagmeter_model::{Meter, Timestamp};
 
+use super::STALE_SECONDS;
+
 /// Ten seconds: what detectors are fed with.
 pub(super) const GRAIN_SECONDS: i64 = Grain::TenSeconds.seconds();
 
@@ -63,6 +65,13 @@ impl Series {
         if !told.said.is_over() {
             self.going = Some(Going { excess: of_count(told.excess), began: told });
         }
+    }
+
+    /// Whether somebody else told of this as what goes on, long before `end`, and it is not seen here.
+    pub(super) fn is_stale(&self, told: &Alerted, end: Timestamp) -> bool {
+        !told.said.is_over()
+            && self.going.is_none()
+            && end.millis_since(told.seen_at) >= 1_000 * STALE_SECONDS
     }
 
     /// What it finds was told by these others, until the last word about them: somebody watched then. Where nothing was told

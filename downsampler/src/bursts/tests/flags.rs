@@ -3,22 +3,23 @@
 use std::collections::BTreeSet;
 
 use super::{
-    choice::{Chosen, choose},
+    choice::{Chosen, among, choose},
+    unanswered::Unanswered,
     *,
 };
 
 /// So many counts in ten seconds of each flag of an environment.
-fn flags(of: &str, counts: &[(&str, u64)]) -> Vec<(Environment, SeriesKey, u64)> {
+pub(super) fn flags(of: &str, counts: &[(&str, u64)]) -> Vec<(Environment, SeriesKey, u64)> {
     let key = |name: &str| flag(name).unwrap();
     counts.iter().map(|(name, count)| (environment(of).unwrap(), key(name), *count)).collect()
 }
 
-async fn look(bursts: &mut Bursts) {
+pub(super) async fn look(bursts: &mut Bursts) {
     bursts.environments.look().await;
     bursts.flags.look().await;
 }
 
-fn watched(bursts: &Bursts) -> BTreeSet<&str> {
+pub(super) fn watched(bursts: &Bursts) -> BTreeSet<&str> {
     bursts.flags.chosen.values().flatten().map(Name::as_str).collect()
 }
 
@@ -119,26 +120,6 @@ async fn an_environment_is_told_while_reading_of_its_flags_fails() {
     assert_eq!(told[2..], ["burst of the flag small of acme/web/live: began"]);
 }
 
-/// Those of one environment that are never answered come last: the others are looked at.
-#[tokio::test]
-async fn where_flags_are_not_answered_others_come_first_the_next_time() {
-    let counts = |of: &str| flags(of, &[("big", 100), ("small", 10)]);
-    let mut world = World::new();
-    world.count(180, &[counts("live"), counts("test")].concat()).await;
-    let mut bursts = world.with_flags(10);
-    look(&mut bursts).await;
-    let answering = std::mem::replace(&mut bursts.flags.store, away());
-    for unanswered in [vec!["live"], vec!["live", "test"]] {
-        world.count(1, &[counts("live"), counts("test")].concat()).await;
-        look(&mut bursts).await;
-        let environments = bursts.flags.unanswered.iter().map(|of| of.environment.as_str());
-        assert_eq!(environments.collect::<Vec<_>>(), unanswered);
-    }
-    bursts.flags.store = answering;
-    look(&mut bursts).await;
-    assert_eq!((bursts.flags.unanswered.len(), bursts.flags.metrics.failures.get()), (0, 2));
-}
-
 #[tokio::test]
 async fn those_that_are_watched_stay_as_long_as_they_are_large_or_something_goes_on() {
     let mut world = World::new();
@@ -158,9 +139,21 @@ async fn those_that_are_watched_stay_as_long_as_they_are_large_or_something_goes
         (9, none(), chosen(&["gone"]), chosen(&["a", "b", "c", "d", "gone"])),
         (0, chosen(&["a"]), none(), none()),
         (0, none(), chosen(&["c"]), chosen(&["c"])),
+        (usize::MAX, none(), none(), chosen(&["a", "b", "c", "d"])),
     ] {
-        assert_eq!(choose(store, flags, now, &before, going).await.unwrap(), expected, "{flags} {before:?}");
+        let mut unanswered = Unanswered::new(world.bursts().metrics);
+        let chosen = choose(store, flags, now, (&before, going), &mut unanswered).await.unwrap();
+        assert_eq!(chosen, expected, "{flags} {before:?}");
     }
+}
+
+/// Like flags: whoever is new has to be learnt first.
+#[test]
+fn environments_stay_as_long_as_they_are_among_twice_as_many() {
+    let all = || vec!["a", "b", "c", "d", "e"];
+    assert_eq!(among(all(), 2, |_| false), ["a", "b"]);
+    assert_eq!(among(all(), 2, |one| *one == "d"), ["d", "a"]);
+    assert_eq!(among(all(), 2, |one| *one == "e"), ["a", "b"]);
 }
 
 #[tokio::test]

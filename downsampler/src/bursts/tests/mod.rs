@@ -15,7 +15,10 @@ use super::{
 };
 use crate::simulation::ModelStore;
 
+mod answers;
+mod choosy;
 mod flags;
+mod gone;
 mod muted;
 mod restarts;
 mod wholes;
