@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     Config, Error, Result,
     access::{Principal, Scoped},
+    bursts::marks::Missing,
     metrics::Metrics,
     room::Room,
 };
@@ -57,6 +58,8 @@ pub(crate) struct Reader {
     read_timeout: Duration,
     series_max: usize,
     metrics: Metrics,
+    /// Whether the last chart had to be drawn without its marks.
+    marks_missing: Missing,
 }
 
 /// Questions to the ledger alone at once, and of these a customer's. Each is short, and none waits for another machine.
@@ -131,6 +134,7 @@ impl Reader {
             read_timeout: config.read_timeout,
             series_max: config.series_max,
             metrics,
+            marks_missing: Missing::default(),
         }
     }
 
@@ -314,6 +318,11 @@ impl Reading<'_> {
     /// What goes on at any time of a range.
     pub(crate) async fn episodes(&self, episodes: Episodes) -> Result<EpisodePage> {
         self.reader.of_ledger(self.deadline, self.reader.ledger()?.episodes(episodes)).await
+    }
+
+    /// Whether charts have to do without their marks.
+    pub(crate) fn marks_missing(&self) -> &Missing {
+        &self.reader.marks_missing
     }
 
     /// The last closing of a ledger that ends with `as_of`.

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 
+use chrono::{Datelike as _, NaiveDateTime};
 use chrono_tz::Tz;
 use flagmeter_ledger::{AlertKind, Episode};
 use flagmeter_model::Timestamp;
@@ -47,6 +48,8 @@ pub(super) struct Mark {
     until: Option<Timestamp>,
     /// The end of it that is drawn.
     end: Timestamp,
+    /// When it is drawn: dates of this year need no year.
+    now: Timestamp,
     percent: u64,
     /// Empty where nothing is said of it.
     whose: String,
@@ -69,6 +72,7 @@ impl Marked {
             since: episode.began.alerted.since,
             until: episode.until(),
             end: episode.until().unwrap_or(now),
+            now,
             percent: episode.percent(),
             whose: name(episode, whose),
             is_muted: episode.began.muted.is_some(),
@@ -107,26 +111,40 @@ fn name(episode: &Episode, whose: Whose) -> String {
 impl Mark {
     /// All of it in words.
     pub(super) fn words(&self, zone: Tz) -> String {
-        let (what, how) = match self.kind {
-            AlertKind::Burst => ("Burst", format!("up to {} times what is expected", times(self.percent))),
-            AlertKind::Drop => ("Drop", format!("down to {} % of what is expected", self.percent)),
+        let what = match self.kind {
+            AlertKind::Burst => "Burst",
+            AlertKind::Drop => "Drop",
         };
+        let how = how_far(self.kind, self.percent);
         let whose = if self.whose.is_empty() { String::new() } else { format!(" of {}", self.whose) };
+        let this_year = civil::local(zone, self.now).year();
+        let told = |at: NaiveDateTime| {
+            let format = if at.year() == this_year { "%-d %b, %H:%M" } else { "%-d %b %Y, %H:%M" };
+            at.format(format).to_string()
+        };
         let (since, until) =
             (civil::local(zone, self.since), self.until.map(|until| civil::local(zone, until)));
-        let begin = since.format("%-d %b, %H:%M");
+        let begin = told(since);
         let when = match until {
             None => format!("since {begin}"),
             Some(until) if until.date() == since.date() => format!("{begin} to {}", until.format("%H:%M")),
-            Some(until) => format!("{begin} to {}", until.format("%-d %b, %H:%M")),
+            Some(until) => format!("{begin} to {}", told(until)),
         };
         let muted = if self.is_muted { ", muted" } else { "" };
-        format!("{what}{whose}: {how}, {when}{muted}")
+        format!("{what}{whose}: {how} what is expected, {when}{muted}")
+    }
+}
+
+/// How far it went from what is expected. A drop to little is told in percent, as it is no tenth of a time.
+pub(crate) fn how_far(kind: AlertKind, percent: u64) -> String {
+    match kind {
+        AlertKind::Burst => format!("up to {} times", times(percent)),
+        AlertKind::Drop => format!("down to {percent} % of"),
     }
 }
 
 /// How many times, from percent.
-pub(crate) fn times(percent: u64) -> String {
+fn times(percent: u64) -> String {
     // From ten on a tenth says nothing.
     let tenths = percent.saturating_add(5) / 10;
     if tenths < 100 {

@@ -22,7 +22,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
-pub(crate) use bursts::{Whose, times};
+pub(crate) use bursts::{Whose, how_far};
 use plan::Look;
 pub(crate) use text::escape;
 

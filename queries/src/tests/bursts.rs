@@ -1,6 +1,6 @@
 //! `/v1/bursts`: what was out of the ordinary within a range, for whoever may see it.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use axum::{body::Body, http::Request};
 use flagmeter_ledger::{AlertKind, Alerted, Said, Subject};
@@ -334,20 +334,37 @@ async fn plain_pages_have_a_table_of_what_their_picture_marks() {
         "checkout",
         "13:44",
         "it goes on",
-        "6.4 ×",
+        "up to 6.4 times what is expected",
         "78 – 122",
         "&amp;plain=1",
     ] {
         assert!(table.contains(told), "{told}: {table}");
     }
     assert!(!reply.body.contains("globex") && !table.contains("▼"), "{table}");
+    let all = bench.get("/usage?plain=1").await.body;
+    assert!(all.contains("down to 0 % of what is expected") && !all.contains("0.0"), "{all}");
     assert!(!table.contains("acme<"), "its own name says nothing to a customer: {table}");
     let at_time = at("2026-11-20T12:30:00Z");
     bench.seal(at_time, at(NOW), &[(&acme(), flag("checkout"), at_time, 3)]).await;
     let reply = bench.get_as(&bench.acme, "/flags/acme/web/checkout?plain=1&from=-24h").await;
     let (_, table) = reply.body.split_once("Bursts and drops,").expect(&reply.body);
     let table = table.split("</table>").next().unwrap();
-    assert_eq!((table.matches("▲").count(), table.contains("5.1 ×")), (1, true), "{table}");
+    assert_eq!(
+        (table.matches("▲").count(), table.contains("up to 5.1 times what is expected")),
+        (1, true),
+        "{table}"
+    );
+}
+
+#[tokio::test]
+async fn a_page_with_several_tables_reads_its_marks_once() {
+    let ledger = Arc::new(Mute::default());
+    let bench = Bench::new().over_ledger(Arc::clone(&ledger) as _);
+    let at_time = at("2026-11-20T12:30:00Z");
+    bench.seal(at_time, at(NOW), &[(&acme(), flag("checkout"), at_time, 3)]).await;
+    let page = bench.get("/flags/acme/web/checkout?plain=1&from=-24h").await;
+    assert!(page.status == 200 && page.body.contains("Bursts and drops could not be read"), "{}", page.body);
+    assert_eq!(ledger.1.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

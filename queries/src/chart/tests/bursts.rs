@@ -7,7 +7,10 @@ use flagmeter_store::RowState;
 use proptest::prelude::*;
 
 use super::{Counts, Element, Scene, at, drawn_with, has_class, is_sound, minutes};
-use crate::{bursts::marks::Marks, chart::Whose};
+use crate::{
+    bursts::marks::Marks,
+    chart::{Whose, bursts::Marked},
+};
 
 /// The range of `minutes(60)` is 10:44 to 11:44.
 const HOUR: usize = 60;
@@ -130,6 +133,21 @@ fn a_drop_points_down_and_what_goes_on_has_no_end() {
     let counts = elements.iter().find(|element| element.parent_class == "fm-hover").unwrap();
     let [(_, right)] = bands(&elements)[..] else { panic!("one band") };
     assert!(right > left_and_right(&counts.attribute("d").unwrap()[1..]).1, "to where it is now");
+}
+
+#[test]
+fn a_date_has_its_year_where_that_is_not_this_one() {
+    let burst = |since, until| {
+        let marks = known(vec![acme(AlertKind::Burst, since, until)]);
+        let marked = Marked::of(&marks, Whose::Nothing, at("2026-11-20T12:00:00Z"));
+        let words = marked.marks[0].words(Tz::Europe__Berlin);
+        words.strip_prefix("Burst: up to 5.0 times what is expected, ").unwrap().to_owned()
+    };
+    let over_new_year = burst("2025-12-31T22:30:00Z", Some("2025-12-31T23:30:00Z"));
+    assert_eq!(over_new_year, "31 Dec 2025, 23:30 to 1 Jan, 00:30", "by the clocks of its zone");
+    assert_eq!(burst("2024-02-29T10:00:00Z", None), "since 29 Feb 2024, 11:00");
+    let day = burst("2025-06-01T10:00:00Z", Some("2025-06-01T11:00:00Z"));
+    assert_eq!(day, "1 Jun 2025, 12:00 to 13:00");
 }
 
 #[test]

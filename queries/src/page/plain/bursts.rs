@@ -20,8 +20,8 @@ pub(super) fn marked(principal: &Principal, marks: &Marks, tz: &str) -> Markup {
     // It is the name of the zone that was answered in.
     let zone = tz.parse().unwrap_or(Tz::UTC);
     let is_own = principal.customer().is_some();
-    let mut columns = heads(&["What", "Of", "From", "Until"]);
-    columns.extend(heads_of_numbers(&["Times", "Expected a minute"]));
+    let mut columns = heads(&["What", "Of", "From", "Until", "How far"]);
+    columns.extend(heads_of_numbers(&["Expected a minute"]));
     let rows = html! { @for episode in marks.episodes.iter().rev() { (row(episode, zone, is_own)) } };
     let caption = html! {
         "Bursts and drops, " (tz) ", the latest first"
@@ -55,7 +55,7 @@ fn row(episode: &Episode, zone: Tz, is_own: bool) -> Markup {
             td { (of(episode, is_own)) }
             td { (moment(alerted.since)) }
             td { @match episode.until() { Some(until) => (moment(until)), None => "it goes on" } }
-            td.number { (chart::times(episode.percent())) " ×" }
+            td { (chart::how_far(alerted.kind, episode.percent())) " what is expected" }
             td.number { (chart::text::grouped(alerted.low)) " – " (chart::text::grouped(alerted.high)) }
         }
     }

@@ -87,16 +87,24 @@ async fn answer(app: &Arc<App>, principal: &Principal, view: &View, names: &[Str
         ))
     })?;
     let mut parts = Vec::new();
-    let mut marks = Marks::default();
+    // They are the same for each.
+    let mut marks = None;
     for (dimension, words) in DIMENSIONS {
         let mut more = only.clone();
         more.push((name::GROUP_BY, dimension));
         let view = view.clone().without(name::GROUP_BY);
-        let (usage, marked, _room) = usage::answer(app, principal, &view, &more, Some(VALUES_MAX)).await?;
+        let usage = if marks.is_none() {
+            let (usage, marked, _room) =
+                usage::answer(app, principal, &view, &more, Some(VALUES_MAX)).await?;
+            marks = Some(marked);
+            usage
+        } else {
+            let (usage, _room) = usage::counts(app, principal, &view, &more, Some(VALUES_MAX)).await?;
+            usage
+        };
         parts.push((*words, usage));
-        // The same for each.
-        marks = marked;
     }
+    let marks = marks.unwrap_or_default();
     Ok(Answer { flag: found, parts, marks })
 }
 

@@ -43,7 +43,7 @@ const OF_TOP: &[&str] = &[name::FROM, name::TO, name::BY, name::WINDOW, name::LI
 struct Answer {
     pipeline: Pipeline,
     bursts: Result<Bursts>,
-    mutes: Result<Mutes>,
+    mutes: Result<Vec<ToldMute>>,
     top: Result<Top>,
     nodes: Result<Nodes>,
     fates: Result<Reconcile>,
@@ -73,9 +73,7 @@ async fn answer(app: &Arc<App>, principal: &Principal, view: &View) -> Result<An
     let going_on = [(name::ACTIVE, "true"), (name::LIMIT, BURSTS)];
     let parameters = view.parameters(&[OF_TOP, &[name::TZ]].concat(), &going_on, bursts::KNOWN)?;
     let bursts = in_its_place(bursts::answer(app, principal, &parameters).await)?;
-    let parameters =
-        view.parameters(&[OF_TOP, &[name::TZ]].concat(), &[(name::LIMIT, MUTES)], mutes::KNOWN)?;
-    let mutes = in_its_place(mutes::answer(app, principal, &parameters).await)?;
+    let mutes = not_over(app, principal, view).await?;
     let mut more = vec![(name::BY, customers::asked_by(customers::sort(view)))];
     if view.value(name::LIMIT).is_none() {
         more.push((name::LIMIT, TOP));
@@ -89,6 +87,23 @@ async fn answer(app: &Arc<App>, principal: &Principal, view: &View) -> Result<An
     Ok(Answer { pipeline, bursts, mutes, top, nodes, fates })
 }
 
+/// The mutes in force and those to come. One that begins in between is in both answers, and counts as in force.
+async fn not_over(app: &App, principal: &Principal, view: &View) -> Result<Result<Vec<ToldMute>>> {
+    let mut found: Vec<ToldMute> = Vec::new();
+    for state in ["planned", "active"] {
+        let asked = [(name::LIMIT, MUTES), (name::STATE, state)];
+        let parameters = view.parameters(&[OF_TOP, &[name::TZ]].concat(), &asked, mutes::KNOWN)?;
+        match in_its_place(mutes::answer(app, principal, &parameters).await)? {
+            Ok(Mutes { mutes, .. }) => {
+                found.retain(|known| mutes.iter().all(|mute| mute.id != known.id));
+                found.extend(mutes);
+            }
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(found))
+}
+
 /// What is not answered at the moment hides nothing else: least of all the way, which says what is wrong.
 fn in_its_place<A, R>(answer: Result<(A, R)>) -> Result<Result<A>> {
     match answer {
@@ -100,7 +115,7 @@ fn in_its_place<A, R>(answer: Result<(A, R)>) -> Result<Result<A>> {
 
 fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
     let Answer { pipeline, bursts, mutes, top, nodes, fates } = answer;
-    let known = mutes.as_ref().map_or(&[][..], |mutes| mutes.mutes.as_slice());
+    let known = mutes.as_deref().unwrap_or_default();
     let missing = top.as_ref().map_or(&[][..], |top| top.missing_nodes.as_slice());
     html! {
         (way(&pipeline))
@@ -112,7 +127,7 @@ fn shown(view: &View, answer: Answer, names: &Names, now: Timestamp) -> Markup {
             Err(error) => { h2 { "Out of the ordinary" } (layout::why(&error)) },
         }
         @match &mutes {
-            Ok(mutes) => (planned(&mutes.mutes)),
+            Ok(mutes) => (planned(mutes)),
             Err(error) => { h2 { "Planned mutes" } (layout::why(error)) },
         }
         @match top {
@@ -166,8 +181,7 @@ fn burst(alert: &ToldAlert, mutes: &[ToldMute], now: Timestamp) -> Markup {
                     None => {},
                     Some(None) => ", muted",
                     Some(Some(mute)) => {
-                        @if mute.state == "over" { ", was muted" } @else { ", muted until " (words::moment(&mute.until)) }
-                        ": " (words::name(&mute.reason))
+                        ", muted until " (words::moment(&mute.until)) ": " (words::name(&mute.reason))
                     },
                 }
             }

@@ -78,13 +78,35 @@ pub(super) async fn show(app: &Arc<App>, principal: &Principal, view: &View) -> 
     )
 }
 
-/// The answer of the API to what the view asks, and to `more`, with what is marked in it; of so many groups where no number is asked for.
+/// The answer of the API to what the view asks, and to `more`; of so many groups where no number is asked for.
+pub(super) async fn counts(
+    app: &App,
+    principal: &Principal,
+    view: &View,
+    more: &[(&str, &str)],
+    groups_default: Option<usize>,
+) -> Result<(Usage, Room)> {
+    let (usage, _, room) = read(app, principal, view, more, (groups_default, false)).await?;
+    Ok((usage, room))
+}
+
+/// The same with what is marked in it.
 pub(super) async fn answer(
     app: &App,
     principal: &Principal,
     view: &View,
     more: &[(&str, &str)],
     groups_default: Option<usize>,
+) -> Result<(Usage, Marks, Room)> {
+    read(app, principal, view, more, (groups_default, true)).await
+}
+
+async fn read(
+    app: &App,
+    principal: &Principal,
+    view: &View,
+    more: &[(&str, &str)],
+    (groups_default, is_marked): (Option<usize>, bool),
 ) -> Result<(Usage, Marks, Room)> {
     let parameters = view.parameters(&[name::STYLE], more, usage::plan::KNOWN)?;
     let asked = usage::plan::ask(&parameters, principal, app.zone_of(principal), &app.config)?;
@@ -95,7 +117,7 @@ pub(super) async fn answer(
     let range = asked.range(app.clock.now())?;
     let mut reading = app.reader.begin(principal).await?;
     let (plan, usage, room) = usage::answer(&asked, range, &mut reading, &app.config).await?;
-    let marks = marks::marks(&reading, &asked, plan.range()).await;
+    let marks = if is_marked { marks::marks(&reading, &asked, plan.range()).await } else { Marks::default() };
     app.metrics.rows(usage.rows.len());
     Ok((usage, marks, room))
 }

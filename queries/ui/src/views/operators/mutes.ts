@@ -25,18 +25,19 @@ export interface Mute {
 /** What is said of something that is muted, where its mute is known and where it is not. */
 export function mutedBy(mute: Mute | undefined): string {
   if (!mute) return "muted";
-  return mute.state === "over"
-    ? `was muted: ${mute.reason}`
-    : `muted until ${wall(mute.until)} UTC: ${mute.reason}`;
+  return `muted until ${wall(mute.until)} UTC: ${mute.reason}`;
 }
 
-/** Those in force, the first one to be over first, and then those to come, the first one to begin first. */
-export function standing(mutes: readonly Mute[]): Mute[] {
-  const active = mutes.filter(({ state }) => state === "active");
-  const planned = mutes.filter(({ state }) => state === "planned");
-  active.sort((one, other) => Date.parse(one.until) - Date.parse(other.until));
-  planned.sort((one, other) => Date.parse(one.from) - Date.parse(other.from));
-  return [...active, ...planned];
+/**
+ * Those in force, the first one to be over first, and then those to come, the first one to begin first. One that begins between
+ * the two answers is in both, and in force.
+ */
+export function standing(active: readonly Mute[], planned: readonly Mute[]): Mute[] {
+  const begun = new Set(active.map(({ id }) => id));
+  const toCome = planned.filter(({ id }) => !begun.has(id));
+  toCome.sort((one, other) => Date.parse(one.from) - Date.parse(other.from));
+  const inForce = [...active].sort((one, other) => Date.parse(one.until) - Date.parse(other.until));
+  return [...inForce, ...toCome];
 }
 
 export class MutesPanel {
@@ -74,8 +75,7 @@ export class MutesPanel {
     fill(this.panel.body, this.none, this.table);
   }
 
-  show({ mutes }: Mutes): void {
-    const shown = standing(mutes);
+  show(shown: readonly Mute[]): void {
     this.none.hidden = shown.length > 0;
     this.table.hidden = shown.length === 0;
     fill(this.rows, ...shown.map(rowOf));

@@ -10,7 +10,7 @@ import type { App, View } from "../../shell/app";
 import { type Bursts, BurstsPanel } from "./bursts";
 import { FatesPanel, type Reconcile } from "./fates";
 import { type Pipeline, type Stage, turns } from "./figures";
-import { type Mutes, MutesPanel } from "./mutes";
+import { type Mute, type Mutes, MutesPanel, standing } from "./mutes";
 import { type Nodes, NodesPanel } from "./nodes";
 import type { Panel } from "./panel";
 import { Picture } from "./picture";
@@ -25,8 +25,18 @@ const PIPELINE_MS = 3_000;
 const TABLES_MS = 10_000;
 const CUSTOMERS = "20";
 /** As many as may stand. */
-const STANDING = new URLSearchParams({ limit: "1000" });
+const STANDING = "1000";
 const GOING_ON = new URLSearchParams({ active: "true", limit: "100" });
+
+/** Those in force and to come alone: those that are over are more with each day. */
+async function askMutes(signal: AbortSignal): Promise<Mute[]> {
+  const of = async (state: string): Promise<Mute[]> => {
+    const params = new URLSearchParams({ state, limit: STANDING });
+    return (await ask<Mutes>("/v1/operator/mutes", params, signal)).mutes;
+  };
+  const planned = await of("planned");
+  return standing(await of("active"), planned);
+}
 
 class Operators implements View {
   readonly title = "Operators";
@@ -125,10 +135,10 @@ class Operators implements View {
         answer: (bursts) => this.bursts.show(bursts, Date.now() + this.aheadMs),
         standing: (standing) => this.stand(this.bursts.panel, standing),
       }),
-      repeat((signal) => ask<Mutes>("/v1/operator/mutes", STANDING, signal), TABLES_MS, {
+      repeat(askMutes, TABLES_MS, {
         answer: (mutes) => {
           this.mutes.show(mutes);
-          this.bursts.know(mutes.mutes);
+          this.bursts.know(mutes);
         },
         standing: (standing) => this.stand(this.mutes.panel, standing),
       }),
