@@ -83,7 +83,7 @@ for (const view of VIEWS) {
       const held = new Promise<void>((go) => {
         answer = go;
       });
-      await page.route(/\/v1\/session$/, async (route) => {
+      await page.route(/\/v1\/session/, async (route) => {
         await held;
         await route.continue();
       });
