@@ -4,7 +4,7 @@
 //! power of two that their length is not above: of each reach no more than a few begin so shortly before the range that
 //! they may reach into it. So nobody reads a year of alerts for an hour of it.
 
-use rusqlite::{Connection, OptionalExtension as _, Params, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, Transaction, params};
 
 use super::alerts::{COLUMNS, alert, found_plainly};
 use crate::{Alert, Episode, EpisodePage, Episodes, Position, Result};
@@ -53,13 +53,7 @@ fn open(step: &Transaction<'_>, number: i64) -> Result<Option<i64>> {
 pub(crate) fn episodes(book: &Connection, asked: &Episodes) -> Result<EpisodePage> {
     let (from, to) = (asked.range.from.as_millis(), asked.range.to.as_millis());
     let mut looking = Looking { book, asked, found: Vec::new(), looked_at: 0, more: false };
-    // What is most often asked has an index: one customer's.
-    if let [customer] = asked.scope.customers.as_slice() {
-        let within = "whose = ?3 AND starts >= ?1 AND starts < ?2 ORDER BY starts DESC, began DESC";
-        looking.at(within, params![from, to, customer.as_str()])?;
-    } else {
-        looking.at("starts >= ?1 AND starts < ?2 ORDER BY starts DESC, began DESC", params![from, to])?;
-    }
+    looking.at("starts >= ?1 AND starts < ?2", &[from, to])?;
     let within = looking.found.len();
     if within > asked.limit.max(1) {
         looking.found.truncate(asked.limit.max(1));
@@ -67,13 +61,11 @@ pub(crate) fn episodes(book: &Connection, asked: &Episodes) -> Result<EpisodePag
         return Ok(EpisodePage { episodes: looking.found, more: true });
     }
     // What is open reaches everything.
-    looking.at("reach IS NULL AND starts < ?1 ORDER BY starts DESC, began DESC", params![from])?;
+    looking.at("reach IS NULL AND starts < ?1", &[from])?;
     for power in REACHES {
         let reach = 1_i64 << power;
         let since = from.saturating_sub(reach);
-        let before =
-            "reach = ?1 AND starts >= ?2 AND starts < ?3 AND ends > ?3 ORDER BY starts DESC, began DESC";
-        looking.at(before, params![reach, since, from])?;
+        looking.at("reach = ?1 AND starts >= ?2 AND starts < ?3 AND ends > ?3", &[reach, since, from])?;
     }
     let Looking { mut found, mut more, .. } = looking;
     // Those before the range come reach by reach.
@@ -99,15 +91,25 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    /// Looks at these, newest first.
-    fn at(&mut self, these: &str, values: impl Params) -> Result<()> {
+    /// Looks at these, newest first. One customer is asked for most often, and has an index: those of others are not looked at,
+    /// and use up none of what is.
+    fn at(&mut self, these: &str, values: &[i64]) -> Result<()> {
         // One more than is asked for tells that there are more; of each part, as they are in no order among each other.
         let wanted = self.found.len() + self.asked.limit.max(1) + 1;
+        let customer = match self.asked.scope.customers.as_slice() {
+            [customer] => Some(customer.as_str()),
+            _ => None,
+        };
+        let whose =
+            if customer.is_some() { format!(" AND whose = ?{}", values.len() + 1) } else { String::new() };
         let select = format!(
-            "SELECT {COLUMNS}, ended FROM episodes CROSS JOIN alerts ON number = began WHERE {these}"
+            "SELECT {COLUMNS}, ended FROM episodes CROSS JOIN alerts ON number = began WHERE {these}{whose}
+            ORDER BY starts DESC, began DESC"
         );
         let mut statement = self.book.prepare_cached(&select)?;
-        let mut rows = statement.query(values)?;
+        let values = values.iter().map(|value| value as &dyn ToSql);
+        let values: Vec<_> = values.chain(customer.as_ref().map(|customer| customer as &dyn ToSql)).collect();
+        let mut rows = statement.query(values.as_slice())?;
         while let Some(row) = rows.next()? {
             self.looked_at += 1;
             if self.looked_at > LOOKED_AT_MAX {
@@ -127,5 +129,59 @@ impl Looking<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flagmeter_model::TimeRange;
+
+    use super::*;
+    use crate::{
+        Config, EmbeddedLedger, Ledger as _, Scope,
+        book::Book,
+        conformance::{
+            alerting::{began, over},
+            fixture::{hour, name},
+        },
+    };
+
+    /// More of another customer than are looked at, all of which reach into the range and began after this one's.
+    #[tokio::test]
+    async fn what_reaches_into_a_range_is_found_however_much_of_others_does() {
+        for is_over in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let config = Config { path: folder.path().join("ledger.sqlite") };
+            let ledger = EmbeddedLedger::open(&config).unwrap();
+            let all = [began("acme", 50), began("beta", 100)];
+            ledger.alert(all.to_vec(), hour(9)).await.unwrap();
+            if is_over {
+                // Reaches of one length are read together.
+                ledger.alert(all.iter().map(|one| over(one, 200)).collect(), hour(9)).await.unwrap();
+            }
+            drop(ledger);
+            let book = Book::open(&config).unwrap();
+            let more = format!(
+                "CREATE TEMP TABLE more AS
+                    WITH RECURSIVE counted (n) AS (SELECT 10 UNION ALL SELECT n + 1 FROM counted WHERE n < {})
+                    SELECT alerts.*, n FROM counted, alerts WHERE customer = 'beta' AND said = 'began';
+                UPDATE more SET number = n;
+                ALTER TABLE more DROP COLUMN n;
+                INSERT INTO alerts SELECT * FROM more;
+                INSERT INTO episodes SELECT number, ended, whose, starts, ends, reach
+                    FROM more, episodes WHERE whose = customer;",
+                LOOKED_AT_MAX + 20
+            );
+            book.write_now(|step| Ok(step.execute_batch(&more)?)).unwrap();
+            let asked = Episodes {
+                scope: Scope { customers: vec![name("acme")], ..Scope::default() },
+                flags: Vec::new(),
+                meter: None,
+                range: TimeRange::new(hour(2), hour(3)),
+                limit: 10,
+            };
+            let page = book.read_now(|book| episodes(book, &asked)).unwrap();
+            assert_eq!((page.episodes.len(), page.more), (1, false), "over: {is_over}");
+        }
     }
 }

@@ -126,6 +126,7 @@ const ALERTS: &str = "
     CREATE INDEX episodes_by_start ON episodes (starts, began);
     CREATE INDEX episodes_by_customer ON episodes (whose, starts, began);
     CREATE INDEX episodes_by_reach ON episodes (reach, starts, began);
+    CREATE INDEX episodes_by_customer_and_reach ON episodes (whose, reach, starts, began);
     CREATE TABLE contributors (
         alert INTEGER NOT NULL,
         place INTEGER NOT NULL,

@@ -74,7 +74,10 @@ const planned = {
 export async function tellOfBursts(page: Page, some: boolean): Promise<void> {
   const alerts = some ? [burst, drop] : [];
   const mutes = some ? [planned, mute] : [];
-  await page.route("**/v1/operator/mutes?*", (route) => route.fulfill({ json: { mutes, next: null } }));
+  await page.route("**/v1/operator/mutes?*", (route) => {
+    const state = new URL(route.request().url()).searchParams.get("state");
+    return route.fulfill({ json: { mutes: mutes.filter((mute) => mute.state === state), next: null } });
+  });
   await page.route("**/v1/operator/bursts?*", (route) => {
     const { searchParams } = new URL(route.request().url());
     if (searchParams.get("active") !== "true") return route.abort();
