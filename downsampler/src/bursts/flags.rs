@@ -40,7 +40,7 @@ pub(super) struct Flags {
     is_watched: Arc<Watched>,
     clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
-    until: Until,
+    pub(super) until: Until,
     pub(super) chosen: Chosen,
     /// They are chosen anew from then on.
     chooses_at: Timestamp,
