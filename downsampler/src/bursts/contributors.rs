@@ -13,6 +13,18 @@ const CONTRIBUTORS_READ_MAX: usize = 100_000;
 /// Contributors of each sort that are told.
 const CONTRIBUTORS_TOLD: usize = 5;
 
+/// Nodes are told of what began no longer ago: they are read from raw points, and of days these are many.
+const NODES_SECONDS_MAX: i64 = 3_600;
+
+/// What began so long ago is read to the hour, or to the minute: finer ones may be past their retention.
+const fn read_to_seconds(length_seconds: i64) -> i64 {
+    match length_seconds {
+        ..=3_600 => 10,
+        3_601..=86_400 => 60,
+        _ => 3_600,
+    }
+}
+
 /// All of it.
 fn of(subject: &Subject) -> Filter {
     let names = |name: Option<&Name>| name.cloned().into_iter().collect();
@@ -38,9 +50,11 @@ const fn parts(of: &Subject) -> &'static [(Part, Dimension)] {
 }
 
 /// Where most of what was counted beyond (or below) the ordinary comes from: what was counted since it began, beside as
-/// much time just before.
+/// much time just before; of what began long ago, to the minute or the hour.
 pub(super) async fn contributors(store: &dyn Store, alerted: &Alerted) -> Result<Vec<Contributor>> {
-    let (since, seen_at) = (alerted.since.floor_to(10), alerted.seen_at.floor_to(10));
+    let length_seconds = alerted.seen_at.millis_since(alerted.since) / 1_000;
+    let to = read_to_seconds(length_seconds);
+    let (since, seen_at) = (alerted.since.floor_to(to), alerted.seen_at.floor_to(to));
     let before = since.plus_millis(-seen_at.millis_since(since));
     if before >= since {
         return Ok(Vec::new());
@@ -72,7 +86,8 @@ pub(super) async fn contributors(store: &dyn Store, alerted: &Alerted) -> Result
             Err(error) => return Err(Error::Store(error)),
         }
     }
-    if matches!(alerted.of, Subject::Environment(_) | Subject::Flag(..)) {
+    let has_nodes = matches!(alerted.of, Subject::Environment(_) | Subject::Flag(..));
+    if has_nodes && length_seconds <= NODES_SECONDS_MAX {
         match store.by_node(&ByNode { meter, edges, filter }).await {
             Ok(nodes) => {
                 let nodes = nodes.into_iter();

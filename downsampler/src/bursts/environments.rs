@@ -177,7 +177,8 @@ impl Environments {
         let Some(Watching { panel, .. }) = &self.watching else { return Ok(()) };
         self.metrics.mutes(in_force(&*self.ledger, self.clock.now()).await?.len());
         let goes_on = |was: &Alerted| panel.goes_on(was);
-        self.found.extend(outlasting(&*self.ledger, &*self.is_watched, goes_on).await?);
+        let now = self.clock.now();
+        self.found.extend(outlasting(&*self.ledger, &*self.is_watched, now, goes_on).await?);
         self.tell().await
     }
 

@@ -40,7 +40,7 @@ pub(super) struct Flags {
     is_watched: Arc<Watched>,
     clock: Arc<dyn Clock>,
     pub(super) metrics: Metrics,
-    until: Until,
+    pub(super) until: Until,
     pub(super) chosen: Chosen,
     /// They are chosen anew from then on.
     chooses_at: Timestamp,
@@ -108,7 +108,8 @@ impl Flags {
             Subject::Flag(environment, _) => bunches.get(environment)?.goes_on(was),
             _ => None,
         };
-        self.found.extend(outlasting(&*self.ledger, &*self.is_watched, goes_on).await?);
+        let now = self.clock.now();
+        self.found.extend(outlasting(&*self.ledger, &*self.is_watched, now, goes_on).await?);
         self.tell().await
     }
 

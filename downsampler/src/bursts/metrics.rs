@@ -75,7 +75,8 @@ impl Metrics {
         registry.register(Box::new(in_force.clone()))?;
         let failures = IntCounter::new(
             "flagmeter_downsampler_bursts_failures_total",
-            "Looks at traffic that failed; they are repeated within seconds, and nothing is left out.",
+            "Looks at traffic that failed and are repeated, environments whose flags were not answered, alerts that were \
+             told without what they come from, and those that the ledger refused.",
         )?;
         registry.register(Box::new(failures.clone()))?;
         let lag = IntGauge::new(
@@ -95,7 +96,8 @@ impl Metrics {
             alerts,
             active: gauges(
                 "flagmeter_downsampler_bursts_active",
-                "Customers, projects, environments and flags with a burst, or with a drop, that goes on and was told.",
+                "Customers, projects, environments and flags with a burst, or with a drop, that goes on, told or muted; a whole \
+                 or a flag that waits for others to tell it is not among them.",
                 "kind",
             )?,
             watched: gauges(

@@ -2,31 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use flagmeter_ledger::{Alerted, Ledger, Mute, MuteState, Mutes, Muting};
+use flagmeter_ledger::{Alerted, Ledger, Mute, MuteState, Mutes, Muting, Subject};
 use flagmeter_model::Timestamp;
 
 use super::Watched;
 use crate::Result;
 
 /// What was muted and goes on where no mute is in force any more, as it is now; `goes_on` knows what goes on, and until
-/// when that was seen.
+/// when that was seen. The ledger asks for mutes at that time and at `now`.
 pub(super) async fn outlasting(
     ledger: &dyn Ledger,
     is_watched: &Watched,
+    now: Timestamp,
     goes_on: impl Fn(&Alerted) -> Option<Alerted> + Sync,
 ) -> Result<Vec<Alerted>> {
     let muted = ledger.muted_alerts().await?;
-    let now =
-        |was: Alerted| goes_on(&was).filter(|now| was.seen_at < now.seen_at && is_watched(now.of.customer()));
+    let as_it_is =
+        |was: Alerted| goes_on(&was).filter(|is| was.seen_at < is.seen_at && is_watched(is.of.customer()));
     let mut going: BTreeMap<Timestamp, Vec<Alerted>> = BTreeMap::new();
-    for now in muted.into_iter().filter_map(|alert| now(alert.alerted)) {
-        going.entry(now.seen_at).or_default().push(now);
+    for is in muted.into_iter().filter_map(|alert| as_it_is(alert.alerted)) {
+        going.entry(is.seen_at).or_default().push(is);
     }
     let mut outlasting = Vec::new();
+    if going.is_empty() {
+        return Ok(outlasting);
+    }
+    let in_force_now = in_force(ledger, now).await?;
     for (seen_at, mut going) in going {
         // As far as is known here: it is the ledger that decides.
         let in_force = in_force(ledger, seen_at).await?;
-        going.retain(|now| !in_force.iter().any(|mute| mute.covers(&now.of, seen_at)));
+        let covers = |mutes: &[Mute], of: &Subject, at| mutes.iter().any(|mute| mute.covers(of, at));
+        going.retain(|is| !covers(&in_force, &is.of, seen_at) && !covers(&in_force_now, &is.of, now));
         outlasting.append(&mut going);
     }
     Ok(outlasting)

@@ -33,6 +33,8 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_mins(5);
 /// How long at most one that did not tell the last crossing waits for the one that did.
 const PATIENCE_MAX: Duration = Duration::from_mins(1);
+/// Muted alerts that are moved past at once.
+const MUTED_AT_ONCE_MAX: usize = 500;
 /// News are looked for so often also where nobody told of any.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_mins(1);
 
@@ -161,12 +163,8 @@ impl Webhook {
             return Ok(Next::More);
         }
         let (of, id, what) = (told.of(), told.id(), told.what());
-        if let Some(mute) = told.muted() {
-            self.pass(&told);
-            self.metrics.muted();
-            info!(of = of.name(), id, what, %mute, "not posted by the webhook: it is muted");
-            self.ledger.deliver(of, told.number()).await?;
-            return Ok(Next::More);
+        if told.muted().is_some() {
+            return self.pass_muted(told.number()).await;
         }
         let span = traces::post(of.name());
         let posted = self.receiver.post(&told, &self.link_base, now).instrument(span.clone()).await;
@@ -187,6 +185,34 @@ impl Webhook {
                 Ok(Next::Again(again_after))
             }
         }
+    }
+
+    /// Moves past what is muted, from this one on to the next that is not: many at once, as they hold back what is told.
+    async fn pass_muted(&mut self, first: Position) -> Result<Next> {
+        let after = Position::new(first.get().saturating_sub(1));
+        let asked = Alerts {
+            customers: Vec::new(),
+            kind: None,
+            active: false,
+            muted: None,
+            after,
+            limit: MUTED_AT_ONCE_MAX,
+        };
+        let page = self.ledger.alerts(asked).await?;
+        let mut last = None;
+        for alert in page.alerts.into_iter().take_while(|alert| alert.muted.is_some()) {
+            let told = Told::Alert(alert);
+            let (of, id, what) = (told.of(), told.id(), told.what());
+            let mute = told.muted().map(tracing::field::display);
+            self.metrics.muted();
+            info!(of = of.name(), id, what, mute, "not posted by the webhook: it is muted");
+            last = Some(told);
+        }
+        if let Some(last) = last {
+            self.pass(&last);
+            self.ledger.deliver(last.of(), last.number()).await?;
+        }
+        Ok(Next::More)
     }
 
     /// It is done with, also where the ledger does not know it yet.

@@ -3,7 +3,7 @@ use std::{collections::VecDeque, time::Instant};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use flagmeter_ledger::{
     AlertKind, Alerted, Config as LedgerConfig, Contributor, Crossed, EmbeddedLedger, MuteId, Muting, Part,
-    Said,
+    Said, Subject,
 };
 use flagmeter_model::{Environment, ManualClock, Meter, Name, Timestamp};
 use hmac::{Hmac, Mac as _};
@@ -387,4 +387,35 @@ fn an_address_that_cannot_be_spoken_to_is_refused() {
     }
     let https = refused("https://billing.example.com/hook");
     assert!(cfg!(feature = "tls") == https.is_ok(), "{https:?}");
+}
+
+/// Hundreds of them may stand before one that is told: each is not a step of its own.
+#[tokio::test]
+async fn what_is_muted_is_moved_past_at_once_and_what_follows_is_told() {
+    let (world, server) = (World::crossed(&[]).await, Server::answering(&[]).await);
+    let [began, _] = burst();
+    let at = |second: i64| began.since.plus_seconds(second);
+    let muting = Muting {
+        id: MuteId::new(42),
+        of: began.of.clone(),
+        from: at(0),
+        to: at(600),
+        reason: "a launch".into(),
+        by: "test".into(),
+    };
+    world.ledger.mute(muting, at(0)).await.unwrap();
+    let Subject::Environment(environment) = began.of.clone() else { panic!("{began:?}") };
+    let flag = |number| Subject::Flag(environment.clone(), Name::new(&format!("f{number}")).unwrap());
+    for number in 0..7 {
+        let of = if number == 5 { Subject::Customer(environment.customer.clone()) } else { flag(number) };
+        world.ledger.alert(vec![Alerted { of, ..began.clone() }], at(125)).await.unwrap();
+    }
+    let mut webhook = world.webhook(&server);
+    let delivered = async || world.ledger.delivered(Notice::Alert).await.unwrap().get();
+    for expected in [5, 6, 7] {
+        assert_eq!(webhook.step().await.unwrap(), Next::More);
+        assert_eq!(delivered().await, expected);
+    }
+    assert_eq!(webhook.step().await.unwrap(), Next::News);
+    assert_eq!((webhook.metrics.moved_past(), webhook.metrics.of(Notice::Alert)), (6, [1, 0, 0, 0]));
 }

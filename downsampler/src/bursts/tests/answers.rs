@@ -1,5 +1,7 @@
 //! Flags of environments that are not answered, and of more than begin at once.
 
+use std::sync::atomic::Ordering;
+
 use flagmeter_store::Filter;
 
 use super::{
@@ -139,4 +141,31 @@ async fn a_few_environments_begin_at_each_look() {
     order.dedup();
     assert_eq!(order, names, "who is watched comes first");
     assert_eq!(bursts.flags.metrics.failures.get(), 0);
+}
+
+/// A beginning takes a while: who begins behind it goes as far as environments are by then.
+#[tokio::test]
+async fn who_begins_later_goes_as_far_as_environments_are_by_then() {
+    let mut world = World::new();
+    world.count(180, &counts(&["a", "b"], 10)).await;
+    let mut bursts = world.with_flags(10);
+    bursts.environments.look().await;
+    world.count(6, &counts(&["a", "b"], 10)).await;
+    let (until, later) = (Arc::clone(&bursts.flags.until), at(world.end));
+    let asked = AtomicI64::new(0);
+    let store = Choosy::new(&world.store, move |filter| {
+        // The first time its flags are chosen of, and then they begin.
+        if without("a")(filter) && asked.fetch_add(1, Ordering::SeqCst) == 1 {
+            until.store(later.as_millis(), Ordering::SeqCst);
+        }
+        false
+    });
+    bursts.flags.store = Arc::clone(&store) as Arc<dyn Store>;
+    bursts.flags.look().await;
+    let reads = store.reads.lock();
+    let goes_there = |of| {
+        let mut of = reads.iter().filter(|read| without(of)(&read.filter));
+        of.any(|read| read.edges.last() == Some(&later))
+    };
+    assert_eq!(["a", "b"].map(goes_there), [false, true]);
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap as Map;
 
 use flagmeter_bursts::WEEK_SECONDS;
-use flagmeter_ledger::{Alert, Alerts, Config as LedgerConfig, EmbeddedLedger, Part, Position};
+use flagmeter_ledger::{Alert, Alerted, Alerts, Config as LedgerConfig, EmbeddedLedger, Part, Position};
 use flagmeter_model::{Environment, ManualClock, Name, SeriesKey, Timestamp};
 use flagmeter_store::{
     conformance::fixture::{HOUR, Seal, at, environment, flag, write},
@@ -379,6 +379,35 @@ async fn what_an_alert_comes_from_is_not_told_where_the_time_before_is_not_known
     assert_eq!(contributors(&*world.store, &alerted).await.unwrap().len(), 5);
     (alerted.since, alerted.seen_at) = (at(60), at(240));
     assert_eq!(contributors(&*world.store, &alerted).await.unwrap(), []);
+}
+
+/// Raw points of weeks are not read, nor does what comes from finer tiers than are kept fall away.
+#[tokio::test]
+async fn of_what_began_long_ago_is_read_to_the_minute_and_the_hour_and_nodes_are_not() {
+    let mut world = World::new();
+    world.minutes(180, 120).await;
+    world.minutes(5, 1_200).await;
+    world.bursts().look().await;
+    let alerted = world.alerts().await.remove(0).alerted;
+    let since = at(3 * WEEK_SECONDS + 10);
+    for (seconds, to) in [(70, 10), (3_600, 10), (3_610, 60), (90_010, 3_600)] {
+        let store = choosy::Choosy::new(&world.store, |_| false);
+        // Whether all is known is not what this is about.
+        let seen_at = since.plus_seconds(seconds);
+        let told = Alerted { since, seen_at, ..alerted.clone() };
+        contributors(&*store, &told).await.unwrap();
+        let edges = store.reads.lock()[0].edges.clone();
+        assert_eq!(edges[1], since.floor_to(to), "{seconds}");
+        assert_eq!(edges[2].millis_since(edges[1]), edges[1].millis_since(edges[0]), "{seconds}");
+        assert!(edges.iter().all(|edge| *edge == edge.floor_to(to)), "{seconds}");
+    }
+    // Where all is known.
+    for (from, nodes) in [(125, 1), (123, 0)] {
+        let store = choosy::Choosy::new(&world.store, |_| false);
+        let told = Alerted { since: at(from * 60), seen_at: at(184 * 60), ..alerted.clone() };
+        contributors(&*store, &told).await.unwrap();
+        assert_eq!(store.by_node.lock().len(), nodes, "{from}");
+    }
 }
 
 /// A store that may come back.

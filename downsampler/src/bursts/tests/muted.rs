@@ -160,6 +160,28 @@ async fn what_outlasts_its_mute_is_not_told_of_a_customer_that_is_not_watched_an
     assert_eq!(world.alerts().await.len(), 2);
 }
 
+/// The ledger asks for mutes at both times: what it would not tell is not told to it at every look.
+#[tokio::test]
+async fn what_another_mute_covers_by_now_does_not_outlast_its_mute() {
+    let mut world = World::new();
+    let mut bursts = world.bursts();
+    world.minutes(180, 120).await;
+    world.mute(1, 8).await;
+    world.minutes(6, 1_200).await;
+    bursts.look().await;
+    world.minutes(3, 1_200).await;
+    let seen_until = at(world.end);
+    world.nobody(1);
+    world.mute(2, 60).await;
+    let mut watching = bursts.watching.take().unwrap();
+    watching.step(&*world.store, seen_until).await.unwrap();
+    for (now, outlasts) in [(seen_until, 1), (world.clock.now(), 0)] {
+        let goes_on = |was: &Alerted| watching.panel.goes_on(was);
+        let found = super::super::muted::outlasting(&*world.ledger, &|_| true, now, goes_on).await.unwrap();
+        assert_eq!(found.len(), outlasts, "{now}");
+    }
+}
+
 /// A whole says what none of its parts says, and a part that is muted has been found: nobody is woken by its project.
 #[tokio::test]
 async fn what_is_muted_in_a_part_is_not_told_of_the_whole() {
