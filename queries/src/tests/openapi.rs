@@ -1,5 +1,6 @@
 //! The document says what is served, and what is served is as the document says.
 
+use axum::{body::Body, http::Request};
 use flagmeter_ledger::{Append, Counted, Crossed};
 use flagmeter_model::Meter;
 use serde_json::{Value, json};
@@ -186,6 +187,32 @@ async fn the_parameters_of_the_document_are_those_that_are_read() {
     }
 }
 
+/// What has choices or bounds that the document tells, and that are tried.
+const BOUNDED: [(&str, &str); 22] = [
+    ("/v1/usage", "resolution"),
+    ("/v1/usage", "meter"),
+    ("/v1/usage", "compare"),
+    ("/v1/usage", "limit"),
+    ("/v1/usage", "format"),
+    ("/v1/chart.svg", "resolution"),
+    ("/v1/chart.svg", "meter"),
+    ("/v1/chart.svg", "compare"),
+    ("/v1/chart.svg", "limit"),
+    ("/v1/chart.svg", "style"),
+    ("/v1/chart.svg", "theme"),
+    ("/v1/chart.svg", "width"),
+    ("/v1/chart.svg", "height"),
+    ("/v1/bursts", "meter"),
+    ("/v1/bursts", "limit"),
+    ("/v1/flags", "resolution"),
+    ("/v1/flags", "limit"),
+    ("/v1/operator/top", "by"),
+    ("/v1/operator/top", "window"),
+    ("/v1/operator/top", "limit"),
+    ("/v1/operator/top", "meter"),
+    ("/v1/reconcile", "group_by"),
+];
+
 #[tokio::test]
 async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
     let bench = Bench::new();
@@ -231,33 +258,7 @@ async fn values_of_parameters_are_taken_as_far_as_the_document_says() {
         }
     }
     told.dedup();
-    assert_eq!(
-        told,
-        [
-            ("/v1/usage", "resolution"),
-            ("/v1/usage", "meter"),
-            ("/v1/usage", "compare"),
-            ("/v1/usage", "limit"),
-            ("/v1/usage", "format"),
-            ("/v1/chart.svg", "resolution"),
-            ("/v1/chart.svg", "meter"),
-            ("/v1/chart.svg", "compare"),
-            ("/v1/chart.svg", "limit"),
-            ("/v1/chart.svg", "style"),
-            ("/v1/chart.svg", "theme"),
-            ("/v1/chart.svg", "width"),
-            ("/v1/chart.svg", "height"),
-            ("/v1/bursts", "meter"),
-            ("/v1/bursts", "limit"),
-            ("/v1/flags", "resolution"),
-            ("/v1/flags", "limit"),
-            ("/v1/operator/top", "by"),
-            ("/v1/operator/top", "window"),
-            ("/v1/operator/top", "limit"),
-            ("/v1/operator/top", "meter"),
-            ("/v1/reconcile", "group_by"),
-        ]
-    );
+    assert_eq!(told, BOUNDED);
 }
 
 #[tokio::test]
@@ -322,6 +323,41 @@ async fn answers_are_as_the_document_says() {
             panic!("{address}: {reason}");
         }
     }
+}
+
+#[tokio::test]
+async fn answers_to_what_is_made_and_by_a_link_are_as_the_document_says() {
+    let bench = Bench::new();
+    bench.ledger.alert(vec![began("acme")], at(NOW)).await.unwrap();
+    let document = document(&bench).await;
+    let send = async |method: &str, path: &str, body: &Value| {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", bench.operator))
+            .header("content-type", "application/json");
+        let reply = bench.send(request.body(Body::from(body.to_string())).unwrap()).await;
+        let answer: Value = serde_json::from_str(&reply.body).unwrap();
+        (reply.status.as_u16(), answer)
+    };
+    let check = |method: &str, path: &str, (status, answer): &(u16, Value), expected: u16| {
+        assert_eq!(*status, expected, "{method} {path}: {answer}");
+        let content = &document["paths"][path][method]["responses"][expected.to_string()]["content"];
+        let schema = &content["application/json"]["schema"];
+        assert!(schema.is_object(), "{method} {path}: {content}");
+        conforms(&document, schema, answer).unwrap();
+    };
+    let mutes = "/v1/operator/mutes";
+    let made = send("POST", mutes, &json!({"customer": "acme", "for": "2h", "reason": "launch"})).await;
+    check("post", mutes, &made, 201);
+    let one = format!("{mutes}/{}", made.1["id"].as_str().unwrap());
+    check("delete", "/v1/operator/mutes/{id}", &send("DELETE", &one, &json!({})).await, 200);
+    let link = send("POST", "/v1/embed", &json!({"query": "from=-1h"})).await;
+    check("post", "/v1/embed", &link, 201);
+    let told =
+        send("GET", &link.1["url"].as_str().unwrap().replace("/embed?", "/embed/bursts?"), &json!({})).await;
+    assert_eq!(told.1["bursts"].as_array().unwrap().len(), 1);
+    check("get", "/embed/bursts", &told, 200);
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ impl Operation {
                 "to" => "2026-11-20T11:00:00Z",
                 "customer" => customer,
                 "link" => link,
-                // It stands in the path.
+                // It stands in the path, and is filled in there.
                 "id" => continue,
                 name => {
                     panic!("{}: what could {name} be? Say so in tests/isolation/document.rs.", self.name())

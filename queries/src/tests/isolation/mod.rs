@@ -32,6 +32,8 @@ const EXPECTED: [u16; 9] = [200, 201, 204, 400, 401, 403, 404, 409, 422];
 struct Question {
     method: String,
     path: String,
+    /// Where the path asks for one.
+    id: String,
     query: Vec<(String, String)>,
     headers: Vec<(String, String)>,
     body: Option<String>,
@@ -85,7 +87,7 @@ impl Question {
 
     fn address(&self) -> String {
         let pairs = self.query.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
-        format!("{}?{}", self.path, pairs.collect::<Vec<_>>().join("&"))
+        format!("{}?{}", self.path.replace("{id}", &self.id), pairs.collect::<Vec<_>>().join("&"))
     }
 
     async fn ask(&self, bench: &Bench, token: &str, door: Door) -> Answer {
@@ -120,6 +122,8 @@ struct Worlds {
     without: Bench,
     cursors: Vec<String>,
     link: String,
+    /// A mute of the other's.
+    mute: String,
     /// Links to the other's, made by an operator, and parts of them.
     theirs: Vec<String>,
 }
@@ -131,7 +135,9 @@ impl Worlds {
         let link = link(&with, &with.acme, "from=-3h&group_by=customer,flag").await;
         let theirs =
             link_parts(&link, &self::link(&with, &with.operator, &format!("customer={CUSTOMER}")).await);
-        let mut worlds = Self { with, without, cursors: Vec::new(), link, theirs };
+        let mutes = with.get(&format!("/v1/operator/mutes?customer={CUSTOMER}")).await.json();
+        let mute = mutes["mutes"][0]["id"].as_str().unwrap().to_owned();
+        let mut worlds = Self { with, without, cursors: Vec::new(), link, mute, theirs };
         let mut cursors = BTreeSet::new();
         for operation in operations(&worlds.with).await.iter().filter(|operation| operation.method == "GET") {
             let question = worlds.as_operator(operation);
@@ -150,9 +156,14 @@ impl Worlds {
         worlds
     }
 
+    /// An operation as it is asked of this customer, and where it is of one mute, of one of the other's.
+    fn question(&self, operation: &Operation, customer: &str) -> Question {
+        Question { id: self.mute.clone(), ..Question::of(operation, customer, &self.link) }
+    }
+
     /// What shows an operator all that there is of the other.
     fn as_operator(&self, operation: &Operation) -> Question {
-        let question = Question::of(operation, CUSTOMER, &self.link);
+        let question = self.question(operation, CUSTOMER);
         let choices =
             operation.parameters.iter().find(|parameter| parameter.name == "group_by").map(|it| &it.choices);
         match choices {
@@ -246,7 +257,7 @@ async fn a_customer_sees_nothing_of_another_by_any_path_or_parameter_of_the_docu
     let worlds = Worlds::new().await;
     let mut asked = 0;
     for operation in operations(&worlds.with).await {
-        let question = Question::of(&operation, "acme", &worlds.link);
+        let question = worlds.question(&operation, "acme");
         let question = Question { body: operation.body(&worlds.with.acme, ""), ..question };
         worlds.try_it(&question, true).await;
         let answer = question.ask(&worlds.with, &worlds.with.acme, Door::Header).await;
@@ -290,7 +301,9 @@ async fn a_customer_makes_no_link_to_anything_of_another() {
                 Question { method: "POST".into(), path: "/v1/embed".into(), body, ..Question::default() };
             worlds.try_it(&question, true).await;
             let answer = question.ask(&worlds.with, &worlds.with.acme, Door::Header).await;
-            for path in ["/embed", "/embed/chart.svg", "/embed/live"].iter().filter(|_| answer.status == 201)
+            for path in ["/embed", "/embed/bursts", "/embed/chart.svg", "/embed/live"]
+                .iter()
+                .filter(|_| answer.status == 201)
             {
                 let link = vec![("link".to_owned(), link_in(&answer.text()))];
                 let shown = Question {
@@ -342,7 +355,7 @@ async fn without_a_token_nothing_is_answered_but_what_is_public() {
     let worlds = Worlds::new().await;
     let mut public = Vec::new();
     for operation in operations(&worlds.with).await {
-        let question = Question::of(&operation, "acme", &worlds.link);
+        let question = worlds.question(&operation, "acme");
         let question = Question { body: operation.body("", ""), ..question };
         if operation.is_public {
             public.push(operation.name());
